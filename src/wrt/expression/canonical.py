@@ -1,0 +1,83 @@
+"""The canonical order of a product: equal up to names of indices means identical.
+
+Factors are sorted by structural digest and exponent; factors that tie are told apart by where their indices
+lead (colour refinement), and what still ties is interchangeable. Indices then follow by first occurrence, the
+output's first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wrt.expression.nodes import Factor
+
+__all__ = ["canonical"]
+
+
+def canonical(
+    factors: list[Factor], output: tuple[int, ...]
+) -> tuple[list[Factor], list[int]]:
+    """The factors in canonical order, and the indices in canonical order."""
+    if len(factors) > 1:
+        heads = [(node.digest, exponent) for node, exponent, _ in factors]
+        if len(set(heads)) < len(heads):
+            factors = _untied(factors, heads, output)
+        else:
+            factors = [f for _, f in sorted(zip(heads, factors, strict=True), key=_first)]
+    order = dict.fromkeys(output)
+    for _, _, indices in factors:
+        order.update(dict.fromkeys(indices))
+    return factors, list(order)
+
+
+def _first(pair: tuple[Any, Any]) -> Any:
+    return pair[0]
+
+
+Head = tuple[bytes, Fraction]
+
+
+def _untied(factors: list[Factor], heads: list[Head], output: tuple[int, ...]) -> list[Factor]:
+    """Sort with ties: refine colours of indices until stable, single one out, repeat."""
+    colors: dict[int, int] = _ranks({i: _places(i, output) for f in factors for i in f[2]})
+    marks = [0] * len(factors)
+    while True:
+        signatures, colors = _refined(factors, heads, marks, colors)
+        counts = Counter(signatures)
+        tied = [s for s in counts if counts[s] > 1]
+        if not tied:
+            return [factors[k] for k in sorted(range(len(factors)), key=signatures.__getitem__)]
+        single = signatures.index(min(tied))
+        marks[single] = max(marks) + 1
+
+
+def _places(index: int, output: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(k for k, i in enumerate(output) if i == index)
+
+
+def _refined(
+    factors: Sequence[Factor], heads: list[Head], marks: list[int], colors: dict[int, int]
+) -> tuple[list[Any], dict[int, int]]:
+    while True:
+        signatures = [
+            (*head, mark, tuple([colors[i] for i in f[2]]))
+            for head, mark, f in zip(heads, marks, factors, strict=True)
+        ]
+        rank = {s: k for k, s in enumerate(sorted(set(signatures)))}
+        seen: dict[int, list[tuple[int, int]]] = {i: [] for i in colors}
+        for signature, (_, _, indices) in zip(signatures, factors, strict=True):
+            for place, i in enumerate(indices):
+                seen[i].append((rank[signature], place))
+        finer = _ranks({i: (colors[i], tuple(sorted(seen[i]))) for i in colors})
+        if len(set(finer.values())) == len(set(colors.values())):
+            return signatures, finer
+        colors = finer
+
+
+def _ranks(labels: Mapping[int, Hashable]) -> dict[int, int]:
+    order = {label: k for k, label in enumerate(sorted(set(labels.values())))}  # type: ignore[type-var]
+    return {i: order[label] for i, label in labels.items()}

@@ -1,0 +1,247 @@
+"""Dimensions: polynomials in names with whole coefficients, and the smaller of two.
+
+>>> n, m = Dimension.of("n"), Dimension.of("m")
+>>> str(n * m + 2), (n + m) is (m + n), (n * m).size({"n": 3, "m": 4})
+('n*m + 2', True, 12)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from threading import Lock
+from typing import Union
+from weakref import WeakValueDictionary
+
+from wrt.errors import ShapeMistake, ValueMistake
+
+__all__ = ["Dimension", "Smaller", "parse_dimensions", "show_dimensions", "smaller"]
+
+Atom = Union[str, "Smaller"]
+Monomial = tuple[tuple[Atom, int], ...]
+Terms = tuple[tuple[Monomial, int], ...]
+
+#: A dimension is spelled by a person or made by kron and blocks; beyond this it is an accident.
+MOST_TERMS = 200
+
+
+class Dimension:
+    """An immutable, interned polynomial in the names of sizes: equal means identical."""
+
+    __slots__ = ("__dict__", "__weakref__", "terms")
+    terms: Terms
+    _table: WeakValueDictionary[Terms, Dimension] = WeakValueDictionary()
+    _lock = Lock()
+
+    def __new__(cls, terms: Terms) -> Dimension:
+        with cls._lock:
+            known = cls._table.get(terms)
+            if known is None:
+                if len(terms) > MOST_TERMS:
+                    raise ShapeMistake(f"a dimension of {len(terms)} terms is refused")
+                known = object.__new__(cls)
+                object.__setattr__(known, "terms", terms)
+                cls._table[terms] = known
+            return known
+
+    @staticmethod
+    def of(value: Dimension | Atom | int) -> Dimension:
+        """The dimension that a name, a whole number or a dimension says."""
+        if isinstance(value, Dimension):
+            return value
+        if isinstance(value, int):
+            return Dimension((((), value),) if value else ())
+        return Dimension(((((value, 1),), 1),))
+
+    @staticmethod
+    def parse(text: str) -> Dimension:
+        """Read `n`, `3`, `n*m + 1` or `min(m,n)`."""
+        return _parse(text)
+
+    def __add__(self, other: Dimension | int) -> Dimension:
+        return _collect([*self.terms, *Dimension.of(other).terms])
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Dimension | int) -> Dimension:
+        return self + Dimension.of(other) * -1
+
+    def __mul__(self, other: Dimension | int) -> Dimension:
+        pairs = Dimension.of(other).terms
+        return _collect([(_times(a, b), p * q) for a, p in self.terms for b, q in pairs])
+
+    __rmul__ = __mul__
+
+    @cached_property
+    def value(self) -> int | None:
+        """The whole number that this is, or None while it has names."""
+        if not self.terms:
+            return 0
+        return self.terms[0][1] if len(self.terms) == 1 and not self.terms[0][0] else None
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name that occurs."""
+        return frozenset().union(*(_atom_names(a) for mono, _ in self.terms for a, _ in mono))
+
+    def size(self, sizes: Mapping[str, int]) -> int:
+        """The whole number at given sizes; ValueMistake where a name has none."""
+        return sum(c * _value(mono, sizes) for mono, c in self.terms)
+
+    def replace(self, mapping: Mapping[str, Dimension]) -> Dimension:
+        """The same polynomial in other dimensions."""
+        total = Dimension.of(0)
+        for mono, c in self.terms:
+            term = Dimension.of(c)
+            for atom, power in mono:
+                for _ in range(power):
+                    term = term * _replaced(atom, mapping)
+            total = total + term
+        return total
+
+    @cached_property
+    def _text(self) -> str:
+        out = ""
+        for mono, c in self.terms:
+            body = "*".join(str(a) if p == 1 else f"{a}^{p}" for a, p in mono)
+            body = body if body and abs(c) == 1 else f"{abs(c)}*{body}".rstrip("*")
+            sign = ("-" if c < 0 else "") if not out else (" - " if c < 0 else " + ")
+            out += sign + body
+        return out or "0"
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Dimension({self._text!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Dimension, (self.terms,))
+
+    def __copy__(self) -> Dimension:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Dimension:
+        return self
+
+
+class Smaller(tuple[Dimension, Dimension]):
+    """The smaller of two dimensions, an atom of polynomials."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"min({self[0]},{self[1]})"
+
+
+def smaller(a: Dimension, b: Dimension) -> Dimension:
+    """The smaller of two dimensions."""
+    if a is b:
+        return a
+    if a.value is not None and b.value is not None:
+        return a if a.value < b.value else b
+    first, second = sorted((a, b), key=str)
+    return Dimension.of(Smaller((first, second)))
+
+
+def parse_dimensions(text: str) -> tuple[Dimension, ...]:
+    """The dimensions of a declaration without its properties, as in `n m` or `2 4`."""
+    return tuple(_parse(word) for word in text.replace(",", " ").split())
+
+
+def show_dimensions(dims: Iterable[Dimension]) -> str:
+    """Dimensions for a person: `n × m`; `scalar` for none."""
+    words = [str(d) if len(d.terms) < 2 else f"({d})" for d in dims]
+    return " × ".join(words) or "scalar"
+
+
+def _order(item: tuple[Monomial, int]) -> tuple[bool, str]:
+    return (not item[0], str([(str(a), p) for a, p in item[0]]))
+
+
+def _collect(terms: Iterable[tuple[Monomial, int]]) -> Dimension:
+    sums: dict[Monomial, int] = {}
+    for mono, c in terms:
+        sums[mono] = sums.get(mono, 0) + c
+    return Dimension(tuple(sorted(((m, c) for m, c in sums.items() if c), key=_order)))
+
+
+def _times(a: Monomial, b: Monomial) -> Monomial:
+    powers: dict[Atom, int] = {}
+    for atom, power in (*a, *b):
+        powers[atom] = powers.get(atom, 0) + power
+    return tuple(sorted(powers.items(), key=lambda item: str(item[0])))
+
+
+def _atom_names(atom: Atom) -> frozenset[str]:
+    return frozenset({atom}) if isinstance(atom, str) else atom[0].names | atom[1].names
+
+
+def _value(mono: Monomial, sizes: Mapping[str, int]) -> int:
+    product = 1
+    for atom, power in mono:
+        if isinstance(atom, str):
+            if atom not in sizes:
+                raise ValueMistake(f"the size of the dimension {atom} is not known")
+            product *= sizes[atom] ** power
+        else:
+            product *= min(atom[0].size(sizes), atom[1].size(sizes)) ** power
+    return product
+
+
+def _replaced(atom: Atom, mapping: Mapping[str, Dimension]) -> Dimension:
+    if isinstance(atom, str):
+        return mapping.get(atom) or Dimension.of(atom)
+    return smaller(atom[0].replace(mapping), atom[1].replace(mapping))
+
+
+_TOKEN = re.compile(r"\s*(?:(\d+)|([^\W\d]\w*)|(.))")
+
+
+def _parse(text: str) -> Dimension:
+    """A polynomial by precedence: sums of products of names, numbers, powers and min(a,b)."""
+    wrong = ShapeMistake(f"{text!r} is not a dimension", hint="a name or a whole number, as n or 4")
+    if len(text) > 1000:
+        raise ShapeMistake("a dimension of more than 1000 characters is refused")
+    total, term, sign = Dimension.of(0), None, 1
+    tokens = [m.group(0).strip() for m in _TOKEN.finditer(text)]
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        if token == "min" and at + 1 < len(tokens):
+            close = len(tokens) - tokens[::-1].index(")") - 1 if ")" in tokens else -1
+            comma = tokens.index(",", at) if "," in tokens[at:] else -1
+            if not at < comma < close:
+                raise wrong
+            low, high = "".join(tokens[at + 2 : comma]), "".join(tokens[comma + 1 : close])
+            factor, at = smaller(_parse(low), _parse(high)), close
+        elif token.isdecimal():
+            factor = Dimension.of(int(token))
+        elif token[0].isalpha() or token[0] == "_":
+            factor = Dimension.of(token)
+        elif token in "+-" and (term is not None or (token == "-" and at == 0)):
+            total, term, sign = total + (term or 0) * sign if term else total, None, 1
+            sign = -1 if token == "-" else 1
+            at += 1
+            continue
+        else:
+            raise wrong
+        at += 1
+        while at + 1 < len(tokens) and tokens[at] == "^" and tokens[at + 1].isdecimal():
+            base = factor
+            for _ in range(min(int(tokens[at + 1]), 20) - 1):
+                factor = factor * base
+            at += 2
+        if at < len(tokens) and tokens[at] == "*":
+            at += 1
+            if at == len(tokens):
+                raise wrong
+            term = factor if term is None else term * factor
+            continue
+        term = factor if term is None else term * factor
+        if at < len(tokens) and tokens[at] not in "+-":
+            raise wrong
+    if term is None:
+        raise wrong
+    return total + term * sign

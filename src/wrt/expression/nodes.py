@@ -1,0 +1,469 @@
+"""The kinds of node that a formula is made of: closed, immutable, hash-consed.
+
+Equal nodes are identical: every constructor looks its node up by a structural digest that is the same in
+every process. Nothing here recurses over depth, so a chain of ten thousand nodes is made, printed, pickled,
+copied and freed like any other. Nodes follow NumPy in Python: `W @ x`, `x * y`, `W.T`, `x[0]`.
+
+Reading order: `Node`, then the kinds: `Variable`, `Constant`, `Pattern`, `Einsum`, `Sum`, `BoundedSum`,
+`Apply`, `Result`, `Reshape`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from hashlib import blake2b
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, Union
+from weakref import WeakValueDictionary
+
+from wrt.expression.canonical import canonical
+from wrt.expression.coefficient import Coefficient
+from wrt.expression.dimensions import Dimension
+
+if TYPE_CHECKING:
+    from wrt.expression.function import Function
+
+__all__ = [
+    "Apply",
+    "BoundedSum",
+    "Constant",
+    "Einsum",
+    "Exponent",
+    "Factor",
+    "Node",
+    "Pattern",
+    "Reshape",
+    "Relation",
+    "Result",
+    "Sum",
+    "Variable",
+    "whole",
+]
+
+Dims = tuple[Dimension, ...]
+
+_table: WeakValueDictionary[bytes, Node] = WeakValueDictionary()
+_lock = Lock()
+
+
+def _digest(kind: str, parts: Iterable[object], children: Iterable[Node]) -> bytes:
+    state = blake2b(kind.encode(), digest_size=16)
+    state.update(repr(tuple(parts)).encode())
+    for child in children:
+        state.update(child.digest)
+    return state.digest()
+
+
+class Node:
+    """A formula: a tensor-valued expression with named dimensions.
+
+    `dims` are its axes, `children` the nodes it is made of, `names` its free variables, `digest` its identity.
+    """
+
+    __slots__ = ("__weakref__", "children", "digest", "dims", "names")
+    __array_ufunc__ = None  # NumPy arrays leave the operators to us
+    dims: Dims
+    children: tuple[Node, ...]
+    names: frozenset[Variable]
+    digest: bytes
+
+    #: the fields, in the order of the constructor, that pickling and rebuilding use
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def _intern(
+        cls, parts: Sequence[object], children: tuple[Node, ...], dims: Dims, **fields: Any
+    ) -> Any:
+        digest = _digest(cls.__name__, parts, children)
+        with _lock:
+            node = _table.get(digest)
+            if node is None:
+                node = object.__new__(cls)
+                node.digest, node.children, node.dims = digest, children, dims
+                for name, value in fields.items():
+                    setattr(node, name, value)
+                node.names = node._free()
+                _table[digest] = node
+        return node
+
+    def _free(self) -> frozenset[Variable]:
+        largest: frozenset[Variable] = frozenset()
+        for child in self.children:
+            if not child.names <= largest:
+                largest = child.names if largest <= child.names else largest | child.names
+        return largest
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.dims)
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """The axes as text and whole numbers, as in ('n', 4)."""
+        return tuple(d.value if d.value is not None else str(d) for d in self.dims)
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        """The same kind of node over other children of the same dimensions."""
+        raise NotImplementedError
+
+    def __copy__(self) -> Node:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Node:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        from wrt.expression.walk import flattened, unflattened
+
+        return (unflattened, (flattened(self),))
+
+    def __repr__(self) -> str:
+        from wrt.expression.walk import outline
+
+        return outline(self)
+
+    # Python follows NumPy: the operators are those of expression.build.
+
+    def __add__(self, other: Any) -> Node:
+        return _build().plus(self, other)
+
+    def __radd__(self, other: Any) -> Node:
+        return _build().plus(other, self)
+
+    def __sub__(self, other: Any) -> Node:
+        return _build().plus(self, _build().negative(other))
+
+    def __rsub__(self, other: Any) -> Node:
+        return _build().plus(other, _build().negative(self))
+
+    def __neg__(self) -> Node:
+        return _build().negative(self)
+
+    def __pos__(self) -> Node:
+        return self
+
+    def __mul__(self, other: Any) -> Node:
+        return _build().multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Node:
+        return _build().multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Node:
+        return _build().divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return _build().divide(other, self)
+
+    def __pow__(self, exponent: Any) -> Node:
+        return _build().power(self, exponent)
+
+    def __rpow__(self, base: Any) -> Node:
+        return _build().power(base, self)
+
+    def __matmul__(self, other: Any) -> Node:
+        return _build().matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Node:
+        return _build().matmul(other, self)
+
+    def __getitem__(self, key: Any) -> Node:
+        return _build().getitem(self, key)
+
+    def __iter__(self) -> Any:
+        raise TypeError("a formula has named dimensions and cannot be iterated over")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a formula has no truth value; compare formulas with `is`")
+
+    @property
+    def T(self) -> Node:
+        """The transpose: the axes in reverse order."""
+        return _build().transpose(self)
+
+
+def _build() -> Any:
+    from wrt.expression import build
+
+    return build
+
+
+class Variable(Node):
+    """A named tensor that the person gives, with the properties that they declare of it."""
+
+    __slots__ = ("name", "properties")
+    name: str
+    properties: frozenset[str]
+    fields = ("name", "dims", "properties")
+
+    def __new__(
+        cls, name: str, dims: Iterable[Dimension], properties: Iterable[str] = ()
+    ) -> Variable:
+        dims, properties = tuple(dims), frozenset(properties)
+        parts = (name, [str(d) for d in dims], sorted(properties))
+        made: Variable = cls._intern(parts, (), dims, name=name, properties=properties)
+        return made
+
+    def _free(self) -> frozenset[Variable]:
+        return frozenset({self})
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return self
+
+
+class Constant(Node):
+    """An exact scalar: a fraction, the size of a dimension, π, the imaginary unit, their powers."""
+
+    __slots__ = ("coefficient",)
+    coefficient: Coefficient
+    fields = ("coefficient",)
+
+    def __new__(cls, coefficient: Coefficient) -> Constant:
+        made: Constant = cls._intern((str(coefficient),), (), (), coefficient=coefficient)
+        return made
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return self
+
+
+@dataclass(frozen=True)
+class Relation:
+    """`Σ factor·i_position + constant` is zero (`==`) or not negative (`>=`); indices count from 0."""
+
+    terms: tuple[tuple[int, int], ...]
+    constant: Dimension
+    kind: str = "=="
+
+    def __str__(self) -> str:
+        left = " + ".join(f"{c}*i{p}" for p, c in self.terms)
+        return f"{left} + {self.constant} {self.kind} 0"
+
+
+class Pattern(Node):
+    """A tensor of zeros and ones: one where every relation of the indices holds."""
+
+    __slots__ = ("relations",)
+    relations: tuple[Relation, ...]
+    fields = ("dims", "relations")
+
+    def __new__(cls, dims: Iterable[Dimension], relations: Iterable[Relation]) -> Pattern:
+        dims = tuple(dims)
+        relations = tuple(sorted(set(relations), key=str))
+        parts = ([str(d) for d in dims], [str(r) for r in relations])
+        made: Pattern = cls._intern(parts, (), dims, relations=relations)
+        return made
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return self
+
+
+Exponent = Union[int, Fraction]  # whole exponents are ints
+Factor = tuple[Node, Exponent, tuple[int, ...]]
+
+
+def whole(exponent: Exponent) -> Exponent:
+    """An exponent in its canonical type: an int where it is whole."""
+    return exponent.numerator if exponent.denominator == 1 else exponent
+
+
+class Einsum(Node):
+    """A product of factors, summed over the indices that its output lacks.
+
+    `out[output] = coefficient · Σ Π node[indices]**exponent`. An index may repeat in the output: the value
+    stands on that diagonal and zero elsewhere. An output index that no factor carries repeats the value.
+
+    The constructor only puts into canonical form; `build.product` melts, folds and flattens.
+    """
+
+    __slots__ = ("coefficient", "exponents", "index_dims", "indices", "output")
+    coefficient: Coefficient
+    exponents: tuple[Exponent, ...]
+    indices: tuple[tuple[int, ...], ...]
+    index_dims: Dims
+    output: tuple[int, ...]
+    fields = ("coefficient", "factors", "output", "index_dims")
+
+    def __new__(
+        cls,
+        coefficient: Coefficient,
+        factors: Iterable[Factor],
+        output: Sequence[int],
+        index_dims: Sequence[Dimension],
+    ) -> Einsum:
+        ordered, names = canonical(list(factors), tuple(output))
+        place = {old: new for new, old in enumerate(names)}
+        children = tuple(node for node, _, _ in ordered)
+        exponents = tuple(exponent for _, exponent, _ in ordered)
+        indices = tuple(tuple([place[i] for i in idx]) for _, _, idx in ordered)
+        out = tuple([place[i] for i in output])
+        dims = tuple([index_dims[i] for i in names])
+        parts = (
+            str(coefficient),
+            [str(e) for e in exponents],
+            indices,
+            out,
+            [str(d) for d in dims],
+        )
+        made: Einsum = cls._intern(
+            parts,
+            children,
+            tuple([dims[i] for i in out]),
+            coefficient=coefficient,
+            exponents=exponents,
+            indices=indices,
+            index_dims=dims,
+            output=out,
+        )
+        return made
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors as (node, exponent, indices)."""
+        return tuple(zip(self.children, self.exponents, self.indices, strict=True))
+
+    @property
+    def summed(self) -> tuple[int, ...]:
+        """The indices that are summed over."""
+        kept = set(self.output)
+        return tuple(i for i in range(len(self.index_dims)) if i not in kept)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether an output index repeats, so that entries off a diagonal are zero."""
+        return len(set(self.output)) < len(self.output)
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        factors = tuple(zip(children, self.exponents, self.indices, strict=True))
+        return _build().product(self.coefficient, factors, self.output, self.index_dims)
+
+
+class Sum(Node):
+    """The sum of terms of the same dimensions; the terms are a set with no order of their own."""
+
+    __slots__ = ()
+    fields = ("children",)
+
+    def __new__(cls, terms: Iterable[Node]) -> Sum:
+        terms = tuple(terms)
+        assert len(terms) > 1
+        made: Sum = cls._intern((), terms, terms[0].dims)
+        return made
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return _build().add(*children)
+
+
+class BoundedSum(Node):
+    """Σ (kind "sum") or Π (kind "prod", a matrix product, the last index leftmost) over a named range.
+
+    `variable` is bound in `body`, runs over whole numbers from `low` to `high`, both ends included.
+    """
+
+    __slots__ = ("kind", "variable")
+    kind: str
+    variable: Variable
+    fields = ("kind", "variable", "low", "high", "body")
+
+    def __new__(
+        cls, kind: str, variable: Variable, low: Node, high: Node, body: Node
+    ) -> BoundedSum:
+        children = (low, high, body)
+        made: BoundedSum = cls._intern(
+            (kind, variable.name), children, body.dims, kind=kind, variable=variable
+        )
+        return made
+
+    def _free(self) -> frozenset[Variable]:
+        low, high, body = self.children
+        return low.names | high.names | (body.names - {self.variable})
+
+    @property
+    def low(self) -> Node:
+        """The first value of the range."""
+        return self.children[0]
+
+    @property
+    def high(self) -> Node:
+        """The last value of the range."""
+        return self.children[1]
+
+    @property
+    def body(self) -> Node:
+        """The term or factor."""
+        return self.children[2]
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return _build().bounded(self.kind, self.variable, *children)
+
+
+class Apply(Node):
+    """A function of the book applied to arguments; the first `batch` axes of each are mapped over."""
+
+    __slots__ = ("batch", "function", "results")
+    function: Function
+    batch: int
+    results: tuple[Dims, ...]
+    fields = ("function", "children", "batch")
+
+    def __new__(cls, function: Function, arguments: Iterable[Node], batch: int) -> Apply:
+        arguments = tuple(arguments)
+        results = function.result_dims(arguments, batch)
+        made: Apply = cls._intern(
+            (function.key, batch),
+            arguments,
+            results[0],
+            function=function,
+            batch=batch,
+            results=results,
+        )
+        return made
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return Apply(self.function, children, self.batch)
+
+
+class Result(Node):
+    """The k-th result of a function with several; the first is the call itself."""
+
+    __slots__ = ("position",)
+    position: int
+    fields = ("call", "position")
+
+    def __new__(cls, call: Apply, position: int) -> Result:
+        made: Result = cls._intern(
+            (position,), (call,), call.results[position], position=position
+        )
+        return made
+
+    @property
+    def call(self) -> Apply:
+        """The call whose result this is."""
+        call = self.children[0]
+        assert isinstance(call, Apply)
+        return call
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        assert isinstance(children[0], Apply)
+        return Result(children[0], self.position)
+
+
+class Reshape(Node):
+    """The same entries in the same (row-major) order under other axes."""
+
+    __slots__ = ()
+    fields = ("body", "dims")
+
+    def __new__(cls, body: Node, dims: Iterable[Dimension]) -> Reshape:
+        dims = tuple(dims)
+        made: Reshape = cls._intern(([str(d) for d in dims],), (body,), dims)
+        return made
+
+    @property
+    def body(self) -> Node:
+        """The tensor whose entries these are."""
+        return self.children[0]
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return _build().reshape(children[0], self.dims)

@@ -1,0 +1,228 @@
+"""Passing through formulas without recursion: orders, substitution, counting, pickling, outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from wrt.expression import nodes
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Node, Pattern, Variable
+
+__all__ = [
+    "dimension_names",
+    "flattened",
+    "outline",
+    "postorder",
+    "rename_dimensions",
+    "rewrite",
+    "substitute",
+    "unflattened",
+    "users",
+    "variables",
+]
+
+#: `repr` shows this many nodes and then says how many more there are.
+MOST_SHOWN = 40
+
+
+def postorder(*roots: Node) -> Iterator[Node]:
+    """Every node once, children before their users."""
+    seen: set[Node] = set()
+    for root in roots:
+        stack: list[tuple[Node, bool]] = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                yield node
+            elif node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend([(c, False) for c in reversed(node.children) if c not in seen])
+
+
+def users(*roots: Node) -> dict[Node, int]:
+    """How many places name each node; a root counts as one."""
+    count: dict[Node, int] = dict.fromkeys(roots, 1)
+    for node in postorder(*roots):
+        for child in node.children:
+            count[child] = count.get(child, 0) + 1
+    return count
+
+
+def variables(*roots: Node) -> tuple[Variable, ...]:
+    """The free variables, sorted by name."""
+    free = frozenset().union(*(root.names for root in roots))
+    return tuple(sorted(free, key=lambda v: (v.name, v.digest)))
+
+
+def dimension_names(*roots: Node) -> tuple[str, ...]:
+    """Every name of a dimension that occurs, sorted."""
+    names: set[str] = set()
+    for node in postorder(*roots):
+        for d in (*node.dims, *getattr(node, "index_dims", ())):
+            names |= d.names
+        if isinstance(node, (Einsum, Constant)):
+            for d in node.coefficient.dimensions:
+                names |= d.names
+        if isinstance(node, Pattern):
+            for relation in node.relations:
+                names |= relation.constant.names
+    return tuple(sorted(names))
+
+
+def rewrite(root: Node, rule: Callable[[Node], Node]) -> Node:
+    """Rebuild bottom up, passing every rebuilt node through a rule once."""
+    done: dict[Node, Node] = {}
+    for node in postorder(root):
+        children = [done[c] for c in node.children]
+        same = all(a is b for a, b in zip(children, node.children, strict=True))
+        done[node] = rule(node if same else node.rebuild(children))
+    return done[root]
+
+
+def substitute(root: Node, mapping: Mapping[Variable, Node]) -> Node:
+    """The formula with other formulas of the same dimensions for some of its variables."""
+    done: dict[Node, Node] = {}
+    wanted = frozenset(mapping)
+    for node in postorder(root):
+        if isinstance(node, Variable):
+            done[node] = mapping.get(node, node)
+        elif node.names.isdisjoint(wanted):
+            done[node] = node
+        else:
+            assert not (isinstance(node, BoundedSum) and _captures(node, mapping))
+            done[node] = node.rebuild([done[c] for c in node.children])
+    return done[root]
+
+
+def _captures(node: BoundedSum, mapping: Mapping[Variable, Node]) -> bool:
+    return any(node.variable in value.names for v, value in mapping.items() if v in node.names)
+
+
+def flattened(root: Node) -> tuple[tuple[str, tuple[object, ...]], ...]:
+    """A formula as a flat program: each node's kind and fields, children as positions."""
+    place: dict[Node, int] = {}
+    lines: list[tuple[str, tuple[object, ...]]] = []
+    for node in postorder(root):
+        fields = tuple(_flat(getattr(node, name), place) for name in node.fields)
+        place[node] = len(lines)
+        lines.append((type(node).__name__, fields))
+    return tuple(lines)
+
+
+class _Place(int):
+    """The position of a node in a flat program."""
+
+
+def _flat(value: object, place: dict[Node, int]) -> object:
+    if isinstance(value, Node):
+        return _Place(place[value]) if value in place else value
+    if isinstance(value, tuple):
+        return tuple(_flat(v, place) for v in value)
+    return value
+
+
+def unflattened(lines: tuple[tuple[str, tuple[object, ...]], ...]) -> Node:
+    """The formula of a flat program, made anew through the constructors."""
+    made: list[Node] = []
+    for kind, fields in lines:
+        made.append(getattr(nodes, kind)(*(_deep(v, made) for v in fields)))
+    return made[-1]
+
+
+def _deep(value: Any, made: list[Node]) -> Any:
+    if isinstance(value, _Place):
+        return made[value]
+    if type(value) is tuple:
+        return tuple(_deep(v, made) for v in value)
+    return value
+
+
+def outline(root: Node) -> str:
+    """A formula for programmers: one line, shared and deep parts named below it."""
+    count = users(root)
+    text: dict[Node, str] = {}
+    lines: list[str] = []
+    total = 0
+    for node in postorder(root):
+        total += 1
+        body = _said(node, [text[c] for c in node.children])
+        if node is root or not node.children or (count[node] == 1 and len(body) <= 60):
+            text[node] = body
+        else:
+            text[node] = f"#{len(lines) + 1}"
+            lines.append(f"{text[node]} = {body}")
+    hidden = len(lines) - MOST_SHOWN
+    if hidden > 0:
+        lines = [f"… {hidden} more lines …", *lines[-MOST_SHOWN:]]
+    where = "\n  where " + "\n        ".join(lines) if lines else ""
+    axes = ", ".join(map(str, root.dims)) or "scalar"
+    return f"<{text[root]} : {axes}{where}>"
+
+
+def _said(node: Node, inside: list[str]) -> str:
+    match node:
+        case Variable():
+            return node.name
+        case Constant():
+            return str(node.coefficient)
+        case Pattern():
+            return "[" + " and ".join(map(str, node.relations)) + "]"
+        case Einsum():
+            return _said_product(node, inside)
+        case nodes.Sum():
+            return "(" + " + ".join(inside) + ")"
+        case BoundedSum():
+            return f"{node.kind}({node.variable.name}, {', '.join(inside)})"
+        case Apply():
+            return f"{node.function.name}({', '.join(inside)})"
+        case nodes.Result():
+            return f"{inside[0]}.{node.position + 1}"
+        case _:
+            return f"reshape({inside[0]}, {' '.join(map(str, node.dims))})"
+
+
+def _said_product(node: Einsum, inside: Iterable[str]) -> str:
+    letters = [_letter(i) for i in range(len(node.index_dims))]
+    parts = [] if node.coefficient == ONE else [str(node.coefficient)]
+    for text, exponent, indices in zip(inside, node.exponents, node.indices, strict=True):
+        power = "" if exponent == 1 else f"^{exponent}"
+        parts.append(f"{text}[{''.join(letters[i] for i in indices)}]{power}")
+    return f"{{{' '.join(parts) or '1'} -> {''.join(letters[i] for i in node.output)}}}"
+
+
+def _letter(index: int) -> str:
+    return "ijklmnopqrstuvwxyzabcdefgh"[index] if index < 26 else f"({index})"
+
+
+def rename_dimensions(root: Node, mapping: Mapping[str, Dimension]) -> Node:
+    """The same formula with other dimensions for some names."""
+    done: dict[Node, Node] = {}
+
+    def dims(old: Iterable[Dimension]) -> tuple[Dimension, ...]:
+        return tuple(d.replace(mapping) for d in old)
+
+    for node in postorder(root):
+        children = tuple(done[c] for c in node.children)
+        match node:
+            case Variable():
+                done[node] = Variable(node.name, dims(node.dims), node.properties)
+            case Constant():
+                done[node] = Constant(node.coefficient.replace(mapping))
+            case Pattern():
+                relations = [
+                    nodes.Relation(r.terms, r.constant.replace(mapping), r.kind)
+                    for r in node.relations
+                ]
+                done[node] = Pattern(dims(node.dims), relations)
+            case Einsum():
+                factors = zip(children, node.exponents, node.indices, strict=True)
+                coefficient = node.coefficient.replace(mapping)
+                done[node] = Einsum(coefficient, factors, node.output, dims(node.index_dims))
+            case nodes.Reshape():
+                done[node] = nodes.Reshape(children[0], dims(node.dims))
+            case _:
+                done[node] = node.rebuild(children)
+    return done[root]

@@ -1,0 +1,212 @@
+"""The syntax tree: what was written, with its place in the text, before anybody asks for shapes.
+
+Trees may be ten thousand deep, so everything here iterates; equality is identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from .operators import Operator
+
+__all__ = [
+    "Bracket",
+    "Call",
+    "Declaration",
+    "Index",
+    "Infix",
+    "Line",
+    "Name",
+    "Number",
+    "Postfix",
+    "Prefix",
+    "Program",
+    "Slice",
+    "Span",
+    "Syntax",
+    "Words",
+    "postorder",
+]
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Number:
+    """An exact number, times i where `imaginary`."""
+
+    value: Fraction
+    span: Span
+    imaginary: bool = False
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Name:
+    """A name in its spelled form: λ is lambda."""
+
+    name: str
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """A quoted text, as in einsum("ij,j->i", A, x)."""
+
+    text: str
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prefix:
+    """A sign before its operand."""
+
+    operator: Operator
+    operand: Syntax
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return (self.operand,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Postfix:
+    """A transpose or conjugate transpose behind its operand."""
+
+    operator: Operator
+    operand: Syntax
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return (self.operand,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Infix:
+    """An operator between two operands."""
+
+    operator: Operator
+    left: Syntax
+    right: Syntax
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return (self.left, self.right)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A word with its arguments; `primes` counts the marks of phi''(x)."""
+
+    word: str
+    arguments: tuple[Syntax, ...]
+    span: Span
+    word_span: Span
+    primes: int = 0
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return self.arguments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """`low:high` between the square brackets of an entry; both None for a bare colon."""
+
+    low: Syntax | None
+    high: Syntax | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """Entries or slices: X[1,2], X[1,:], x[2:4]; in index form the items are index names."""
+
+    base: Syntax
+    items: tuple[Syntax | Slice, ...]
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return (self.base,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bracket:
+    """A matrix or vector written out by rows: [a, b; c, d]."""
+
+    rows: tuple[tuple[Syntax, ...], ...]
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        return tuple(item for row in self.rows for item in row)
+
+
+Syntax = Number | Name | Words | Prefix | Postfix | Infix | Call | Index | Bracket
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """`target = body`, `target[indices] = body`, or a bare formula (target None)."""
+
+    target: str | None
+    indices: tuple[str, ...] | None
+    body: Syntax
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declaration:
+    """`phi: entrywise` or `W: n m` on a line of its own."""
+
+    name: str
+    shape: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """All lines of a text, the formula last; definitions after `where` come before it."""
+
+    lines: tuple[Line, ...]
+    declarations: tuple[Declaration, ...]
+    text: str
+
+
+def postorder(root: Syntax) -> list[Syntax]:
+    """Every part of a tree, children before parents, from the left.
+
+    >>> from wrt.language.parser import parse
+    >>> [type(part).__name__ for part in postorder(parse("A*x'").lines[0].body)]
+    ['Name', 'Name', 'Postfix', 'Infix']
+    """
+    found: list[Syntax] = []
+    stack: list[Syntax] = [root]
+    while stack:
+        part = stack.pop()
+        found.append(part)
+        stack.extend(part.children)
+    found.reverse()
+    return found
+
+
+def names(root: Syntax) -> Iterator[Name]:
+    """The names of a tree from the left, those inside square brackets not included."""
+    return (part for part in postorder(root) if isinstance(part, Name))
