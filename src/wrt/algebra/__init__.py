@@ -1,1 +1,19 @@
-"""."""
+"""Formula → simpler equal formula: definitions, properties, normal form, equality, structure."""
+
+from wrt.algebra.equality import equal
+from wrt.algebra.expand import expand
+from wrt.algebra.normal import flat_form, normal_form
+from wrt.algebra.properties import conditions, is_diagonal, is_symmetric
+from wrt.algebra.structure import Structure, structure
+
+__all__ = [
+    "Structure",
+    "conditions",
+    "equal",
+    "expand",
+    "flat_form",
+    "is_diagonal",
+    "is_symmetric",
+    "normal_form",
+    "structure",
+]

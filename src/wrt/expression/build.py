@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ShapeMistake
-from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.expression.coefficient import MINUS_ONE, ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.nodes import (
     Apply,
@@ -98,8 +98,7 @@ def ones(dims: Iterable[Dimension]) -> Node:
 def zeros(dims: Iterable[Dimension]) -> Node:
     """A tensor of zeros."""
     dims = tuple(dims)
-    zero = Coefficient(Fraction(0))
-    return Einsum(zero, (), range(len(dims)), dims) if dims else Constant(zero)
+    return Einsum(ZERO, (), range(len(dims)), dims) if dims else Constant(ZERO)
 
 
 def is_zero(node: Node) -> bool:
@@ -145,7 +144,7 @@ def product(
         coefficient = coefficient * Coefficient.of(dims[i])
     if not kept and not output:
         return Constant(coefficient)
-    if len(kept) == 1 and coefficient == ONE:
+    if len(kept) == 1 and coefficient.is_one:
         node, exponent, indices = kept[0]
         if exponent == 1 and indices == output and len(set(output)) == len(output):
             return node
@@ -225,13 +224,13 @@ def _absorbed(
     """Take in a factor that is a coefficient, a δ, ones, a transpose or a power of one factor."""
     plain = exponent.denominator == 1
     factor = ONE
-    if node.coefficient != ONE and (plain or node.coefficient.has_real_root()):
+    if not node.coefficient.is_one and (plain or node.coefficient.has_real_root()):
         if node.coefficient.value == 0 and exponent < 0:
             return node, ONE, []
         factor = node.coefficient**exponent
         if node.coefficient.value == 0:
             return None, factor, []
-        node = Einsum(ONE, node.factors, node.output, node.index_dims)
+        node = node.scaled(ONE)
     light = len(node.children) < 2 and len(node.index_dims) == len(set(node.output))
     if not light or not (exponent == 1 or (plain and not node.repeats)):
         return _unwrapped(node), factor, []
@@ -247,7 +246,7 @@ def _absorbed(
 
 def _unwrapped(node: Einsum) -> Node:
     """The factor itself where only a coefficient was around it."""
-    if len(node.children) == 1 and node.coefficient == ONE and node.exponents[0] == 1:
+    if len(node.children) == 1 and node.coefficient.is_one and node.exponents[0] == 1:
         if node.indices[0] == node.output and not node.repeats:
             return node.children[0]
     return node
@@ -309,16 +308,26 @@ def split(node: Node) -> tuple[Coefficient, Node]:
     """A formula as a coefficient times a formula without one."""
     if isinstance(node, Constant):
         return node.coefficient, Constant(ONE)
-    if isinstance(node, Einsum) and node.coefficient != ONE and node.coefficient.value != 0:
-        return node.coefficient, product(ONE, node.factors, node.output, node.index_dims)
+    if isinstance(node, Einsum) and not node.coefficient.is_one and node.coefficient.value != 0:
+        return node.coefficient, unscaled(node)
     return ONE, node
+
+
+def unscaled(node: Einsum, coefficient: Coefficient = ONE) -> Node:
+    """A product with another coefficient; its only factor where nothing else is left."""
+    if coefficient.is_one and len(node.children) == 1 and node.exponents[0] == 1:
+        if node.indices[0] == node.output and not node.repeats:
+            return node.children[0]
+    return node.scaled(coefficient)
 
 
 def scale(coefficient: Coefficient | int | Fraction, node: Node) -> Node:
     """A number times a formula."""
     coefficient = Coefficient.of(coefficient)
-    if coefficient == ONE:
+    if coefficient.is_one:
         return node
+    if isinstance(node, Einsum) and coefficient.value != 0 and node.coefficient.value != 0:
+        return unscaled(node, coefficient * node.coefficient)
     axes = tuple(range(node.ndim))
     return product(coefficient, ((node, 1, axes),), axes, node.dims)
 
@@ -352,7 +361,7 @@ def reshape(node: Node, dims: Iterable[Dimension]) -> Node:
 def add(*terms: Node) -> Node:
     """The sum of formulas of the same dimensions, equal terms merged and zeros gone."""
     dims = terms[0].dims
-    groups: dict[Node, dict[tuple[Any, ...], Fraction]] = {}
+    groups: dict[Node, dict[tuple[Any, ...], int | Fraction]] = {}
     for term in terms:
         assert term.dims == dims, (term.dims, dims)
         coefficient, core = split(term)
@@ -360,9 +369,9 @@ def add(*terms: Node) -> Node:
             continue
         sums = groups.setdefault(core, {})
         powers = coefficient.powers
-        sums[powers] = sums.get(powers, Fraction(0)) + coefficient.value
+        sums[powers] = sums.get(powers, 0) + coefficient.value
     kept = [
-        scale(Coefficient(value, powers), core)
+        scale(Coefficient(whole(value), powers), core)
         for core, sums in groups.items()
         for powers, value in sums.items()
         if value

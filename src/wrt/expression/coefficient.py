@@ -31,7 +31,7 @@ MOST_DIGITS = 4000
 class Coefficient:
     """`value · Π base^power`; immutable, compared by value."""
 
-    value: Fraction
+    value: int | Fraction  # an int where it is whole
     powers: tuple[tuple[Base, Fraction], ...] = ()
 
     @staticmethod
@@ -40,11 +40,11 @@ class Coefficient:
         if isinstance(value, Coefficient):
             return value
         if isinstance(value, float):
-            return Coefficient(Fraction(repr(value)))
+            return Coefficient(_whole(Fraction(repr(value))))
         if isinstance(value, (int, Fraction)):
-            return Coefficient(Fraction(value))
+            return Coefficient(_whole(value))
         if isinstance(value, str):
-            return Coefficient(Fraction(1), ((value, Fraction(1)),))
+            return _raw(value)
         return _of_size(value)
 
     def __mul__(self, other: Coefficient) -> Coefficient:
@@ -53,7 +53,7 @@ class Coefficient:
         if self is ONE:
             return other
         if not other.powers and not self.powers:
-            return Coefficient(_bounded(self.value * other.value))
+            return Coefficient(_bounded(_whole(self.value * other.value)))
         return _normal(self.value * other.value, (*self.powers, *other.powers))
 
     def __pow__(self, exponent: Fraction | int) -> Coefficient:
@@ -65,11 +65,16 @@ class Coefficient:
             digits = (len(str(self.value)) + 1) * abs(exponent.numerator)
             if digits > MOST_DIGITS:
                 raise TooLarge(f"a number of about {digits} digits is refused")
-            return _normal(self.value ** int(exponent), scaled)
-        return _normal(Fraction(1), ((self.value, exponent), *scaled))
+            return _normal(Fraction(self.value) ** int(exponent), scaled)
+        return _normal(Fraction(1), ((Fraction(self.value), exponent), *scaled))
 
     def __neg__(self) -> Coefficient:
         return Coefficient(-self.value, self.powers)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether this is the number 1."""
+        return self is ONE or (not self.powers and self.value == 1)
 
     @property
     def is_number(self) -> bool:
@@ -94,6 +99,8 @@ class Coefficient:
 
     def replace(self, mapping: Mapping[str, Dimension]) -> Coefficient:
         """The same number with other sizes for the names."""
+        if not self.powers:
+            return self
         result = Coefficient(self.value)
         for base, power in self.powers:
             other = base.replace(mapping) if isinstance(base, Dimension) else base
@@ -113,20 +120,20 @@ class Coefficient:
 
 
 def _raw(base: Base) -> Coefficient:
-    return Coefficient(Fraction(1), ((base, Fraction(1)),))
+    return Coefficient(1, ((base, Fraction(1)),))
 
 
 def _of_size(size: Dimension) -> Coefficient:
     """The size of a dimension: monomials come apart, sums of several terms stay whole."""
     if len(size.terms) > 1:
         return _raw(size)
-    value, powers = Fraction(size.terms[0][1] if size.terms else 0), []
+    value, powers = size.terms[0][1] if size.terms else 0, []
     for mono, _ in size.terms:
         powers = [(Dimension.of(atom), Fraction(power)) for atom, power in mono]
     return _normal(value, powers)
 
 
-def _normal(value: Fraction, powers: Iterable[tuple[Base, Fraction]]) -> Coefficient:
+def _normal(value: int | Fraction, powers: Iterable[tuple[Base, Fraction]]) -> Coefficient:
     if value == 0:
         return ZERO
     sums: dict[Base, Fraction] = {}
@@ -141,10 +148,12 @@ def _normal(value: Fraction, powers: Iterable[tuple[Base, Fraction]]) -> Coeffic
         if power:
             kept.append((base, power))
     kept.sort(key=lambda item: (isinstance(item[0], Dimension), str(item[0])))
-    return Coefficient(_bounded(value), tuple(kept))
+    return Coefficient(_bounded(_whole(value)), tuple(kept))
 
 
-def _imaginary(value: Fraction, power: Fraction) -> tuple[Fraction, Fraction]:
+def _imaginary(
+    value: int | Fraction, power: Fraction
+) -> tuple[int | Fraction, Fraction]:
     """i^k for whole k: 1, i, -1, -i."""
     if power.denominator != 1:
         return value, power
@@ -152,7 +161,9 @@ def _imaginary(value: Fraction, power: Fraction) -> tuple[Fraction, Fraction]:
     return (-value if turns >= 2 else value), Fraction(turns % 2)
 
 
-def _rooted(value: Fraction, base: Fraction, power: Fraction) -> tuple[Fraction, Base, Fraction]:
+def _rooted(
+    value: int | Fraction, base: Fraction, power: Fraction
+) -> tuple[int | Fraction, Base, Fraction]:
     """Whole powers of a fraction leave it; so does an exact root."""
     whole = math.floor(power)
     value, power = value * base**whole, power - whole
@@ -172,14 +183,20 @@ def _exact_root(base: Fraction, degree: int) -> Fraction | None:
     return root if root**degree == base else None
 
 
-def _bounded(value: Fraction) -> Fraction:
+def _whole(value: int | Fraction) -> int | Fraction:
+    return value.numerator if value.denominator == 1 else value
+
+
+def _bounded(value: int | Fraction) -> int | Fraction:
+    if isinstance(value, int) and -(2**64) < value < 2**64:
+        return value
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
     if bits > MOST_DIGITS * 4:
         raise TooLarge(f"a number of about {bits * 3 // 10} digits is refused")
     return value
 
 
-def _float(value: Fraction) -> float:
+def _float(value: int | Fraction) -> float:
     try:
         return float(value)
     except OverflowError:
@@ -198,8 +215,8 @@ def _base_value(base: Base, sizes: Mapping[str, int]) -> Number:
     return math.pi if base == "pi" else 1j
 
 
-ONE = Coefficient(Fraction(1))
-ZERO = Coefficient(Fraction(0))
-MINUS_ONE = Coefficient(Fraction(-1))
+ONE = Coefficient(1)
+ZERO = Coefficient(0)
+MINUS_ONE = Coefficient(-1)
 PI = Coefficient.of("pi")
 IMAGINARY = Coefficient.of("i")

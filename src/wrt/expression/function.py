@@ -34,6 +34,9 @@ DOMAINS: Mapping[str, str] = {
     "above": "{x} > -1",
     "invertible": "{x} is invertible",
     "distinct": "{x} has one largest entry",
+    "lowest": "{x} has one smallest entry",
+    "varied": "{x} has two different entries",
+    "apart": "{x} ≠ {y}",
 }
 BACKENDS = ("numpy", "jax", "torch")
 
@@ -315,6 +318,8 @@ def _built(form: Signature, text: str, arguments: Sequence[Any]) -> Node | None:
         right = "" if product.endswith("->") else right
     wanted = form.results[0].dims
     dims = tuple(d.replace(bound) for d in wanted) if wanted is not None else nodes[0].dims
+    if left == "0":
+        return build.zeros(dims)
     letters = _letters(form, left, right, nodes, bound)
     for letter, dim in zip(right, dims, strict=False) if len(right) == len(dims) else ():
         letters.setdefault(letter, dim)
@@ -345,9 +350,18 @@ def _pattern(where: str, letters: Mapping[str, Dimension], bound: Mapping[str, D
         if word in letters:
             terms[inside.index(word)] = factor
         else:  # counted from 1 by people, from 0 by relations
-            constant = constant + (bound[word] - 1) * factor
+            constant = constant + (_place(bound[word], letters) - 1) * factor
     relation = Relation(tuple(sorted(terms.items())), constant, "==" if sign == "=" else sign)
     return Pattern([letters[c] for c in inside], [relation])
+
+
+def _place(place: Dimension, letters: Mapping[str, Dimension]) -> Dimension:
+    """A place counted from 1, refused where it is known to lie outside."""
+    (size,) = {d.value for d in letters.values()}
+    at = place.value
+    if at is not None and (at < 1 or (size is not None and at > size)):
+        raise ShapeMistake(f"there is no place {at} among {size or 'the'} entries")
+    return place
 
 
 def undefined(

@@ -294,18 +294,24 @@ class Einsum(Node):
     ) -> Einsum:
         ordered, names = canonical(list(factors), tuple(output))
         place = {old: new for new, old in enumerate(names)}
-        children = tuple(node for node, _, _ in ordered)
-        exponents = tuple(exponent for _, exponent, _ in ordered)
-        indices = tuple(tuple([place[i] for i in idx]) for _, _, idx in ordered)
+        children = tuple([node for node, _, _ in ordered])
+        exponents = tuple([exponent for _, exponent, _ in ordered])
+        indices = tuple([tuple([place[i] for i in idx]) for _, _, idx in ordered])
         out = tuple([place[i] for i in output])
         dims = tuple([index_dims[i] for i in names])
-        parts = (
-            str(coefficient),
-            [str(e) for e in exponents],
-            indices,
-            out,
-            [str(d) for d in dims],
-        )
+        return cls._canonical(coefficient, children, exponents, indices, out, dims)
+
+    @classmethod
+    def _canonical(
+        cls,
+        coefficient: Coefficient,
+        children: tuple[Node, ...],
+        exponents: tuple[Exponent, ...],
+        indices: tuple[tuple[int, ...], ...],
+        out: tuple[int, ...],
+        dims: Dims,
+    ) -> Einsum:
+        parts = (coefficient._text, *map(str, exponents), indices, out, *[d._text for d in dims])
         made: Einsum = cls._intern(
             parts,
             children,
@@ -317,6 +323,12 @@ class Einsum(Node):
             output=out,
         )
         return made
+
+    def scaled(self, coefficient: Coefficient) -> Einsum:
+        """The same product with another coefficient (not zero)."""
+        return self._canonical(
+            coefficient, self.children, self.exponents, self.indices, self.output, self.index_dims
+        )
 
     @property
     def factors(self) -> tuple[Factor, ...]:

@@ -127,11 +127,10 @@ def tokens(text: str) -> list[Token]:
         if match.lastgroup != "space":
             _take(match, text, found)
         at = match.end()
-    if len(found) > MOST_TOKENS:
-        raise TooLarge(
-            f"a text of {len(found):,} names, numbers and signs is refused; "
-            f"the limit is {MOST_TOKENS:,}"
-        )
+        if len(found) > MOST_TOKENS:
+            raise TooLarge(
+                f"a text of more than {MOST_TOKENS:,} names, numbers and signs is refused"
+            )
     found.append(Token("end", "", (end, end)))
     return found
 

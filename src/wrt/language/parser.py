@@ -6,6 +6,7 @@ A frame is an open bracket, call, entry or ‖; it holds the operands and operat
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import NoReturn
 
@@ -86,6 +87,8 @@ def parse(text: str) -> Program:
         lines.append(line)
     if formula is not None:
         lines.append(formula)
+    elif any(t.kind == "name" and t.text == "where" for t in found):
+        _refuse(text, _back(text, found[-1].span), "nothing is defined behind where")
     if not lines:
         raise SyntaxMistake("there is no formula, only declarations", text=text, span=(0, len(text)))
     for line in lines[:-1]:
@@ -270,7 +273,7 @@ class _Parser:
         if token.kind in (")", "]", "‖", ",", ";") and frame.kind != "top":
             opened = frame.opened
             span = (opened.span[0], token.span[1])
-            if token.kind == _CLOSER[frame.kind] and not frame.items:
+            if token.kind == _CLOSER[frame.kind] and not frame.items and not frame.rows:
                 _refuse(self.text, span, "there is nothing between these brackets")
             _refuse(self.text, token.span, f"something is missing before {token.text}")
         if token.kind == "end":
@@ -448,8 +451,6 @@ def _plain(items: list[Syntax | Slice]) -> tuple[Syntax, ...]:
 
 
 def _one(token: Token) -> Number:
-    from fractions import Fraction
-
     return Number(Fraction(1), token.span)
 
 

@@ -1,1 +1,162 @@
-"""."""
+"""Formula to the shortest sentence: matrix, index, einsum and Kronecker form, as text and as LaTeX.
+
+What is printed is input: the language room reads every text back to the same numbers. Reading order: `tree`
+(the sentence as a small tree), `text` and `latex` (printing it), `sums` (the factoring move), `elimination`
+(a product over indices becomes matrices), `sentence` (whole formulas), `indexed`, `kronecker`, `typeset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt.expression.nodes import Node
+from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
+from wrt.notation.kronecker import kronecker_tree
+from wrt.notation.latex import index_latex, latex_of
+from wrt.notation.sentence import Speaker, with_where
+from wrt.notation.tree import flip
+from wrt.notation.typeset import typeset
+
+__all__ = ["einsum", "index", "kronecker", "latex", "latex_index", "matrix", "typeset"]
+
+
+def matrix(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str | None:
+    """The matrix sentence of a formula of up to two axes; None where matrix notation cannot say it.
+
+    `names` is the order in which a person met the names; with `row`, a vector is said as a row.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> A, x, b = Variable("A", (n, m)), Variable("x", (m,)), Variable("b", (n,))
+    >>> matrix(2 * A.T @ (A @ x - b))
+    "2*A'*(A*x-b)"
+    >>> matrix(build.einsum("i,j->ij", b, x))
+    "b*x'"
+    """
+    if node.ndim > 2:
+        return None
+    speaker = Speaker(node, names)
+    tree = speaker.speak()
+    if tree is None:
+        return None
+    return with_where(flip(tree) if row and node.ndim == 1 else tree, speaker.definitions)
+
+
+def index(
+    node: Node,
+    left: str = "D",
+    *,
+    split: int | Sequence[int] | None = None,
+    letters: Sequence[str] | None = None,
+    names: Sequence[str] = (),
+) -> str | None:
+    """The index form: letters i, j, … for the axes of f, a, b, … for those of x, p, q, … for a second x.
+
+    `split` says how many axes are f's, or how many are f's, the first x's and so on. None where a part has
+    neither a phrase nor entries that the language can say.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> eye, x = build.identity(n), Variable("x", (m,))
+    >>> index(build.einsum("ia,b->iab", eye, x), split=1)
+    'D[i,a,b] = δ[i,a]*x[b]'
+    """
+    speaker = IndexSpeaker(node, names)
+    chosen = letters or axis_letters(_groups(node, split), frozenset(speaker.taken))
+    speaker.letters = chosen
+    tree = speaker.written()
+    if tree is None:
+        return None
+    head = f"{left}[{','.join(chosen)}]" if node.ndim else left
+    return with_where(tree, speaker.definitions, f"{head} = ")
+
+
+def _groups(node: Node, split: int | Sequence[int] | None) -> list[int]:
+    if split is None:
+        return [node.ndim]
+    groups = [split] if isinstance(split, int) else list(split)
+    return [*groups, node.ndim - sum(groups)] if sum(groups) < node.ndim else groups
+
+
+def einsum(node: Node, *, names: Sequence[str] = ()) -> str | None:
+    """The formula as einsum over its factors; None where a factor has no phrase.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> A, B = Variable("A", (n, m)), Variable("B", (m, n))
+    >>> einsum(build.einsum("ik,lj->ijkl", A, B))
+    'einsum("ik,lj->ijkl", A, B)'
+    """
+    speaker = IndexSpeaker(node, names)
+    speaker.walk()
+    tree = einsum_text(node, speaker)
+    return None if tree is None else with_where(tree, speaker.definitions)
+
+
+def kronecker(
+    node: Node, split: int, order: str = "rows", *, names: Sequence[str] = ()
+) -> str | None:
+    """The matrix that takes vec(dX) to vec(df), by "rows" or by "columns", as ⊗ of small matrices.
+
+    `split` says how many axes are f's. None where nothing of this form fits.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> A, B = (Variable(w, map(Dimension.of, d)) for w, d in (("A", "nm"), ("B", "pq")))
+    >>> D = build.einsum("ik,lj->ijkl", A, B)
+    >>> kronecker(D, 2, "rows"), kronecker(D, 2, "columns")
+    ("A ⊗ B'", "B' ⊗ A")
+    """
+    speaker = Speaker(node, names)
+    speaker.walk()
+    tree = kronecker_tree(node, split, order, speaker)
+    return None if tree is None else with_where(tree, speaker.definitions)
+
+
+def latex(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str | None:
+    """The matrix sentence as LaTeX; None where matrix notation cannot say the formula.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> A, x = Variable("A", map(Dimension.of, "nm")), Variable("x", [Dimension.of("m")])
+    >>> print(latex(2 * A.T @ (A @ x)))
+    2 A^\\top A x
+    """
+    if node.ndim > 2:
+        return None
+    speaker = Speaker(node, names)
+    tree = speaker.speak()
+    if tree is None:
+        return None
+    return latex_of(flip(tree) if row and node.ndim == 1 else tree, speaker.definitions)
+
+
+def latex_index(
+    node: Node,
+    left: str = "D",
+    *,
+    split: int | Sequence[int] | None = None,
+    names: Sequence[str] = (),
+) -> str | None:
+    """The index form as LaTeX, indices as subscripts.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> eye, x = build.identity(n), Variable("x", (m,))
+    >>> print(latex_index(build.einsum("ia,b->iab", eye, x), split=1))
+    D_{iab} = \\delta_{ia} x_{b}
+    """
+    speaker = IndexSpeaker(node, names)
+    chosen = axis_letters(_groups(node, split), frozenset(speaker.taken))
+    speaker.letters = chosen
+    tree = speaker.written()
+    return None if tree is None else index_latex(left, chosen, tree, speaker.definitions)

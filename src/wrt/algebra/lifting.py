@@ -1,0 +1,185 @@
+"""A formula over core axes, mapped over further axes: how the sentence of a record meets its arguments.
+
+A record's rule or definition is read once over variables with the signature's dimensions (a template).
+`lift` puts formulas in the place of the variables, their dimensions in the place of the signature's, and
+carries the mapped axes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wrt.expression import build
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import (
+    Apply,
+    BoundedSum,
+    Constant,
+    Einsum,
+    Node,
+    Pattern,
+    Relation,
+    Reshape,
+    Result,
+    Sum,
+    Variable,
+)
+from wrt.expression.walk import postorder
+
+__all__ = ["Lifting", "lift"]
+
+Dims = tuple[Dimension, ...]
+
+
+def lift(
+    template: Node,
+    arguments: Mapping[Variable, Node],
+    dimensions: Mapping[str, Dimension],
+    batch: Dims,
+) -> Node:
+    """The template with arguments of dims `batch + core`; the result has the batch axes in front.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m, k = map(Dimension.of, "nmk")
+    >>> x, X = Variable("x", (n,)), Variable("X", (m, k))
+    >>> lift(x @ x, {x: X}, {"n": k}, (m,)) is build.einsum("mk,mk->m", X, X)
+    True
+    """
+    return Lifting(arguments, dimensions, batch).full(template)
+
+
+class Lifting:
+    """One instantiation of templates; subformulas that templates share are lifted once."""
+
+    def __init__(
+        self,
+        arguments: Mapping[Variable, Node],
+        dimensions: Mapping[str, Dimension],
+        batch: Dims,
+    ) -> None:
+        self.dimensions, self.batch = dimensions, batch
+        self.done: dict[Node, Node] = {}
+        self.batched: set[Node] = set()
+        self.taken = {v.name for node in arguments.values() for v in node.names}
+        for variable, node in arguments.items():
+            self.done[variable] = node
+            self.batched.add(variable)
+
+    def full(self, template: Node) -> Node:
+        """The lifted template, with the batch axes whether or not it depends on an argument."""
+        node = self(template)
+        return node if template in self.batched else self._broadcast(node)
+
+    def __call__(self, template: Node) -> Node:
+        """The lifted template; batch axes in front where it depends on an argument."""
+        for node in postorder(template):
+            if node not in self.done:
+                self.done[node] = self._one(node)
+                if any(c in self.batched for c in node.children):
+                    self.batched.add(node)
+        return self.done[template]
+
+    def dims(self, dims: Sequence[Dimension]) -> Dims:
+        """Dimensions of the signature as those of the arguments."""
+        return tuple(d.replace(self.dimensions) for d in dims)
+
+    def product(self, node: Einsum, split: int) -> Node:
+        """An Einsum lifted with the batch axes before its first axis and again before axis `split`."""
+        for child in node.children:
+            self(child)
+        lead = tuple(range(len(self.batch)))
+        shift = len(lead)
+        factors = [
+            (
+                self.done[child],
+                exponent,
+                (lead if child in self.batched else ()) + tuple(i + shift for i in indices),
+            )
+            for child, exponent, indices in node.factors
+        ]
+        output = tuple(i + shift for i in node.output)
+        both = (*lead, *output[:split], *lead, *output[split:])
+        dims = (*self.batch, *self.dims(node.index_dims))
+        return build.product(node.coefficient.replace(self.dimensions), factors, both, dims)
+
+    def _broadcast(self, node: Node) -> Node:
+        axes = tuple(range(len(self.batch), len(self.batch) + node.ndim))
+        out = tuple(range(len(self.batch) + node.ndim))
+        return build.product(build.ONE, ((node, 1, axes),), out, (*self.batch, *node.dims))
+
+    def _one(self, node: Node) -> Node:
+        children = [self.done[c] for c in node.children]
+        batched = [c in self.batched for c in node.children]
+        match node:
+            case Variable():
+                return Variable(node.name, self.dims(node.dims), node.properties)
+            case Constant():
+                return Constant(node.coefficient.replace(self.dimensions))
+            case Pattern():
+                relations = [
+                    Relation(r.terms, r.constant.replace(self.dimensions), r.kind)
+                    for r in node.relations
+                ]
+                return Pattern(self.dims(node.dims), relations)
+            case Einsum():
+                return self._einsum(node, children, batched)
+            case Sum():
+                return build.add(*self._aligned(children, batched))
+            case Apply():
+                arguments = self._aligned(children, batched)
+                return Apply(node.function, arguments, node.batch + self._extra(batched))
+            case Result():
+                call = children[0]
+                assert isinstance(call, Apply)
+                return Result(call, node.position)
+            case BoundedSum():
+                return self._bounded(node)
+            case Reshape():
+                lead = self.batch if batched[0] else ()
+                return build.reshape(children[0], (*lead, *self.dims(node.dims)))
+        raise AssertionError(node)
+
+    def _extra(self, batched: Sequence[bool]) -> int:
+        return len(self.batch) if any(batched) else 0
+
+    def _aligned(self, children: list[Node], batched: list[bool]) -> list[Node]:
+        if not any(batched):
+            return children
+        return [
+            c if b else self._broadcast(c) for c, b in zip(children, batched, strict=True)
+        ]
+
+    def _einsum(self, node: Einsum, children: list[Node], batched: list[bool]) -> Node:
+        shift = len(self.batch)
+        lead = tuple(range(shift))
+        factors = [
+            (child, exponent, (lead if b else ()) + tuple(i + shift for i in indices))
+            for child, b, exponent, indices in zip(
+                children, batched, node.exponents, node.indices, strict=True
+            )
+        ]
+        output = (lead if any(batched) else ()) + tuple(i + shift for i in node.output)
+        dims = (*self.batch, *self.dims(node.index_dims))
+        if not any(batched):  # the batch axes are no part of this product
+            factors = [(c, e, tuple(i - shift for i in idx)) for c, e, idx in factors]
+            output = tuple(i - shift for i in output)
+            dims = dims[shift:]
+        return build.product(node.coefficient.replace(self.dimensions), factors, output, dims)
+
+    def _bounded(self, node: BoundedSum) -> Node:
+        """The bound variable is renamed where an argument uses its name."""
+        name = node.variable.name
+        while name in self.taken:
+            name += "_"
+        fresh = Variable(name, (), node.variable.properties)
+        inner = Lifting({}, self.dimensions, self.batch)
+        inner.done, inner.batched = dict(self.done), set(self.batched)
+        for dependent in list(inner.done):
+            if node.variable in dependent.names:
+                del inner.done[dependent]
+        inner.done[node.variable] = fresh
+        low, high = self(node.low), self(node.high)
+        body = inner(node.body)
+        if node.body in inner.batched:
+            self.batched.add(node)
+        return build.bounded(node.kind, fresh, low, high, body)

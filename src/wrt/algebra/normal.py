@@ -1,0 +1,491 @@
+"""The normal form: δ melted, products flat, equal terms merged, constants folded, zeros and ones gone.
+
+Products absorb the products that only they use, up to sixteen factors; scalars that are sums of products
+stay whole, as do sums (`r = A*x - b` is one factor). `normal_form` keeps what several places share, for
+programs; `flat_form` multiplies shared products out too, to be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt.algebra.patterns import resolved
+from wrt.expression import build
+from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import (
+    Apply,
+    Constant,
+    Einsum,
+    Exponent,
+    Factor,
+    Node,
+    Reshape,
+    Result,
+    Sum,
+    Variable,
+    whole,
+)
+from wrt.expression.walk import postorder, users
+
+__all__ = ["flat_form", "normal_form", "reshaped"]
+
+#: A product takes in others up to this many factors.
+MOST_FACTORS = 16
+#: A sum is multiplied out only into this many terms.
+MOST_TERMS = 30
+#: The form is reached when a pass changes nothing; a formula that moves longer than this is left there.
+MOST_PASSES = 8
+
+
+def normal_form(root: Node) -> Node:
+    """The formula in normal form; shared subformulas stay shared.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> A, x = Variable("A", map(Dimension.of, "mn")), Variable("x", [Dimension.of("n")])
+    >>> normal_form(build.add(A @ x, A @ x, build.negative((2 * A) @ x))) is build.zeros(A.dims[:1])
+    True
+    """
+    return _settled(root, flat=False)
+
+
+def flat_form(root: Node) -> Node:
+    """The normal form with shared products multiplied out, for reading."""
+    return _settled(root, flat=True)
+
+
+def _settled(root: Node, flat: bool) -> Node:
+    settled: dict[Node, bool] = {}
+    for _ in range(MOST_PASSES):
+        before, root = root, _Pass(root, flat, settled).run()
+        if root is before:
+            break
+    return root
+
+
+class _Pass:
+    """One walk from the leaves to the root; every node is rebuilt from normal children."""
+
+    def __init__(self, root: Node, flat: bool, settled: dict[Node, bool]) -> None:
+        self.root, self.flat, self.settled = root, flat, settled
+        self.count = users(root)
+        self.done: dict[Node, Node] = {}
+        self.shared: set[Node] = set()
+        self.symmetric: dict[Node, bool] = {}
+
+    def run(self) -> Node:
+        for node in postorder(self.root):
+            shared = self.count[node] > 1
+            same = self.settled.get(node) == shared
+            made = node if same and self.untouched(node) else self.one(node)
+            self.done[node] = made
+            if shared:
+                self.shared.add(made)
+            if made is node:
+                self.settled[node] = shared
+            self.symmetric[made] = self.is_symmetric(made)
+        return self.done[self.root]
+
+    def untouched(self, node: Node) -> bool:
+        return all(self.done[c] is c for c in node.children)
+
+    def one(self, node: Node) -> Node:
+        children = [self.done[c] for c in node.children]
+        match node:
+            case Einsum():
+                factors = list(zip(children, node.exponents, node.indices, strict=True))
+                made = self.product(node.coefficient, factors, node.output, node.index_dims)
+                return self.distributed(made)
+            case Sum():
+                return self.sum(children)
+            case Apply() | Result():
+                return _folded(node.rebuild(children))
+            case Reshape():
+                return reshaped(children[0], node.dims)
+            case _:
+                return node.rebuild(children) if children else node
+
+    # Products
+
+    def product(
+        self,
+        coefficient: Coefficient,
+        factors: list[Factor],
+        output: Sequence[int],
+        dims: Sequence[Dimension],
+    ) -> Node:
+        made = build.product(coefficient, self.oriented(factors), output, dims)
+        while isinstance(made, Einsum):
+            flatter = self.flatter(made)
+            if flatter is made:
+                break
+            made = flatter
+        return made
+
+    def oriented(self, factors: Sequence[Factor]) -> list[Factor]:
+        """The indices of symmetric factors in order: A[j,i] is A[i,j]."""
+        return [
+            (n, e, (i[1], i[0])) if len(i) == 2 and i[0] > i[1] and self.symmetric.get(n) else (n, e, i)
+            for n, e, i in factors
+        ]
+
+    def turned(self, node: Einsum) -> Node:
+        """The product with symmetric factors in order and the signs of sums as they are kept."""
+        coefficient, factors = node.coefficient, self.oriented(node.factors)
+        for k, (child, exponent, indices) in enumerate(factors):
+            if isinstance(child, Sum) and exponent.denominator == 1 and _is_minus(child):
+                factors[k] = (build.add(*map(build.negative, child.children)), exponent, indices)
+                coefficient = coefficient * MINUS_ONE**exponent
+        return build.product(coefficient, factors, node.output, node.index_dims)
+
+    def flatter(self, node: Einsum) -> Node:
+        """One step: take in a factor that is a product, split off a scalar, cancel, resolve."""
+        room = MOST_FACTORS - len(node.children)
+        chosen = []
+        for k, (child, exponent, _) in enumerate(node.factors):
+            if isinstance(child, Einsum) and self.absorbs(child, exponent, room):
+                room -= len(child.children) - 1
+                chosen.append(k)
+        if chosen:
+            return _inlined(node, chosen)
+        split = _scalars_apart(node)
+        if split is not None:
+            return split
+        cancelled = _cancelled(node)
+        if cancelled is not None:
+            return cancelled
+        simpler = resolved(node)
+        if simpler is not None:
+            return simpler
+        return self.turned(node) if self.turns(node) else node
+
+    def turns(self, node: Einsum) -> bool:
+        """Whether a factor is a symmetric matrix or a sum whose sign has to be looked at."""
+        return any(
+            isinstance(n, Sum) or (n.ndim == 2 and self.symmetric.get(n)) for n in node.children
+        )
+
+    def absorbs(self, child: Einsum, exponent: Exponent, room: int) -> bool:
+        plain = not child.summed
+        if exponent != 1 and (exponent.denominator != 1 or not plain or child.repeats):
+            return False
+        if not child.ndim and not plain:
+            return False
+        light = len(child.children) < 2 and plain
+        if not light and len(child.children) - 1 > room:
+            return False
+        return light or self.flat or child not in self.shared
+
+    def distributed(self, node: Node) -> Node:
+        """A product of many axes over a sum that holds δ is multiplied out, so that they can melt."""
+        if not self.flat or not isinstance(node, Einsum) or node.ndim < 3:
+            return node
+        for k, (child, exponent, _) in enumerate(node.factors):
+            if isinstance(child, Sum) and exponent == 1 and len(child.children) <= MOST_TERMS:
+                if any(isinstance(t, Einsum) and t.repeats for t in child.children):
+                    return self.sum([self.distributed(self.replaced(node, k, t)) for t in child.children])
+        return node
+
+    def replaced(self, node: Einsum, position: int, term: Node) -> Node:
+        factors = list(node.factors)
+        factors[position] = (term, 1, factors[position][2])
+        return self.product(node.coefficient, factors, node.output, node.index_dims)
+
+    # Sums
+
+    def sum(self, children: Sequence[Node]) -> Node:
+        terms: list[Node] = []
+        for child in children:
+            terms += self.flattened(child)
+        total = build.add(*terms)
+        return _content(total) if isinstance(total, Sum) else total
+
+    def flattened(self, term: Node) -> list[Node]:
+        """The terms of a term: sums within sums open up, with their coefficient and transpose."""
+        if isinstance(term, Sum) and (self.flat or term not in self.shared):
+            return list(term.children)
+        if isinstance(term, Einsum) and len(term.children) == 1:
+            child, exponent, indices = term.factors[0]
+            opens = isinstance(child, Sum) and exponent == 1 and not term.summed
+            if opens and len(set(term.output)) == len(set(indices)) == len(indices):
+                if self.flat or child not in self.shared:
+                    return [self.replaced(term, 0, t) for t in child.children]
+        return [term]
+
+    def is_symmetric(self, node: Node) -> bool:
+        """Whether a node is its own transpose, from what is declared and derived of its children."""
+        if node.ndim != 2 or node.dims[0] is not node.dims[1]:
+            return False
+        match node:
+            case Variable():
+                return bool(node.properties & {"symmetric", "spd", "diagonal"})
+            case Apply():
+                kept = "symmetric" in node.function.keeps or node.function.entrywise
+                return kept and all(self.symmetric.get(c) for c in node.children if c.ndim)
+            case Einsum():
+                return self.transposed_product(node) is node
+            case Sum():
+                turned_terms = {self.transposed(t) for t in node.children}
+                return turned_terms == set(node.children)
+            case _:
+                return False
+
+    def transposed_product(self, node: Einsum) -> Node:
+        made = build.product(node.coefficient, node.factors, node.output[::-1], node.index_dims)
+        return self.turned(made) if isinstance(made, Einsum) else made
+
+    def transposed(self, term: Node) -> Node:
+        if self.symmetric.get(term):
+            return term
+        if isinstance(term, Einsum):
+            return self.transposed_product(term)
+        return build.transpose(term)
+
+
+def _inlined(node: Einsum, positions: list[int]) -> Node:
+    """A product with some of its factors, themselves products, written into it."""
+    coefficient, dims = node.coefficient, list(node.index_dims)
+    factors: list[Factor] = []
+    for k, (child, exponent, indices) in enumerate(node.factors):
+        if k not in positions:
+            factors.append((child, exponent, indices))
+            continue
+        assert isinstance(child, Einsum)
+        place: dict[int, int] = {}
+        for inner, outer in zip(child.output, indices, strict=True):
+            if place.setdefault(inner, outer) != outer:  # δ unites what the child's output repeats
+                factors.append((build.identity(dims[outer]), 1, (place[inner], outer)))
+        for i in child.summed:
+            place[i] = len(dims)
+            dims.append(child.index_dims[i])
+        factors += [
+            (n, whole(e * exponent), tuple([place[i] for i in idx])) for n, e, idx in child.factors
+        ]
+        coefficient = coefficient * child.coefficient**exponent
+    return build.product(coefficient, factors, node.output, dims)
+
+
+def _scalars_apart(node: Einsum) -> Node | None:
+    """Factors that hang together by summed indices only are a scalar of their own."""
+    if len(node.children) < 2:
+        return None
+    groups = _components(node)
+    kept = set(node.output)
+    loose = [g for g in groups if g and not any(i in kept for k in g for i in node.indices[k])]
+    loose = [g for g in loose if any(node.indices[k] for k in g)]
+    whole_net = len(loose) == 1 and len(loose[0]) == len(node.children) and not node.output
+    if not loose or whole_net:
+        return None
+    factors = list(node.factors)
+    apart: list[Factor] = []
+    gone: set[int] = set()
+    for group in loose:
+        scalar = _scalar([factors[k] for k in group], node.index_dims)
+        apart.append((scalar, 1, ()))
+        gone.update(group)
+    return _rebuilt(node, [f for k, f in enumerate(factors) if k not in gone] + apart)
+
+
+def _scalar(factors: list[Factor], dims: Sequence[Dimension]) -> Node:
+    live = sorted({i for _, _, idx in factors for i in idx})
+    place = {i: k for k, i in enumerate(live)}
+    inner = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors]
+    return build.product(ONE, inner, (), [dims[i] for i in live])
+
+
+def _components(node: Einsum) -> list[list[int]]:
+    """The factors, grouped by the indices that they share."""
+    groups: list[tuple[set[int], list[int]]] = []
+    for k, indices in enumerate(node.indices):
+        held, members = set(indices), [k]
+        rest = []
+        for other, others in groups:
+            if held & other:
+                held |= other
+                members = others + members
+            else:
+                rest.append((other, others))
+        groups = [*rest, (held, members)]
+    return [sorted(members) for _, members in groups]
+
+
+def _rebuilt(node: Einsum, factors: list[Factor]) -> Node:
+    """The same output over other factors; indices that nobody carries any more are dropped."""
+    live = sorted({i for _, _, idx in factors for i in idx} | set(node.output))
+    place = {i: k for k, i in enumerate(live)}
+    return build.product(
+        node.coefficient,
+        [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
+        [place[i] for i in node.output],
+        [node.index_dims[i] for i in live],
+    )
+
+
+def _cancelled(node: Einsum) -> Node | None:
+    """inv(X)[i,j] X[j,k] is δ[i,k], where nothing else carries j."""
+    carriers: dict[int, int] = {}
+    for indices in node.indices:
+        for i in indices:
+            carriers[i] = carriers.get(i, 0) + 1
+    factors = list(node.factors)
+    for a, (left, e, (*at,)) in enumerate(factors):
+        if not (isinstance(left, Apply) and left.function.name == "inv" and e == 1 and len(at) == 2):
+            continue
+        for b, (right, power, (*to,)) in enumerate(factors):
+            if right is not left.children[0] or power != 1 or len(to) != 2:
+                continue
+            for near in (0, 1):
+                shared, far = at[near], at[1 - near]
+                if to[1 - near] == shared and carriers[shared] == 2 and shared not in node.output:
+                    rest = [f for k, f in enumerate(factors) if k not in (a, b)]
+                    delta = build.identity(node.index_dims[far])
+                    return _rebuilt(node, [*rest, (delta, 1, (far, to[near]))])
+    return None
+
+
+def _is_minus(total: Sum) -> bool:
+    """Whether minus this sum is the one to keep: by the signs of its terms, in an order without signs."""
+    parts = sorted((core.digest, c.value < 0) for c, core in map(build.split, total.children))
+    minus = sum(negative for _, negative in parts)
+    return 2 * minus > len(parts) or (2 * minus == len(parts) and parts[0][1])
+
+
+def _content(total: Sum) -> Node:
+    """A coefficient that all terms share stands before the sum."""
+    parts = [build.split(t) for t in total.children]
+    sizes = {abs(c.value) for c, _ in parts}
+    powers = {c.powers for c, _ in parts}
+    common = Coefficient(
+        (sizes.pop() if len(sizes) == 1 else 1)
+        * (-1 if all(c.value < 0 for c, _ in parts) else 1),
+        parts[0][0].powers if len(powers) == 1 else (),
+    )
+    if common.is_one:
+        return total
+    inverse = common**-1
+    return build.scale(common, build.add(*(build.scale(inverse, t) for t in total.children)))
+
+
+def _folded(node: Node) -> Node:
+    """A function of the number 0 or 1 that is a whole number is that number."""
+    if not isinstance(node, Apply) or not node.function.entrywise or not node.function.defined:
+        return node
+    value = _plain(node.children[0])
+    if len(node.children) > 1 or value not in (0, 1) or not node.function.code("numpy"):
+        return node
+    from wrt.expression.meaning import evaluate
+
+    result = complex(evaluate(Apply(node.function, (build.number(value),), 0), {}))
+    if result.imag == 0 and result.real in (-1, 0, 1):
+        return build.scale(int(result.real), build.ones(node.dims))
+    return node
+
+
+def _plain(node: Node) -> int | None:
+    """The number that every entry of a node is, where it plainly is 0 or 1."""
+    if isinstance(node, Constant) or (isinstance(node, Einsum) and not node.children):
+        if not (isinstance(node, Einsum) and node.repeats) and node.coefficient.is_number:
+            value = node.coefficient.value
+            return int(value) if value in (0, 1) else None
+    return None
+
+
+# Reshapes
+
+
+def reshaped(node: Node, dims: Sequence[Dimension]) -> Node:
+    """A reshape that comes as close to the leaves as it can: axes split inside products and sums.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = map(Dimension.of, "nm")
+    >>> reshaped(build.identity(n * m), (n, m, n, m))
+    <{1 -> ijij} : n, m, n, m>
+    """
+    dims = tuple(dims)
+    if isinstance(node, Reshape):
+        return reshaped(node.body, dims)
+    if node.dims == dims:
+        return node
+    groups = _axis_groups(node.dims, dims)
+    if groups is None or not any(len(new) > 1 for _, new in groups):
+        return build.reshape(node, dims)
+    if any(len(old) > 1 and len(new) > 1 for old, new in groups):
+        return build.reshape(node, dims)
+    finer = tuple(
+        d for old, new in groups for d in ([dims[k] for k in new] if len(old) == 1 else [node.dims[k] for k in old])
+    )
+    split = {old[0]: [dims[k] for k in new] for old, new in groups if len(old) == 1 and len(new) != 1}
+    inner = _split_axes(node, split, finer)
+    return inner if finer == dims else build.reshape(inner, dims)
+
+
+def _axis_groups(
+    old: Sequence[Dimension], new: Sequence[Dimension]
+) -> list[tuple[list[int], list[int]]] | None:
+    """Which old axes together are which new ones, in order."""
+    groups = []
+    i = j = 0
+    while i < len(old) or j < len(new):
+        if i >= len(old) or j >= len(new):
+            return None
+        left, right = [i], [j]
+        a, b = old[i], new[j]
+        while a is not b:
+            grow_left = _divides(a, b)
+            if grow_left and i + 1 < len(old):
+                i += 1
+                left.append(i)
+                a = a * old[i]
+            elif not grow_left and j + 1 < len(new):
+                j += 1
+                right.append(j)
+                b = b * new[j]
+            else:
+                return None
+        groups.append((left, right))
+        i, j = i + 1, j + 1
+    return groups
+
+
+def _divides(a: Dimension, b: Dimension) -> bool:
+    """Whether the smaller side is a: by value where both are numbers, by degree else."""
+    if a.value is not None and b.value is not None:
+        return a.value < b.value
+    degree = [max((sum(p for _, p in m) for m, _ in d.terms), default=0) for d in (a, b)]
+    if degree[0] != degree[1]:
+        return degree[0] < degree[1]
+    return abs(a.terms[0][1]) < abs(b.terms[0][1])
+
+
+def _split_axes(node: Node, split: dict[int, list[Dimension]], dims: tuple[Dimension, ...]) -> Node:
+    """Axes of a node taken apart; inside a product, wherever the same index stands."""
+    if isinstance(node, Sum):
+        return build.add(*(reshaped(t, dims) for t in node.children))
+    if not isinstance(node, Einsum) or any(
+        node.output.count(i) != sum(1 for k in split if node.output[k] == i)
+        for i in {node.output[k] for k in split}
+    ):
+        return build.reshape(node, dims)
+    index_dims = list(node.index_dims)
+    parts: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(index_dims))}
+    for axis, pieces in split.items():
+        i = node.output[axis]
+        if parts[i] == (i,) or [index_dims[k] for k in parts[i]] == pieces:
+            if parts[i] == (i,):
+                parts[i] = tuple(range(len(index_dims), len(index_dims) + len(pieces)))
+                index_dims += pieces
+        else:
+            return build.reshape(node, dims)
+    factors = []
+    for child, exponent, indices in node.factors:
+        new = tuple(k for i in indices for k in parts[i])
+        factors.append((reshaped(child, [index_dims[k] for k in new]), exponent, new))
+    output = [k for i in node.output for k in parts[i]]
+    live = sorted({k for _, _, idx in factors for k in idx} | set(output))
+    place = {i: k for k, i in enumerate(live)}
+    return build.product(
+        node.coefficient,
+        [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
+        [place[i] for i in output],
+        [index_dims[i] for i in live],
+    )

@@ -1,0 +1,140 @@
+"""What is known of a formula without numbers: symmetry, sign, and where it is defined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wrt.expression.nodes import (
+    Apply,
+    Constant,
+    Einsum,
+    Exponent,
+    Node,
+    Pattern,
+    Result,
+    Sum,
+    Variable,
+)
+from wrt.expression.walk import postorder
+
+__all__ = ["conditions", "is_diagonal", "is_symmetric", "positive_nodes"]
+
+#: Functions of scalars whose values are above zero, and those whose values are not below it.
+_ABOVE = frozenset({"exp", "sigmoid", "softplus", "cosh", "softmax"})
+_NOT_BELOW = frozenset({"abs", "relu"})
+
+
+def is_symmetric(node: Node) -> bool:
+    """Whether a square matrix is declared or plainly seen to be its own transpose."""
+    from wrt.algebra.normal import normal_form
+    from wrt.expression.build import transpose
+
+    if node.ndim != 2 or node.dims[0] is not node.dims[1]:
+        return False
+    return normal_form(transpose(node)) is normal_form(node)
+
+
+def is_diagonal(node: Node) -> bool:
+    """Whether all entries off the diagonal are plainly zero."""
+    match node:
+        case Variable():
+            return "diagonal" in node.properties
+        case Einsum():
+            return node.ndim == 2 and node.output[0] == node.output[1]
+        case Sum():
+            return all(is_diagonal(t) for t in node.children)
+        case _:
+            return False
+
+
+Sign = int  # 2 above zero, 1 not below zero, 0 nothing known
+
+
+def positive_nodes(root: Node) -> dict[Node, Sign]:
+    """For every node: 2 where all entries are above zero, 1 where none is below, 0 else."""
+    signs: dict[Node, Sign] = {}
+    for node in postorder(root):
+        signs[node] = _sign(node, signs)
+    return signs
+
+
+def _sign(node: Node, signs: dict[Node, Sign]) -> Sign:
+    match node:
+        case Variable():
+            return 2 if "positive" in node.properties else int("simplex" in node.properties)
+        case Constant():
+            number = node.coefficient
+            return 2 * int(number.value > 0 and all(b != "i" for b, _ in number.powers))
+        case Pattern():
+            return 1
+        case Apply():
+            name = node.function.name
+            return 2 if name in _ABOVE else int(name in _NOT_BELOW)
+        case Sum():
+            known = [signs[t] for t in node.children]
+            return max(known) if min(known) else 0
+        case Einsum():
+            return _product_sign(node, signs)
+        case Result():
+            return 0
+        case _:
+            return min((signs[c] for c in node.children), default=0)
+
+
+def _product_sign(node: Einsum, signs: dict[Node, Sign]) -> Sign:
+    number = node.coefficient
+    if number.value <= 0 or any(b == "i" for b, _ in number.powers):
+        return int(number.value == 0)
+    known = [_power_sign(signs[c], e) for c, e, _ in node.factors]
+    sign = min(known, default=2)
+    if not sign and not node.output:
+        sign = int(_is_square(node))
+    return min(sign, 1) if node.repeats else sign
+
+
+def _power_sign(sign: Sign, exponent: Exponent) -> Sign:
+    if sign == 2 or exponent.denominator != 1:
+        return sign
+    return max(sign, 1) if exponent % 2 == 0 else sign
+
+
+def _is_square(node: Einsum) -> bool:
+    """x'x and tr(A'A): factors that pair off index by index."""
+    return all(
+        sum(1 for n, e, i in node.factors if (n, e, i) == factor) % 2 == 0
+        for factor in node.factors
+    )
+
+
+def conditions(roots: Iterable[Node]) -> list[tuple[str, Node]]:
+    """What has to hold for formulas to be defined: ("positive", node), ("invertible", node), …
+
+    Conditions that plainly hold (exp(x) > 0) are left out; the order is that of the formula.
+    """
+    found: dict[tuple[str, Node], None] = {}
+    for root in roots:
+        signs = positive_nodes(root)
+        for node in postorder(root):
+            for condition in _wanted(node):
+                if not _holds(condition, signs):
+                    found[condition] = None
+    strict = {node for domain, node in found if domain == "positive"}
+    return [(d, node) for d, node in found if not (d == "nonzero" and node in strict)]
+
+
+def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
+    if isinstance(node, Apply) and node.function.domain:
+        yield node.function.domain, node.children[0]
+    if isinstance(node, Einsum):
+        for child, exponent, _ in node.factors:
+            if exponent.denominator != 1:
+                yield "positive", child
+            elif exponent < 0:
+                yield "nonzero", child
+
+
+def _holds(condition: tuple[str, Node], signs: dict[Node, Sign]) -> bool:
+    domain, node = condition
+    if domain in ("positive", "nonzero", "above"):
+        return signs[node] == 2 or (domain == "above" and signs[node] == 1)
+    return False

@@ -1,0 +1,240 @@
+"""What can differ from zero in a derivative, and how few numbers determine it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+from wrt.algebra.equality import sample_point, sample_sizes
+from wrt.algebra.normal import flat_form
+from wrt.algebra.patterns import position_of
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Einsum, Node, Reshape, Sum
+from wrt.expression.walk import users
+
+__all__ = ["Structure", "structure"]
+
+#: More δ-patterns than this are not counted by inclusion and exclusion; the bound is the whole tensor.
+MOST_PATTERNS = 8
+#: Symmetry is looked for in tensors up to this many axes and, evaluated at small sizes, entries.
+MOST_AXES, MOST_ENTRIES = 6, 200_000
+
+
+@dataclass(frozen=True)
+class Block:
+    """One product of the derivative: its pattern of tied axes and the parts that give its numbers.
+
+    `parts` are pairs of a formula without δ and the output axes that it varies along.
+    """
+
+    pattern: tuple[int, ...]
+    fixed: frozenset[int]
+    parts: tuple[tuple[Node, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The structure of a derivative with `split` axes of f before those of x.
+
+    `kind` is zero, constant, delta, kronecker, outer, sum or dense; `entries`, `nonzero` (an upper bound),
+    `numbers` are dimensions; `given_by` the formulas whose entries determine all; `symmetries` pairs of
+    groups of axes (counted from 0) that may be exchanged.
+    """
+
+    node: Node
+    split: int
+    kind: str
+    entries: Dimension
+    nonzero: Dimension
+    numbers: Dimension
+    given_by: tuple[Node, ...]
+    blocks: tuple[Block, ...]
+
+    @cached_property
+    def symmetries(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+        """The exchanges of axes, or of groups of as many axes, that leave the tensor as it is."""
+        return _symmetries(self.node, self.split)
+
+
+def structure(node: Node, split: int) -> Structure:
+    """The structure of a derivative: see `Structure`.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = map(Dimension.of, "nm")
+    >>> x = Variable("x", (m,))
+    >>> s = structure(build.einsum("ia,b->iab", build.identity(n), x), 1)
+    >>> s.kind, str(s.nonzero), str(s.entries), str(s.numbers)
+    ('kronecker', 'm*n', 'm*n^2', 'm')
+    """
+    flat = flat_form(node)
+    inner = flat.body if isinstance(flat, Reshape) else flat
+    terms = inner.children if isinstance(inner, Sum) else (inner,)
+    blocks = tuple(_block(t) for t in terms if not build.is_zero(t))
+    entries = _volume(node.dims)
+    if not blocks:
+        zero = Dimension.of(0)
+        return Structure(flat, split, "zero", entries, zero, zero, (), ())
+    nonzero = _support(inner.dims, blocks)
+    given = tuple(dict.fromkeys(part for b in blocks for part, axes in b.parts if axes))
+    given += tuple(
+        dict.fromkeys(p for b in blocks for p, axes in b.parts if not axes and p.names)
+    )
+    numbers = sum((_volume(part.dims) for part in given), Dimension.of(0))
+    kind = _kind(blocks, nonzero, entries, split, node.ndim)
+    return Structure(flat, split, kind, entries, nonzero, numbers, given, blocks)
+
+
+def _volume(dims: Iterable[Dimension]) -> Dimension:
+    product = Dimension.of(1)
+    for dim in dims:
+        product = product * dim
+    return product
+
+
+def _block(term: Node) -> Block:
+    if not isinstance(term, Einsum):
+        axes = tuple(range(term.ndim))
+        return Block(axes, frozenset(), ((term, axes),))
+    fixed = frozenset(
+        term.indices[k][0]
+        for k, child in enumerate(term.children)
+        if position_of(child) is not None and term.indices[k][0] in term.output
+    )
+    return Block(term.output, fixed, tuple(_parts(term, fixed)))
+
+
+def _parts(term: Einsum, fixed: frozenset[int]) -> Iterator[tuple[Node, tuple[int, ...]]]:
+    """The factors in groups that share indices; each group with the output axes it varies along."""
+    groups: list[tuple[set[int], list[int]]] = []
+    for k, indices in enumerate(term.indices):
+        if position_of(term.children[k]) is not None and indices[0] in fixed:
+            continue
+        held, members = set(indices), [k]
+        rest = []
+        for other, others in groups:
+            if held & other:
+                held, members = held | other, others + members
+            else:
+                rest.append((other, others))
+        groups = [*rest, (held, members)]
+    for held, members in groups:
+        out = [i for i in dict.fromkeys(term.output) if i in held]
+        live = sorted(held)
+        place = {i: p for p, i in enumerate(live)}
+        factors = [term.factors[k] for k in sorted(members)]
+        made = build.product(
+            ONE,
+            [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
+            [place[i] for i in out],
+            [term.index_dims[i] for i in live],
+        )
+        yield made, tuple(a for a, i in enumerate(term.output) if i in held)
+
+
+def _support(dims: Sequence[Dimension], blocks: Sequence[Block]) -> Dimension:
+    """How many entries can differ from zero: inclusion and exclusion over the distinct patterns."""
+    supports = list(dict.fromkeys((b.pattern, _fixed_axes(b)) for b in blocks))
+    if len(supports) > MOST_PATTERNS:
+        return _volume(dims)
+    total = Dimension.of(0)
+    for size in range(1, len(supports) + 1):
+        for chosen in combinations(supports, size):
+            total = total + _meet(dims, chosen) * (1 if size % 2 else -1)
+    return total
+
+
+def _fixed_axes(block: Block) -> tuple[tuple[int, int], ...]:
+    """Axes that a basis vector fixes, with a number that tells the block's own fixed positions apart."""
+    return tuple((a, i) for a, i in enumerate(block.pattern) if i in block.fixed)
+
+
+def _meet(
+    dims: Sequence[Dimension], chosen: Sequence[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]
+) -> Dimension:
+    """The number of entries where all chosen patterns hold."""
+    parent = list(range(len(dims)))
+
+    def find(a: int) -> int:
+        while parent[a] != a:
+            a = parent[a]
+        return a
+
+    fixed: set[int] = set()
+    for pattern, held in chosen:
+        first: dict[int, int] = {}
+        for axis, index in enumerate(pattern):
+            parent[find(axis)] = find(first.setdefault(index, axis))
+        fixed |= {a for a, _ in held}
+    closed = {find(a) for a in fixed}
+    roots = {find(a) for a in range(len(dims))} - closed
+    return _volume(dims[a] for a in sorted(roots))
+
+
+def _kind(
+    blocks: Sequence[Block], nonzero: Dimension, entries: Dimension, split: int, ndim: int
+) -> str:
+    if len(blocks) > 1:
+        return "sum" if nonzero is not entries else "dense"
+    (block,) = blocks
+    tied = len(set(block.pattern)) < ndim
+    varying = [axes for _, axes in block.parts if axes]
+    if not varying:
+        return "delta" if tied else "constant"
+    crossing = [a for a in varying if min(a) < split <= max(a)]
+    if 0 < split < ndim and not crossing and not _ties_across(block.pattern, split):
+        return "outer"
+    if ndim > 2 and (tied or len(varying) > 1):
+        return "kronecker"
+    return "delta" if tied else "dense"
+
+
+def _ties_across(pattern: Sequence[int], split: int) -> bool:
+    return bool(set(pattern[:split]) & set(pattern[split:]))
+
+
+def _symmetries(
+    node: Node, split: int
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    import numpy as np
+
+    from wrt.expression.meaning import evaluate
+
+    if not 2 <= node.ndim <= MOST_AXES or build.is_zero(node) or len(users(node)) > 2000:
+        return ()
+    sizes = sample_sizes((node,), start=2)
+    entries = 1
+    for dim in node.dims:
+        entries *= dim.size(sizes)
+    if entries > MOST_ENTRIES:
+        return ()
+    value = evaluate(node, sample_point((node,), sizes, 1), sizes)
+    scale = np.abs(value).max(initial=0)
+    found = []
+    for a, b in _exchanges(node.dims, split):
+        order = list(range(node.ndim))
+        for i, j in zip(a, b, strict=True):
+            order[i], order[j] = j, i
+        if scale and np.abs(value - value.transpose(order)).max() <= 1e-9 * scale:
+            found.append((a, b))
+    return tuple(found)
+
+
+def _exchanges(
+    dims: Sequence[Dimension], split: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Pairs of single axes, then of neighbouring groups behind f's axes, of the same dimensions."""
+    for a, b in combinations(range(len(dims)), 2):
+        if dims[a] is dims[b]:
+            yield (a,), (b,)
+    rest = len(dims) - split
+    for width in range(2, rest // 2 + 1):
+        for a in range(split, len(dims) - 2 * width + 1):
+            first, second = tuple(range(a, a + width)), tuple(range(a + width, a + 2 * width))
+            if [dims[i] for i in first] == [dims[i] for i in second]:
+                yield first, second
+    if split and 2 * split == len(dims) and split > 1 and dims[:split] == dims[split:]:
+        yield tuple(range(split)), tuple(range(split, len(dims)))

@@ -1,0 +1,112 @@
+"""The derivative of a node by one of its children, as products: the one place where rules are met."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from wrt.algebra.expand import Template, template
+from wrt.algebra.lifting import Lifting
+from wrt.algebra.normal import normal_form
+from wrt.calculus.terms import Term, hoist, terms_of
+from wrt.errors import NotDifferentiable
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.nodes import Apply, Einsum, Node, Result, Sum
+
+__all__ = ["local"]
+
+
+def local(node: Node, position: int) -> list[Term]:
+    """`∂node/∂child`, axes of the node and then of the child, the other children held fixed.
+
+    Raises NotDifferentiable for a function without a rule.
+    """
+    match node:
+        case Sum():
+            axes = tuple(range(node.ndim))
+            return [Term(ONE, (), axes + axes, node.dims)]
+        case Einsum():
+            return [_without(node, position)]
+        case Apply():
+            return _rule(node, 0, position)
+        case Result():
+            return _rule(node.call, node.position, position)
+    raise AssertionError(node)
+
+
+def _without(node: Einsum, position: int) -> Term:
+    """A product by one of its factors: what is left, the factor's indices joining the output."""
+    factors = list(node.factors)
+    child, exponent, indices = factors.pop(position)
+    coefficient = node.coefficient
+    if exponent != 1:
+        coefficient = coefficient * Coefficient.of(exponent)
+        factors.append((child, exponent - 1, indices))
+    return Term(coefficient, tuple(factors), node.output + indices, node.index_dims)
+
+
+def _rule(node: Apply, result: int, position: int) -> list[Term]:
+    function = node.function
+    if not function.defined:
+        return [_prime(node)]
+    if not function.rules[0]:
+        raise NotDifferentiable(f"{function.name} has no rule for its derivative")
+    form, _ = function.form_of(node.children, node.batch)
+    if form.arrays[position].kind == "whole":
+        name = form.arrays[position].name
+        raise NotDifferentiable(
+            f"{function.name} has no derivative by {name}, which is a whole number"
+        )
+    known = template(node)
+    values = [node] if len(node.results) == 1 else [
+        Result(node, k) if k else node for k in range(len(node.results))
+    ]
+    arguments = dict(zip(known.variables, [*node.children, *values], strict=True))
+    lead = node.children[0].dims[: node.batch]
+    lifting = Lifting(arguments, known.bindings(node), lead)
+    split = len(node.results[result]) - node.batch
+    return [_lifted(term, split, lifting) for term in _jacobian(known, result, position)]
+
+
+@lru_cache(maxsize=1024)
+def _jacobian(known: Template, result: int, position: int) -> list[Term]:
+    """The derivative of a rule by the differential of an argument: linear, so found by one sweep."""
+    from wrt.calculus.sweep import Adjoint, derivative
+
+    differential = known.differential(position)
+    rule = known.read(known.function.rules[result])
+    jacobian = normal_form(derivative(rule, differential))
+    grouped = Adjoint(jacobian.dims)
+    for term in terms_of(jacobian):
+        grouped.add(*hoist(term))
+    return grouped.products()
+
+
+def _lifted(term: Term, split: int, lifting: Lifting) -> Term:
+    """A term of a rule's Jacobian with the mapped axes before the result's and before the argument's."""
+    shift = len(lifting.batch)
+    lead = tuple(range(shift))
+    factors = []
+    for child, exponent, indices in term.factors:
+        node = lifting(child)
+        mapped = lead if child in lifting.batched else ()
+        factors.append((node, exponent, mapped + tuple(i + shift for i in indices)))
+    output = tuple(i + shift for i in term.output)
+    return Term(
+        term.coefficient.replace(lifting.dimensions),
+        tuple(factors),
+        (*lead, *output[:split], *lead, *output[split:]),
+        (*lifting.batch, *lifting.dims(term.index_dims)),
+    )
+
+
+def _prime(node: Apply) -> Term:
+    """A function that nobody defined: its prime, along the mapped axes."""
+    (argument,) = node.children
+    prime: Node = Apply(node.function.prime(), (argument,), node.batch)
+    lead, inner = tuple(range(node.batch)), argument.ndim - node.batch
+    result = tuple(range(node.batch, node.ndim))
+    core = tuple(range(node.ndim, node.ndim + inner))
+    indices = lead + result + core
+    return Term(ONE, ((prime, 1, indices),), lead + result + lead + core, prime.dims)
+
+

@@ -1,0 +1,269 @@
+"""One sweep over the graph of a formula, from the result back or from the variable forward.
+
+The adjoint of a node is a small map from δ-pattern to core, `Σ_p δ_p · C_p`, over the axes of f and then of
+the node (forward: of the node and then of x). It starts as deltas, which melt by renaming; what is left of
+them in the answer is its structure. The sweep multiplies two at a time and never flattens, so its result is
+linear in the size of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt.algebra.normal import reshaped
+from wrt.calculus.local import local
+from wrt.calculus.terms import Core, Pattern, Term, compose, hoist, terms_of
+from wrt.errors import NotDifferentiable
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import BoundedSum, Node, Reshape, Result, Sum, Variable
+from wrt.expression.walk import postorder, substitute
+
+__all__ = ["derivative", "gradients"]
+
+#: Beyond this many δ-patterns a node falls back to one dense core.
+MOST_PATTERNS = 8
+
+Dims = tuple[Dimension, ...]
+
+
+def derivative(f: Node, x: Variable) -> Node:
+    """`D[i…, j…] = ∂f[i…]/∂x[j…]`: the axes of f followed by those of x.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> W, x = Variable("W", (n, m)), Variable("x", (m,))
+    >>> derivative(W @ x, W)
+    <{x[j] -> iij} : n, n, m>
+    """
+    if isinstance(f, Reshape):
+        return reshaped(derivative(f.body, x), f.dims + x.dims)
+    if x not in f.names:
+        return build.zeros(f.dims + x.dims)
+    if _fewer(x, f):
+        return _forward(f, x)
+    return gradients(f, (x,))[0]
+
+
+def _fewer(x: Node, f: Node) -> bool:
+    """Whether x certainly has fewer entries than f; sizes unknown: fewer axes."""
+    sizes = [[d.value for d in node.dims] for node in (x, f)]
+    if None in sizes[0] or None in sizes[1]:
+        return x.ndim < f.ndim
+    counts = [1, 1]
+    for k, dims in enumerate(sizes):
+        for size in dims:
+            counts[k] *= size or 1
+    return counts[0] < counts[1]
+
+
+class Adjoint:
+    """`Σ_p δ_p · C_p` over given axes, collected term by term."""
+
+    def __init__(self, dims: Dims) -> None:
+        self.dims = dims
+        self.cores: dict[Pattern, list[Core]] = {}
+
+    def add(self, pattern: Pattern, core: Core) -> None:
+        """Add one term."""
+        if not build.is_zero(core.node):
+            self.cores.setdefault(pattern, []).append(core)
+
+    def terms(self) -> list[tuple[Pattern, Core]]:
+        """One core for each pattern; a single dense one where there are too many patterns."""
+        merged = [(p, self._merged(p, cores)) for p, cores in self.cores.items()]
+        merged = [(p, core) for p, core in merged if not build.is_zero(core.node)]
+        if len(merged) <= MOST_PATTERNS:
+            return merged
+        whole = build.add(*(self._laid_out(p, core) for p, core in merged))
+        axes = tuple(range(len(self.dims)))
+        return [(axes, Core(whole, axes))]
+
+    def products(self) -> list[Term]:
+        """The terms as products."""
+        return [self._product(p, core) for p, core in self.terms()]
+
+    def node(self) -> Node:
+        """The whole as a formula."""
+        laid = [self._laid_out(p, core) for p, core in self.terms()]
+        return build.add(*laid) if laid else build.zeros(self.dims)
+
+    def _class_dims(self, pattern: Pattern) -> Dims:
+        dims: dict[int, Dimension] = {}
+        for k, dim in zip(pattern, self.dims, strict=True):
+            dims.setdefault(k, dim)
+        return tuple(dims.values())
+
+    def _merged(self, pattern: Pattern, cores: list[Core]) -> Core:
+        if len(cores) == 1:
+            return cores[0]
+        dims = self._class_dims(pattern)
+        carried = tuple(sorted(set().union(*(c.carried for c in cores))))
+        place = {k: i for i, k in enumerate(carried)}
+        kept = [dims[k] for k in carried]
+        out = tuple(range(len(carried)))
+        spread = [
+            build.product(ONE, ((c.node, 1, tuple(place[k] for k in c.carried)),), out, kept)
+            for c in cores
+        ]
+        return Core(build.add(*spread), carried)
+
+    def _product(self, pattern: Pattern, core: Core) -> Term:
+        return Term(ONE, ((core.node, 1, core.carried),), pattern, self._class_dims(pattern))
+
+    def _laid_out(self, pattern: Pattern, core: Core) -> Node:
+        return build.product(*self._product(pattern, core))
+
+
+def arguments_of(node: Node) -> tuple[Node, ...]:
+    """What a node is differentiated by: for one of several results, the arguments of the call."""
+    return node.call.children if isinstance(node, Result) else node.children
+
+
+def _identity(dims: Dims) -> tuple[Pattern, Core]:
+    axes = tuple(range(len(dims)))
+    return axes + axes, Core(build.number(1), ())
+
+
+def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
+    """The derivatives of f by several variables in one sweep back that shares their work."""
+    wanted = frozenset(xs)
+    adjoints: dict[Node, Adjoint] = {f: Adjoint(f.dims + f.dims)}
+    adjoints[f].add(*_identity(f.dims))
+    found: dict[Node, Adjoint] = {x: Adjoint(f.dims + x.dims) for x in xs}
+    for node in reversed(list(postorder(f))):
+        if node not in adjoints or node.names.isdisjoint(wanted):
+            continue
+        adjoint = adjoints.pop(node)
+        if node in wanted:
+            found[node] = adjoint
+        elif isinstance(node, BoundedSum):
+            _through_range(node, adjoint, f, xs, adjoints)
+        else:
+            _back(node, adjoint, f, wanted, adjoints)
+    return [found[x].node() for x in xs]
+
+
+def _back(
+    node: Node, adjoint: Adjoint, f: Node, wanted: frozenset[Variable], adjoints: dict[Node, Adjoint]
+) -> None:
+    """Hand the adjoint of a node on to its children."""
+    if isinstance(node, Sum):
+        terms = adjoint.terms()
+        for child in node.children:
+            if not child.names.isdisjoint(wanted):
+                target = adjoints.setdefault(child, Adjoint(f.dims + child.dims))
+                for pattern, core in terms:
+                    target.add(pattern, core)
+        return
+    if isinstance(node, Reshape):
+        body = node.body
+        target = adjoints.setdefault(body, Adjoint(f.dims + body.dims))
+        for term in terms_of(reshaped(adjoint.node(), f.dims + body.dims)):
+            target.add(*hoist(term))
+        return
+    products = adjoint.products()
+    for position, child in enumerate(arguments_of(node)):
+        if child.names.isdisjoint(wanted):
+            continue
+        target = adjoints.setdefault(child, Adjoint(f.dims + child.dims))
+        for inner in local(node, position):
+            for outer in products:
+                target.add(*hoist(compose(outer, inner, node.ndim)))
+
+
+def _through_range(
+    node: BoundedSum,
+    adjoint: Adjoint,
+    f: Node,
+    xs: Sequence[Variable],
+    adjoints: dict[Node, Adjoint],
+) -> None:
+    """A sum or product over a range hands on to the variables themselves."""
+    for x in xs:
+        if x in node.names:
+            target = adjoints.setdefault(x, Adjoint(f.dims + x.dims))
+            for inner in ranged(node, x):
+                for outer in adjoint.products():
+                    target.add(*hoist(compose(outer, inner, node.ndim)))
+
+
+def _forward(f: Node, x: Variable) -> Node:
+    """The sweep from the variable: for x with fewer entries than f."""
+    tangents: dict[Node, list[Term]] = {}
+    for node in postorder(f):
+        if x not in node.names:
+            continue
+        tangent = Adjoint(node.dims + x.dims)
+        if node is x:
+            tangent.add(*_identity(x.dims))
+        elif isinstance(node, BoundedSum):
+            for term in ranged(node, x):
+                tangent.add(*hoist(term))
+        else:
+            _onward(node, x, tangent, tangents)
+        if node is f:
+            return tangent.node()
+        tangents[node] = tangent.products()
+    raise AssertionError(f)
+
+
+def _onward(node: Node, x: Variable, tangent: Adjoint, tangents: dict[Node, list[Term]]) -> None:
+    if isinstance(node, Reshape):
+        inner = build.add(*(build.product(*t) for t in tangents[node.body]))
+        for term in terms_of(reshaped(inner, node.dims + x.dims)):
+            tangent.add(*hoist(term))
+        return
+    for position, child in enumerate(arguments_of(node)):
+        if x in child.names:
+            for outer in local(node, position):
+                for term in tangents[child]:
+                    tangent.add(*hoist(compose(outer, term, child.ndim)))
+
+
+# Sums and products over a named range
+
+
+def ranged(node: BoundedSum, x: Variable) -> list[Term]:
+    """The derivative of a sum or product over a range, as products."""
+    if x in node.low.names or x in node.high.names:
+        raise NotDifferentiable(f"the bounds of a range are whole numbers and hold {x.name}")
+    inner = terms_of(derivative(node.body, x))
+    if node.kind == "sum":
+        return [_summed(node, hoist(term), node.dims + x.dims) for term in inner]
+    return [_product_rule(node, term, node.dims + x.dims) for term in inner]
+
+
+def _summed(node: BoundedSum, term: tuple[Pattern, Core], dims: Dims) -> Term:
+    """Σ over the range goes into the core, the δ stay outside."""
+    pattern, core = term
+    total = build.bounded("sum", node.variable, node.low, node.high, core.node)
+    holder = Adjoint(dims)
+    holder.add(pattern, Core(total, core.carried))
+    (product,) = holder.products()
+    return product
+
+
+def _product_rule(node: BoundedSum, term: Term, dims: Dims) -> Term:
+    """Σ_j (Π above j) · dA_j · (Π below j), as one term whose only factor is a sum over j."""
+    variable = node.variable
+    one = build.number(1)
+    taken = {v.name for v in node.body.names} | {v.name for v in node.low.names | node.high.names}
+    name = variable.name + "_"
+    while name in taken:
+        name += "_"
+    inner = Variable(name, (), variable.properties)
+    body = substitute(node.body, {variable: inner})
+    above = build.bounded("prod", inner, build.plus(variable, one), node.high, body)
+    below = build.bounded("prod", inner, node.low, build.plus(variable, build.negative(one)), body)
+    middle = build.product(*term)
+    if node.ndim:
+        letters = "uv" + "abcdefghijklmnop"[: middle.ndim - 2]
+        made = build.einsum(f"iu,{letters},vj->ij{letters[2:]}", above, middle, below)
+    else:
+        made = build.multiply(build.multiply(above, below), middle)
+    total = build.bounded("sum", variable, node.low, node.high, made)
+    axes = tuple(range(total.ndim))
+    return Term(ONE, ((total, 1, axes),), axes, dims)
+

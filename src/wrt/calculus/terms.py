@@ -1,0 +1,89 @@
+"""Products that are not yet nodes: what a sweep multiplies, two at a time.
+
+A `Term` is a product over named indices whose output may repeat an index. `compose` contracts two of them;
+`hoist` takes a term apart into its δ-pattern (which output axes are tied) and a core that knows no δ.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wrt.expression import build
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Einsum, Factor, Node, Sum
+
+__all__ = ["Core", "Pattern", "Term", "compose", "hoist", "terms_of"]
+
+#: For every axis, which class of tied axes it belongs to, numbered by first occurrence.
+Pattern = tuple[int, ...]
+
+
+class Term(NamedTuple):
+    """`coefficient · Σ Π node[indices]**exponent`, laid out along `output`."""
+
+    coefficient: Coefficient
+    factors: tuple[Factor, ...]
+    output: tuple[int, ...]
+    index_dims: tuple[Dimension, ...]
+
+
+class Core(NamedTuple):
+    """The part of a term that knows no δ: a node, and the class of tied axes that each axis is."""
+
+    node: Node
+    carried: tuple[int, ...]
+
+
+def terms_of(node: Node) -> list[Term]:
+    """A formula as a list of products: its terms where it is a sum."""
+    parts = node.children if isinstance(node, Sum) else (node,)
+    return [_term(part) for part in parts if not build.is_zero(part)]
+
+
+def _term(node: Node) -> Term:
+    if isinstance(node, Einsum):
+        return Term(node.coefficient, node.factors, node.output, node.index_dims)
+    axes = tuple(range(node.ndim))
+    return Term(ONE, ((node, 1, axes),), axes, node.dims)
+
+
+def compose(left: Term, right: Term, inner: int) -> Term:
+    """Contract the last `inner` axes of one term with the first `inner` of another."""
+    shift = len(left.index_dims)
+    dims = left.index_dims + right.index_dims
+    united: dict[int, int] = {}
+
+    def find(i: int) -> int:
+        while i in united:
+            i = united[i]
+        return i
+
+    cut = len(left.output) - inner
+    for a, b in zip(left.output[cut:], right.output[:inner], strict=True):
+        i, j = find(a), find(b + shift)
+        if i != j:
+            assert dims[i] is dims[j], (dims[i], dims[j])
+            united[max(i, j)] = min(i, j)
+    live = [i for i in range(len(dims)) if i not in united]
+    place = {i: k for k, i in enumerate(live)}
+    label = [place[find(i)] for i in range(len(dims))]
+    factors = [(n, e, tuple([label[i] for i in idx])) for n, e, idx in left.factors]
+    factors += [(n, e, tuple([label[i + shift] for i in idx])) for n, e, idx in right.factors]
+    output = [label[i] for i in left.output[:cut]]
+    output += [label[i + shift] for i in right.output[inner:]]
+    kept = tuple([dims[i] for i in live])
+    return Term(left.coefficient * right.coefficient, tuple(factors), tuple(output), kept)
+
+
+def hoist(term: Term) -> tuple[Pattern, Core]:
+    """The pattern of a term, and its core over the classes that it depends on."""
+    classes = {i: k for k, i in enumerate(dict.fromkeys(term.output))}
+    held = {i for _, _, indices in term.factors for i in indices}
+    live = [i for i in range(len(term.index_dims)) if i in held or i not in classes]
+    place = {i: k for k, i in enumerate(live)}
+    factors = [(n, e, tuple([place[i] for i in idx])) for n, e, idx in term.factors]
+    kept = [place[i] for i in classes if i in held]
+    node = build.product(term.coefficient, factors, kept, [term.index_dims[i] for i in live])
+    carried = tuple([k for i, k in classes.items() if i in held])
+    return tuple([classes[i] for i in term.output]), Core(node, carried)

@@ -1,0 +1,124 @@
+"""The nonlinearities of neural networks, each stable for large arguments of either sign."""
+
+from __future__ import annotations
+
+from wrt.expression.function import Function
+from wrt.functions.elementwise import ANY, ZERO
+
+__all__ = ["RECORDS"]
+
+_SIGMOID = """\
+def sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)"""
+_SIGMOID_ALONG = """\
+def sigmoid_along(x):
+    e = np.exp(np.where(x.real < 0, x, -x))
+    return np.where(x.real < 0, e, 1) / (1 + e)"""
+_SILU = """\
+def silu(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e * x, x) / (1 + e)"""
+_SILU_ALONG = """\
+def silu_along(x):
+    e = np.exp(np.where(x.real < 0, x, -x))
+    return np.where(x.real < 0, e * x, x) / (1 + e)"""
+_SOFTPLUS_ALONG = """\
+def softplus_along(x):
+    e = np.exp(np.where(x.real < 0, x, -x))
+    return np.where(x.real < 0, 0, x) + np.log1p(e)"""
+_SOFTMAX = """\
+def softmax(x):
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)"""
+_LOGSOFTMAX = """\
+def logsoftmax(x):
+    x = x - np.max(x, axis=-1, keepdims=True)
+    return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))"""
+
+RECORDS: tuple[Function, ...] = (
+    Function(
+        "relu(x) -> y",
+        "The positive part: x for positive x, 0 for any other.",
+        latex=r"\operatorname{relu}({x})",
+        differential="step(x)*dx",
+        array="def relu(x):\n    return np.maximum(x, 0)",
+        laws=("relu(relu(x)) = relu(x)", "relu(x)*step(x) = relu(x)"),
+        keeps=f"{ZERO} positive",
+        domain="nonzero",
+        analytic="def relu_along(x):\n    return np.where(x.real > 0, x, 0)",
+        examples=("relu(W*x + b)",),
+    ),
+    Function(
+        "sigmoid(x) -> y",
+        "The logistic function, 1/(1 + exp(-x)).",
+        latex=r"\sigma({x})",
+        differential="y*(1-y)*dx",
+        array=_SIGMOID,
+        laws=(
+            "sigmoid(-x) = 1 - sigmoid(x)",
+            "sigmoid(0) = 1/2",
+            "1/(1+exp(-x)) = sigmoid(x)",
+            "exp(x)/(1+exp(x)) = sigmoid(x)",
+            "log(sigmoid(x)) = -softplus(-x)",
+        ),
+        keeps=f"{ANY} positive",
+        analytic=_SIGMOID_ALONG,
+        examples=("sigmoid(W*x + b)",),
+    ),
+    Function(
+        "softplus(x) -> y",
+        "The logarithm of 1 + exp(x).",
+        latex=r"\operatorname{softplus}({x})",
+        differential="sigmoid(x)*dx",
+        array="def softplus(x):\n    return np.logaddexp(0, x)",
+        laws=("log(1+exp(x)) = softplus(x)", "softplus(x) - softplus(-x) = x"),
+        keeps=f"{ANY} positive",
+        analytic=_SOFTPLUS_ALONG,
+    ),
+    Function(
+        "gelu(x) -> y",
+        "x times the normal distribution function at x, exact (by erf).",
+        latex=r"\operatorname{gelu}({x})",
+        differential="((1+erf(x/sqrt(2)))/2 + x*exp(-x^2/2)/sqrt(2*pi))*dx",
+        array="def gelu(x):\n    return x * scipy.special.erfc(-x / 2**0.5) / 2",
+        laws=("gelu(0) = 0", "gelu(x) - gelu(-x) = x"),
+        keeps=f"{ZERO} positive",
+    ),
+    Function(
+        "silu(x) -> y",
+        "x times sigmoid(x), also called swish.",
+        latex=r"\operatorname{silu}({x})",
+        definition="x*sigmoid(x)",
+        array=_SILU,
+        laws=("silu(x) - silu(-x) = x",),
+        keeps=f"{ZERO} positive",
+        analytic=_SILU_ALONG,
+    ),
+    Function(
+        "softmax(x: n) -> y: n",
+        "The exponentials divided by their sum: positive entries that sum to 1.",
+        latex=r"\operatorname{softmax}({x})",
+        differential="y.*dx - y*(y'*dx)",
+        array=_SOFTMAX,
+        laws=(
+            "sum(softmax(x)) = 1",
+            "log(softmax(x)) = logsoftmax(x)",
+            "exp(x)/sum(exp(x)) = softmax(x)",
+        ),
+        keeps="positive",
+        analytic=_SOFTMAX.replace("np.max(x,", "np.max(x.real,"),
+        axis="map",
+        examples=("softmax(W*x)", "softmax(X,2)"),
+    ),
+    Function(
+        "logsoftmax(x: n) -> y: n",
+        "The logarithm of softmax.",
+        latex=r"\operatorname{logsoftmax}({x})",
+        differential="dx - exp(y)'*dx",
+        array=_LOGSOFTMAX,
+        laws=("exp(logsoftmax(x)) = softmax(x)", "x - logsumexp(x) = logsoftmax(x)"),
+        analytic=_LOGSOFTMAX.replace("np.max(x,", "np.max(x.real,"),
+        axis="map",
+    ),
+)

@@ -1,0 +1,151 @@
+"""Sums, means, extremes and norms: many entries to one, over all axes or along one.
+
+An argument `x: ...` has any number of axes; its array comes with them laid out as one last axis. `x.^0` is
+all ones, so `sum(x.^0)` counts the entries.
+"""
+
+from __future__ import annotations
+
+from wrt.expression.function import Function
+
+__all__ = ["RECORDS"]
+
+_LOGSUMEXP = """\
+def logsumexp(x):
+    top = np.max(x, axis=-1, keepdims=True)
+    return top[..., 0] + np.log(np.sum(np.exp(x - top), axis=-1))"""
+
+
+def _along(name: str, body: str) -> str:
+    return f"def {name}(x):\n    return {body}"
+
+
+def _picked(name: str, which: str) -> str:
+    """The entry whose real part is extreme, for complex steps."""
+    return (
+        f"def {name}(x):\n"
+        f"    place = np.{which}(x.real, axis=-1)[..., None]\n"
+        "    return np.take_along_axis(x, place, axis=-1)[..., 0]"
+    )
+
+
+RECORDS: tuple[Function, ...] = (
+    Function(
+        "sum(x: ...) -> y",
+        "The sum of all entries.",
+        latex=r"\operatorname{sum}({x})",
+        einsum="...->",
+        axis="reduce",
+        examples=("sum(X)", "sum(X,1)", "sum(X,2)"),
+    ),
+    Function(
+        "mean(x: ...) -> y",
+        "The sum of all entries divided by how many there are.",
+        latex=r"\operatorname{mean}({x})",
+        definition="sum(x)/sum(x.^0)",
+        array=_along("mean", "np.mean(x, axis=-1)"),
+        keeps="positive",
+        axis="reduce",
+    ),
+    Function(
+        "var(x: ...) -> y",
+        "The variance: the mean squared distance from the mean, divided by the number of entries.",
+        latex=r"\operatorname{var}({x})",
+        definition="mean((x-mean(x)).^2)",
+        array=_along("var", "np.var(x, axis=-1)"),
+        analytic=_along("var", "np.mean((x - np.mean(x, axis=-1)[..., None]) ** 2, axis=-1)"),
+        axis="reduce",
+    ),
+    Function(
+        "std(x: ...) -> y",
+        "The standard deviation: the square root of the variance.",
+        latex=r"\operatorname{std}({x})",
+        definition="var(x)^(1/2)",
+        array=_along("std", "np.std(x, axis=-1)"),
+        analytic=_along(
+            "std", "np.mean((x - np.mean(x, axis=-1)[..., None]) ** 2, axis=-1) ** 0.5"
+        ),
+        domain="varied",
+        axis="reduce",
+    ),
+    Function(
+        "prod(x: ...) -> y",
+        "The product of all entries.",
+        latex=r"\operatorname{prod}({x})",
+        differential="y*sum(dx./x)",
+        array=_along("product", "np.prod(x, axis=-1)"),
+        keeps="positive",
+        domain="nonzero",
+        axis="reduce",
+    ),
+    Function(
+        "max(x: ...) -> y",
+        "The largest entry.",
+        latex=r"\max({x})",
+        differential="sum((1-sign(y-x)).*dx)/sum(1-sign(y-x))",
+        array=_along("largest", "np.max(x, axis=-1)"),
+        keeps="positive",
+        domain="distinct",
+        analytic=_picked("largest", "argmax"),
+        axis="reduce",
+        note="max(x, y) of two arrays is entry by entry. At a tie the largest entries share alike.",
+    ),
+    Function(
+        "min(x: ...) -> y",
+        "The smallest entry.",
+        latex=r"\min({x})",
+        differential="sum((1-sign(x-y)).*dx)/sum(1-sign(x-y))",
+        array=_along("smallest", "np.min(x, axis=-1)"),
+        laws=("-max(-x) = min(x)",),
+        keeps="positive",
+        domain="lowest",
+        analytic=_picked("smallest", "argmin"),
+        axis="reduce",
+        note="min(x, y) of two arrays is entry by entry. At a tie the smallest entries share alike.",
+    ),
+    Function(
+        "logsumexp(x: ...) -> y",
+        "The logarithm of the sum of the exponentials of all entries.",
+        latex=r"\operatorname{logsumexp}({x})",
+        differential="sum(exp(x-y).*dx)",
+        array=_LOGSUMEXP,
+        laws=("log(sum(exp(x))) = logsumexp(x)",),
+        analytic=_LOGSUMEXP.replace("np.max(x,", "np.max(x.real,"),
+        axis="reduce",
+    ),
+    Function(
+        "norm1(x: ...) -> y",
+        "The sum of the absolute values of all entries.",
+        latex=r"\lVert {x} \rVert_1",
+        definition="sum(abs(x))",
+        array=_along("norm1", "np.sum(np.abs(x), axis=-1)"),
+        keeps="positive",
+        domain="nonzero",
+        analytic=_along("norm1", "np.sum(np.where(x.real < 0, -x, x), axis=-1)"),
+    ),
+    Function(
+        "norm2(x: ...) -> y",
+        "The Euclidean norm, of a matrix the Frobenius norm.",
+        latex=r"\lVert {x} \rVert",
+        definition="sum(x.^2)^(1/2)",
+        array=_along("norm2", "np.linalg.norm(x, axis=-1)"),
+        keeps="positive",
+        domain="nonzero",
+        analytic=_along("norm2", "np.sum(x * x, axis=-1) ** 0.5"),
+    ),
+    Function(
+        "norminf(x: ...) -> y",
+        "The largest absolute value of all entries.",
+        latex=r"\lVert {x} \rVert_\infty",
+        definition="max(abs(x))",
+        array=_along("norminf", "np.max(np.abs(x), axis=-1)"),
+        keeps="positive",
+        domain="nonzero",
+        analytic=(
+            "def norminf(x):\n"
+            "    x = np.where(x.real < 0, -x, x)\n"
+            "    place = np.argmax(x.real, axis=-1)[..., None]\n"
+            "    return np.take_along_axis(x, place, axis=-1)[..., 0]"
+        ),
+    ),
+)

@@ -1,0 +1,127 @@
+"""What a person declares: the shape of a name, its properties, or that it is a function."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from wrt.errors import ShapeMistake, SyntaxMistake
+from wrt.expression.dimensions import Dimension, parse_dimensions
+from wrt.expression.function import PROPERTIES, Function, undefined
+from wrt.expression.nodes import Variable
+from wrt.language.kinds import MOST_AXES
+from wrt.language.lexer import spelled
+
+__all__ = ["Shape", "Shapes", "declared", "declared_shapes"]
+
+#: A shape as a person gives it: text, one size, or a sequence of names and sizes.
+Shape = str | int | Dimension | Sequence[str | int | Dimension]
+Shapes = Mapping[str, Shape]
+
+_NAME = re.compile(r"[^\W\d]\w*")
+#: Properties that speak of a square matrix.
+_SQUARE = PROPERTIES - {"positive", "simplex", "complex"}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The dimensions and properties of a variable."""
+
+    dims: tuple[Dimension, ...]
+    properties: frozenset[str] = frozenset()
+
+
+def declared_shapes(shapes: Shapes | None) -> dict[str, Declared | Function]:
+    """What is declared of every name, by its spelled form.
+
+    >>> declared_shapes({"Σ": "n n symmetric"})["Sigma"].properties
+    frozenset({'symmetric'})
+    """
+    found: dict[str, Declared | Function] = {}
+    for name, shape in (shapes or {}).items():
+        plain = spelled(str(name))
+        if not _NAME.fullmatch(plain):
+            raise SyntaxMistake(f"{name!r} is declared, but it is no name")
+        found[plain] = declared(plain, shape)
+    return found
+
+
+def declared(name: str, shape: Shape) -> Declared | Function:
+    """A declaration read: `"n m"`, `"n n symmetric"`, `""`, `(3, "n")`, `"entrywise"`, `"n -> m"`.
+
+    >>> declared("W", "n 3").dims
+    (Dimension('n'), Dimension('3'))
+    >>> declared("phi", "n -> m").name
+    'phi'
+    """
+    if isinstance(shape, str):
+        if "->" in shape or "→" in shape:
+            return _function(name, shape.replace("→", "->"))
+        if shape.strip() == "entrywise":
+            return undefined(name, [()], ())
+        return _text(name, shape)
+    sizes = (shape,) if isinstance(shape, (int, Dimension)) else tuple(shape)
+    return _checked(name, tuple(_size(name, size) for size in sizes), frozenset())
+
+
+def _size(name: str, size: str | int | Dimension) -> Dimension:
+    if isinstance(size, bool) or not isinstance(size, (str, int, Dimension)):
+        raise ShapeMistake(f"{name}: {size!r} is no size; a name or a whole number is")
+    return _one(name, size) if isinstance(size, str) else Dimension.of(size)
+
+
+def _function(name: str, shape: str) -> Function:
+    left, _, right = shape.partition("->")
+    groups = [_dims(name, part) for part in left.split(",")]
+    return undefined(name, groups, _dims(name, right))
+
+
+def _dims(name: str, text: str) -> tuple[Dimension, ...]:
+    words = [] if text.strip() in ("", "scalar") else text.split()
+    return _checked(name, tuple(_one(name, w) for w in words), frozenset()).dims
+
+
+def _text(name: str, shape: str) -> Declared:
+    words = shape.replace(",", " ").split()
+    if words == ["scalar"]:
+        return Declared(())
+    properties = frozenset(w for w in words if w in PROPERTIES)
+    axes = [w for w in words if w not in PROPERTIES]
+    return _checked(name, tuple(_one(name, w) for w in axes), properties)
+
+
+def _one(name: str, word: str) -> Dimension:
+    close = difflib.get_close_matches(word, PROPERTIES, 1, 0.75) if len(word) > 3 else []
+    if close:
+        raise ShapeMistake(
+            f"{name}: {word!r} is no property", hint=f"did you mean {close[0]}?"
+        )
+    try:
+        (dim,) = parse_dimensions(spelled(word))
+    except (ShapeMistake, ValueError) as error:
+        raise ShapeMistake(
+            f"{name}: {word!r} is no dimension; a name or a whole number is, as in \"n 4\""
+        ) from error
+    return dim
+
+
+def _checked(
+    name: str, dims: tuple[Dimension, ...], properties: frozenset[str]
+) -> Declared:
+    for dim in dims:
+        if dim.value is not None and dim.value < 1:
+            raise ShapeMistake(f"{name}: a dimension of {dim} is refused; sizes begin at 1")
+    if len(dims) > MOST_AXES:
+        raise ShapeMistake(f"{name}: {len(dims)} axes are refused; the limit is {MOST_AXES}")
+    square = sorted(properties & _SQUARE)
+    if square and not (len(dims) == 2 and (dims[0] is dims[1] or square == ["toeplitz"])):
+        shown = " ".join(map(str, dims)) or "a scalar"
+        raise ShapeMistake(f"{name}: only a square matrix is {square[0]}, and {shown} is not")
+    return Declared(dims, properties)
+
+
+def variable(name: str, declaration: Declared) -> Variable:
+    """The variable of a declaration."""
+    return Variable(name, declaration.dims, declaration.properties)

@@ -1,0 +1,423 @@
+"""Syntax to a network: every part a slot with a set of kinds, every operator a rule between slots.
+
+Names are resolved here: bound ones, those that a line defines, variables, sizes, constants. What costs a reading
+something (language.md) is noted beside the rules. Nothing is decided yet; that is the inference's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wrt.errors import NameMistake, SyntaxMistake
+from wrt.expression.dimensions import Dimension
+from wrt.expression.function import Function
+from wrt.language import kinds, mistakes
+from wrt.language.declarations import Declared
+from wrt.language.kinds import ANY, COLUMN, MATRIX, SCALAR, Rule, bit
+from wrt.language.lexer import letter_class
+from wrt.language.syntax import (
+    Bracket,
+    Call,
+    Index,
+    Infix,
+    Line,
+    Name,
+    Number,
+    Postfix,
+    Prefix,
+    Program,
+    Slice,
+    Syntax,
+    Words,
+)
+from wrt.language.words import CONSTANTS, FILLS, SIZED, Use, book, use_of
+
+__all__ = ["Elaboration", "elaborate"]
+
+#: What the kinds of an undeclared name may be.
+_OPEN = bit(SCALAR) | bit(COLUMN) | bit(MATRIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A rule between the slots of the operands and of the result."""
+
+    rule: Rule
+    inputs: tuple[int, ...]
+    output: int
+    part: Syntax
+
+
+@dataclass(slots=True)
+class Elaboration:
+    """A text whose names are resolved, as a network of kinds."""
+
+    text: str
+    program: Program
+    declared: Mapping[str, Declared]
+    functions: Mapping[str, Function]
+    #: Names that are sizes, declared or standing where sizes stand.
+    sizes: frozenset[str]
+    lines: dict[str | None, Line] = field(default_factory=dict)
+    #: All parts, operands first, each definition before its users.
+    parts: list[Syntax] = field(default_factory=list)
+    slots: dict[Syntax, int] = field(default_factory=dict)
+    masks: list[int] = field(default_factory=list)
+    constraints: list[Constraint] = field(default_factory=list)
+    uses: dict[Call, Use] = field(default_factory=dict)
+    #: What each name in the text is: "variable", "line", "bound", "size", "index" or "constant".
+    roles: dict[Name, str] = field(default_factory=dict)
+    #: Names without a declaration and their slots, by first meeting.
+    open: dict[str, int] = field(default_factory=dict)
+    variables: dict[str, int] = field(default_factory=dict)
+    #: (a, b): costs 1 where the name of slot a is a scalar and b (if any) is none.
+    events: list[tuple[int, int | None]] = field(default_factory=list)
+    #: Products of two bare names with vector letters; they must not be read away.
+    clashes: list[tuple[int, int, int, Infix]] = field(default_factory=list)
+    #: Parts in index form, with the line that they stand in.
+    indexed: dict[Syntax, Line] = field(default_factory=dict)
+    root: int = 0
+
+    def fresh(self, mask: int = ANY) -> int:
+        """A new slot."""
+        self.masks.append(mask)
+        return len(self.masks) - 1
+
+    def rule(self, rule: Rule, inputs: tuple[int, ...], part: Syntax) -> int:
+        """A rule from operands to a new slot."""
+        output = self.fresh()
+        self.constraints.append(Constraint(rule, inputs, output, part))
+        return output
+
+
+def elaborate(
+    program: Program,
+    declared: Mapping[str, Declared],
+    functions: Mapping[str, Function],
+    target: str | None = None,
+) -> Elaboration:
+    """Resolve the names of a program and write down what its operators ask."""
+    sizes = _size_names(program, declared)
+    made = Elaboration(program.text, program, declared, functions, sizes)
+    made.fresh(bit(SCALAR))
+    for line in _ordered(program, made, target):
+        _line(made, line)
+    return made
+
+
+def _size_names(program: Program, declared: Mapping[str, Declared]) -> frozenset[str]:
+    """Names in the declared shapes and in places where sizes stand, if they are no variables."""
+    found = {name for shape in declared.values() for dim in shape.dims for name in dim.names}
+    stack: list[Syntax] = [line.body for line in program.lines]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Call) and part.word in SIZED:
+            found |= {p.name for p in _under(part.arguments) if isinstance(p, Name)}
+        if isinstance(part, Call) and part.word in FILLS:
+            found |= {p.name for p in _under(part.arguments[1:]) if isinstance(p, Name)}
+        stack.extend(part.children)
+    taken = {line.target for line in program.lines}
+    return frozenset(name for name in found if name not in declared and name not in taken)
+
+
+def _under(parts: tuple[Syntax, ...]) -> list[Syntax]:
+    found, stack = [], list(parts)
+    while stack:
+        found.append(stack.pop())
+        stack.extend(found[-1].children)
+    return found
+
+
+# Lines: each after those that it names
+
+
+def _ordered(program: Program, made: Elaboration, target: str | None) -> list[Line]:
+    """The lines that the formula needs, each after what it names."""
+    by_name: dict[str, Line] = {}
+    for line in program.lines:
+        if line.target is not None:
+            if line.target in by_name:
+                raise mistakes.defined_twice(program.text, line)
+            by_name[line.target] = line
+    last = program.lines[-1]
+    if target is not None:
+        if target not in by_name:
+            raise mistakes.unknown_line(target, by_name)
+        last = by_name[target]
+    made.lines = dict(by_name) | ({None: last} if last.target is None else {})
+    order: list[Line] = []
+    state: dict[Line, int] = {}
+    stack = [last]
+    while stack:
+        line = stack[-1]
+        if state.get(line) == 2:
+            stack.pop()
+            continue
+        if state.get(line) == 1:
+            state[line] = 2
+            order.append(stack.pop())
+            continue
+        state[line] = 1
+        for part in _under((line.body,)):
+            needed = by_name.get(part.name) if isinstance(part, Name) else None
+            if needed is not None and state.get(needed) != 2:
+                if state.get(needed) == 1:
+                    raise mistakes.defined_by_itself(program.text, needed)
+                stack.append(needed)
+    return order
+
+
+def _line(made: Elaboration, line: Line) -> None:
+    parts = _in_order(made, line)
+    for part in parts:
+        made.slots[part] = _slot(made, part, line)
+    made.parts += parts
+    if line.indices is not None:
+        made.fresh(bit(kinds.kind_of(len(line.indices))))
+        made.root = len(made.masks) - 1
+    else:
+        made.root = made.slots[line.body]
+    if line.target is not None:
+        made.variables[line.target] = made.root
+
+
+def _in_order(made: Elaboration, line: Line) -> list[Syntax]:
+    """The parts of a line that are formulas, operands first; names get their roles on the way."""
+    found: list[Syntax] = []
+    stack: list[tuple[Syntax, frozenset[str]]] = [(line.body, frozenset())]
+    while stack:
+        part, bound = stack.pop()
+        found.append(part)
+        if isinstance(part, Name):
+            made.roles[part] = _role(made, part, bound)
+        elif isinstance(part, Call):
+            use = made.uses[part] = _use(made, part)
+            stack.extend((p, bound) for p in use.operands)
+            if use.how == "bounded":
+                variable = part.arguments[0]
+                assert isinstance(variable, Name)
+                stack[-1] = (stack[-1][0], bound | {variable.name})
+        elif isinstance(part, Index) and line.indices is not None and _by_letters(made, part):
+            made.indexed[part] = line
+            if not _delta(made, part):
+                stack.append((part.base, bound))
+        else:
+            stack.extend((p, bound) for p in part.children)
+    found.reverse()
+    return found
+
+
+def _by_letters(made: Elaboration, part: Index) -> bool:
+    """Whether an entry is in index form: every item an index name or a whole number."""
+    return all(isinstance(i, (Name, Number)) for i in part.items) and any(
+        isinstance(i, Name) and i.name not in made.sizes for i in part.items
+    )
+
+
+def _delta(made: Elaboration, part: Index) -> bool:
+    """Whether this is δ[i,a] or ones[k]."""
+    base = part.base
+    if not isinstance(base, Name) or base.name in made.declared or base.name in made.lines:
+        return False
+    return (base.name == "delta" and len(part.items) == 2) or base.name == "ones"
+
+
+def _role(made: Elaboration, part: Name, bound: frozenset[str]) -> str:
+    name = part.name
+    if name in bound:
+        return "bound"
+    if name in made.lines:
+        return "line"
+    if name in made.declared:
+        return "variable"
+    if name in made.sizes:
+        return "size"
+    if name in CONSTANTS:
+        return "constant"
+    if name in made.functions or name in book():
+        raise mistakes.word_without_brackets(made.text, part)
+    return "variable"
+
+
+def _use(made: Elaboration, call: Call) -> Use:
+    use = use_of(call, made.functions)
+    if use is None:
+        raise mistakes.call(made.text, call, made.functions, {**made.declared, **made.variables})
+    if use.how == "einsum" and not (call.arguments and isinstance(call.arguments[0], Words)):
+        raise mistakes.einsum(made.text, call)
+    return use
+
+
+# Slots
+
+
+def _slot(made: Elaboration, part: Syntax, line: Line) -> int:
+    match part:
+        case Number():
+            return 0
+        case Name():
+            return _name_slot(made, part)
+        case Words():
+            raise mistakes.stray_words(made.text, part)
+        case Prefix():
+            return made.slots[part.operand]
+        case Postfix():
+            inside = made.slots[part.operand]
+            _event(made, part.operand, None)
+            return made.rule(kinds.transpose, (inside,), part)
+        case Infix():
+            return _infix_slot(made, part)
+        case Call():
+            return _call_slot(made, part)
+        case Index():
+            return _index_slot(made, part)
+        case Bracket():
+            return _bracket_slot(made, part)
+
+
+def _name_slot(made: Elaboration, part: Name) -> int:
+    role, name = made.roles[part], part.name
+    if role in ("bound", "size"):
+        return 0
+    if role == "constant":
+        return 0 if name == "pi" else made.fresh(bit(MATRIX))
+    if name in made.variables:
+        return made.variables[name]
+    shape = made.declared.get(name)
+    if shape is None:
+        slot = made.open[name] = made.fresh(_OPEN)
+    else:
+        slot = made.fresh(bit(kinds.kind_of(len(shape.dims))))
+    made.variables[name] = slot
+    return slot
+
+
+def _event(made: Elaboration, part: Syntax, other: Syntax | None) -> None:
+    """A named scalar here counts against a reading, if the other operand is an array."""
+    if isinstance(part, Name) and made.roles[part] == "variable" and part.name in made.open:
+        made.events.append((made.slots[part], None if other is None else made.slots[other]))
+
+
+def _infix_slot(made: Elaboration, part: Infix) -> int:
+    name, left, right = part.operator.name, part.left, part.right
+    inputs = (made.slots[left], made.slots[right])
+    if name in ("add", "subtract", "entry_times", "entry_divide", "entry_power"):
+        _event(made, left, right)
+        _event(made, right, left)
+    elif name == "times":
+        _event(made, right, left)
+        if _vector_letters(made, left) and _vector_letters(made, right):
+            output = made.fresh()
+            made.clashes.append((*inputs, output, part))
+            return output
+    elif name == "kron":
+        _event(made, left, None)
+        _event(made, right, None)
+    return made.rule(kinds.RULES[name], inputs, part)
+
+
+def _vector_letters(made: Elaboration, part: Syntax) -> bool:
+    if not isinstance(part, Name) or made.roles[part] != "variable":
+        return False
+    return part.name in made.open and letter_class(part.name) == "vector"
+
+
+def _call_slot(made: Elaboration, call: Call) -> int:
+    use = made.uses[call]
+    inputs = tuple(made.slots[p] for p in use.operands)
+    if use.how == "einsum":
+        return _einsum_slot(made, call, use)
+    if use.how == "bounded":
+        for k in inputs[:2]:
+            made.constraints.append(Constraint(kinds.fixed((bit(SCALAR),), SCALAR), (k,), 0, call))
+        return made.rule(use.rule, inputs[2:], call)
+    if use.wants_array:
+        for part in use.operands:
+            _event(made, part, None)
+    return made.rule(use.rule, inputs, call)
+
+
+def _einsum_slot(made: Elaboration, call: Call, use: Use) -> int:
+    assert isinstance(call.arguments[0], Words)
+    groups, output = einsum_groups(call.arguments[0].text)
+    if groups is None or len(groups) != len(use.operands):
+        raise mistakes.einsum(made.text, call)
+    wanted = []
+    for group, part in zip(groups, use.operands, strict=True):
+        _widen(made, part, len(group))
+        one = bit(kinds.kind_of(len(group)))
+        wanted.append(one | bit(kinds.ROW) if len(group) == 1 else one)
+    rule = kinds.fixed(tuple(wanted), kinds.kind_of(len(output)))
+    return made.rule(rule, tuple(made.slots[p] for p in use.operands), call)
+
+
+def einsum_groups(text: str) -> tuple[list[str] | None, str]:
+    """The letters of the operands and of the result; None where the text is no such thing."""
+    left, arrow, right = text.replace(" ", "").partition("->")
+    groups = left.split(",") if left else []
+    letters = "".join(groups)
+    fits = bool(arrow) and letters.isalpha() | (not letters) and set(right) <= set(letters)
+    fits = fits and all(len(g) <= kinds.MOST_AXES for g in (*groups, right))
+    return (groups if fits else None), right
+
+
+def _widen(made: Elaboration, part: Syntax, count: int) -> None:
+    """An undeclared name with so many indices may be a tensor of so many axes."""
+    if isinstance(part, Name) and part.name in made.open and 2 < count <= kinds.MOST_AXES:
+        made.masks[made.slots[part]] |= bit(kinds.kind_of(count))
+
+
+def _index_slot(made: Elaboration, part: Index) -> int:
+    if part in made.indexed and _delta(made, part):
+        return 0
+    if len(part.items) > kinds.MOST_AXES:
+        raise SyntaxMistake(
+            f"{len(part.items)} indices are refused; the limit is {kinds.MOST_AXES}",
+            text=made.text,
+            span=part.span,
+        )
+    _widen(made, part.base, len(part.items))
+    rule = kinds.entries(tuple(isinstance(i, Slice) for i in part.items))
+    return made.rule(rule, (made.slots[part.base],), part)
+
+
+def _bracket_slot(made: Elaboration, part: Bracket) -> int:
+    widths = {len(row) for row in part.rows}
+    if len(widths) != 1:
+        raise mistakes.ragged(made.text, part)
+    inputs = tuple(made.slots[p] for p in part.children)
+    return made.rule(kinds.bracket(widths.pop()), inputs, part)
+
+
+def size_of(part: Syntax, made: Elaboration) -> Dimension:
+    """The dimension that a size says: whole numbers and names of sizes, their sums and products."""
+    values: dict[Syntax, Dimension] = {}
+    for one in reversed(_under((part,))):
+        match one:
+            case Number() if one.value.denominator == 1 and not one.imaginary:
+                values[one] = Dimension.of(int(one.value))
+            case Name() if one.name in made.sizes:
+                values[one] = Dimension.of(one.name)
+            case Name():
+                raise mistakes.variable_as_size(made.text, one)
+            case Prefix():
+                sign = -1 if one.operator.name == "minus" else 1
+                values[one] = values[one.operand] * sign
+            case Infix() if one.operator.name in ("add", "subtract", "times"):
+                values[one] = _combined(one, values)
+            case _:
+                raise mistakes.no_size(made.text, one)
+    return values[part]
+
+
+def _combined(one: Infix, values: Mapping[Syntax, Dimension]) -> Dimension:
+    left, right = values[one.left], values[one.right]
+    if one.operator.name == "times":
+        return left * right
+    return left + right if one.operator.name == "add" else left - right
+
+
+def unknown_name(made: Elaboration, name: str) -> NameMistake:
+    """A name that the formula does not have."""
+    return mistakes.unknown_name(name, [*made.variables, *made.declared])

@@ -1,0 +1,284 @@
+"""Index form: `D[i,a,b] = δ[i,a]*x[b]`, where an index that the left lacks is summed.
+
+A part with index letters is a tensor with a letter for each axis. An index is summed in the smallest term that
+holds all its places: an addend, the argument of a function, or the whole right side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import TYPE_CHECKING, NoReturn
+
+from wrt.errors import ShapeMistake
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Node
+from wrt.language.mistakes import quoted
+from wrt.language.syntax import Call, Index, Infix, Line, Name, Number, Postfix, Prefix, Syntax
+
+if TYPE_CHECKING:
+    from wrt.language.builder import Builder
+
+__all__ = ["built", "letters_within"]
+
+F1 = Fraction(1)
+Letters = tuple[str, ...]
+Value = tuple[Node, Letters]
+_JOINED = ("times", "entry_times")
+_OVER = ("divide", "entry_divide")
+
+
+def letters_within(parts: Iterable[Syntax], builder: Builder) -> dict[Syntax, frozenset[str]]:
+    """The index letters inside every part that has some."""
+    made, found = builder.made, dict[Syntax, frozenset[str]]()
+    for part in parts:
+        if part in made.indexed:
+            assert isinstance(part, Index)
+            found[part] = frozenset(i.name for i in part.items if isinstance(i, Name))
+            continue
+        inside = made.uses[part].operands if isinstance(part, Call) else part.children
+        letters = frozenset().union(*(found.get(p, frozenset()) for p in inside))
+        if letters:
+            found[part] = letters
+    return found
+
+
+def built(line: Line, builder: Builder) -> Node:
+    """The tensor that a line in index form defines.
+
+    >>> from wrt.language.reader import read
+    >>> read("D[i,a,b] = δ[i,a]*x[b]", shapes={"x": "m"}).formula.shape
+    ('n', 'n', 'm')
+    """
+    assert line.indices is not None
+    made = builder.made
+    inside = letters_within(made.parts, builder)
+    target = frozenset(line.indices)
+    if len(target) < len(line.indices):
+        raise ShapeMistake(
+            f"an index stands twice on the left of {line.target}", text=made.text, span=line.span
+        )
+    closings = _closings(line, inside, builder)
+    values: dict[Syntax, Value] = {}
+    for part in made.parts:
+        if part in closings.parts:
+            value = _value(part, values, builder)
+            values[part] = _summed(value, closings.sums.get(part, frozenset()))
+    node, letters = values.get(line.body) or (builder.of(line.body), ())
+    missing = [name for name in line.indices if name not in letters]
+    if missing:
+        raise ShapeMistake(
+            f"the index {missing[0]} stands on the left only",
+            text=made.text,
+            span=line.span,
+            hint=f"perhaps …*ones[{missing[0]}], which repeats along it",
+        )
+    return build.transpose(node, [letters.index(name) for name in line.indices])
+
+
+class _Closings:
+    """Where each index is summed, and which parts belong to the line."""
+
+    def __init__(self) -> None:
+        self.sums: dict[Syntax, frozenset[str]] = {}
+        self.parts: set[Syntax] = set()
+
+
+def _closings(line: Line, inside: dict[Syntax, frozenset[str]], builder: Builder) -> _Closings:
+    assert line.indices is not None
+    found = _Closings()
+    stack: list[tuple[Syntax, frozenset[str]]] = [(line.body, frozenset(line.indices))]
+    while stack:
+        part, outer = stack.pop()
+        if part not in inside:
+            continue
+        factors = _factors(part, inside, found)
+        here = frozenset(
+            k for k in inside[part] - outer if _summed_here(k, factors, inside, builder)
+        )
+        found.sums[part] = here
+        for factor in factors:
+            if not isinstance(factor, Index):
+                found.parts.add(factor)
+                stack += [(p, outer | here) for p in _terms(factor, part, builder)]
+    return found
+
+
+def _factors(
+    part: Syntax, inside: dict[Syntax, frozenset[str]], found: _Closings
+) -> list[Syntax]:
+    """The factors of a term, signs and products opened, denominators kept as they are."""
+    factors: list[Syntax] = []
+    stack = [part]
+    while stack:
+        one = stack.pop()
+        if one not in inside:
+            continue
+        found.parts.add(one)
+        if isinstance(one, Infix) and one.operator.name in _JOINED:
+            stack += [one.left, one.right]
+        elif isinstance(one, Infix) and one.operator.name in _OVER:
+            stack.append(one.left)
+            if one.right in inside:
+                found.parts.add(one.right)
+                factors.append(one.right)
+        elif isinstance(one, (Prefix, Postfix)):
+            stack.append(one.operand)
+        else:
+            factors.append(one)
+    return factors
+
+
+def _summed_here(
+    k: str, factors: list[Syntax], inside: dict[Syntax, frozenset[str]], builder: Builder
+) -> bool:
+    holders = [f for f in factors if k in inside[f]]
+    if len(holders) > 1:
+        return True
+    (holder,) = holders
+    if isinstance(holder, Index):
+        if sum(isinstance(i, Name) and i.name == k for i in holder.items) > 1:
+            return True
+        _single(k, holder, builder)
+    if isinstance(holder, Infix) and holder.operator.name in ("power", "entry_power"):
+        return isinstance(holder.left, Index)
+    return False
+
+
+def _single(k: str, holder: Index, builder: Builder) -> NoReturn:
+    raise ShapeMistake(
+        f"the index {k} stands once on the right and not on the left",
+        text=builder.made.text,
+        span=holder.span,
+        hint=f"perhaps …*ones[{k}], which sums along it",
+    )
+
+
+def _terms(factor: Syntax, root: Syntax, builder: Builder) -> tuple[Syntax, ...]:
+    """What inside a factor is a term of its own."""
+    if isinstance(factor, Infix):
+        if factor.operator.name in (*_JOINED, *_OVER):
+            return (factor,) if factor is not root else ()
+        return (factor.left, factor.right)
+    if isinstance(factor, Call):
+        return builder.made.uses[factor].operands
+    if isinstance(factor, (Prefix, Postfix)):
+        return (factor,) if factor is not root else ()
+    return ()
+
+
+# Values
+
+
+def _value(part: Syntax, values: dict[Syntax, Value], builder: Builder) -> Value:
+    def of(one: Syntax) -> Value:
+        return values.get(one) or (builder.of(one), ())
+
+    match part:
+        case Index():
+            return _leaf(part, builder)
+        case Prefix():
+            node, letters = of(part.operand)
+            return (build.negative(node) if part.operator.name == "minus" else node), letters
+        case Postfix():
+            return of(part.operand)
+        case Infix():
+            return _infix(part, of(part.left), of(part.right), builder)
+        case Call():
+            return _call(part, [of(p) for p in builder.made.uses[part].operands], builder)
+        case _:
+            _refused(part, builder)
+
+
+def _refused(part: Syntax, builder: Builder) -> NoReturn:
+    raise ShapeMistake(
+        f"{quoted(builder.made.text, part)} cannot stand in index form",
+        text=builder.made.text,
+        span=part.span,
+        hint="sums, products, quotients, powers and functions of entries can",
+    )
+
+
+def _leaf(part: Index, builder: Builder) -> Value:
+    """An entry with letters: the tensor itself, its repeated letters a diagonal."""
+    line = builder.made.indexed[part]
+    letters = tuple(i.name for i in part.items if isinstance(i, Name))
+    dims = [builder.sizes.resolved(builder.sizes.letters[line, k]) for k in letters]
+    if part.base not in builder.made.slots:
+        assert isinstance(part.base, Name)
+        node = build.identity(dims[0]) if part.base.name == "delta" else build.ones(dims)
+    else:
+        node = builder.of(part.base)
+        keys = [
+            slice(None) if isinstance(i, Name) else builder.place(i, dim) - 1
+            for i, dim in zip(part.items, node.dims, strict=True)
+        ]
+        if any(isinstance(i, Number) for i in part.items):
+            node = build.getitem(node, tuple(keys))
+    return _joined([(node, letters, F1)])
+
+
+def _joined(factors: list[tuple[Node, Letters, Fraction]]) -> Value:
+    """The product over all letters, none summed."""
+    places: dict[str, int] = {}
+    dims = []
+    for node, letters, _ in factors:
+        for k, dim in zip(letters, node.dims, strict=True):
+            if k not in places:
+                places[k] = len(dims)
+                dims.append(dim)
+    made = [(node, e, tuple(places[k] for k in letters)) for node, letters, e in factors]
+    return build.product(ONE, made, range(len(dims)), dims), tuple(places)
+
+
+def _summed(value: Value, gone: frozenset[str]) -> Value:
+    node, letters = value
+    kept = [k for k, name in enumerate(letters) if name not in gone]
+    if len(kept) == len(letters):
+        return value
+    factor = (node, F1, tuple(range(node.ndim)))
+    made = build.product(ONE, (factor,), kept, node.dims)
+    return made, tuple(letters[k] for k in kept)
+
+
+def _aligned(values: list[Value]) -> tuple[list[Node], Letters]:
+    """All values over the same letters, repeated along those that they lack."""
+    places: dict[str, int] = {}
+    dims = []
+    for node, letters in values:
+        for k, dim in zip(letters, node.dims, strict=True):
+            if k not in places:
+                places[k] = len(dims)
+                dims.append(dim)
+    nodes = []
+    for node, letters in values:
+        factor = (node, F1, tuple(places[k] for k in letters))
+        nodes.append(build.product(ONE, (factor,), range(len(dims)), dims))
+    return nodes, tuple(places)
+
+
+def _infix(part: Infix, left: Value, right: Value, builder: Builder) -> Value:
+    name = part.operator.name
+    if name in _JOINED:
+        return _joined([(*left, F1), (*right, F1)])
+    if name in _OVER:
+        return _joined([(*left, F1), (*right, Fraction(-1))])
+    if name not in ("add", "subtract", "power", "entry_power"):
+        _refused(part, builder)
+    if name in ("add", "subtract"):
+        right = (build.negative(right[0]), right[1]) if name == "subtract" else right
+        nodes, letters = _aligned([left, right])
+        return build.add(*nodes), letters
+    if not right[1]:
+        return build.power(left[0], right[0]), left[1]
+    nodes, letters = _aligned([left, right])
+    return build.power(*nodes), letters
+
+
+def _call(part: Call, values: list[Value], builder: Builder) -> Value:
+    use = builder.made.uses[part]
+    if use.function is None or not use.function.entrywise or use.how != "function":
+        _refused(part, builder)
+    nodes, letters = _aligned(values)
+    return use.function(*nodes), letters

@@ -1,0 +1,245 @@
+"""Which names are scalars, vectors, matrices: the cheapest reading that type-checks, searched best first.
+
+A state is a set of kinds for every slot. Propagation along the rules narrows it, a branch settles one name, and
+the queue holds states by what they must cost at least: so the first settled state that comes out is the best.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wrt.errors import TooLarge
+from wrt.language import kinds, mistakes
+from wrt.language.elaboration import Constraint, Elaboration
+from wrt.language.kinds import COLUMN, MATRIX, SCALAR, axes, bit, kinds_in, narrow, only
+from wrt.language.lexer import letter_class
+
+__all__ = ["MOST_STEPS", "Choice", "infer"]
+
+#: Rules applied in one inference before it is given up; counted, so that every machine answers alike.
+MOST_STEPS = 300_000
+#: Steps that the runner-up may take beyond those for the best.
+MORE_STEPS = 2_000
+
+#: What a kind costs by the letter of the name (language.md), and whether it departs from the letter.
+_COSTS: Mapping[str, Mapping[int, tuple[int, int]]] = {
+    "matrix": {SCALAR: (2, 1), COLUMN: (2, 1), MATRIX: (0, 0)},
+    "vector": {SCALAR: (1, 1), COLUMN: (0, 0), MATRIX: (2, 1)},
+    "scalar": {SCALAR: (0, 0), COLUMN: (0, 1), MATRIX: (2, 1)},
+}
+_BY_LETTER = {"matrix": MATRIX, "vector": COLUMN, "scalar": SCALAR}
+
+
+class Cost(NamedTuple):
+    """What a reading costs; then departures from the letters; then axes."""
+
+    cost: int
+    departures: int
+    axes: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The kinds of all slots, what they cost, and the next best kinds of the open names."""
+
+    kinds: tuple[int, ...]
+    cost: Cost
+    runner_up: Mapping[str, int] | None = None
+
+
+class _Network:
+    """The rules by slot, and the names that are open."""
+
+    def __init__(self, made: Elaboration) -> None:
+        self.made = made
+        self.constraints = list(made.constraints)
+        self.users: list[list[int]] = [[] for _ in made.masks]
+        for k, one in enumerate(self.constraints):
+            self._register(k, one)
+        self.steps = 0
+        self.limit = MOST_STEPS
+        self.failed: Constraint | None = None
+        self.names = {slot: letter_class(name) for name, slot in made.open.items()}
+        self.counted: dict[tuple[int, int | None], int] = {}
+        for event in made.events:
+            self.counted[event] = self.counted.get(event, 0) + 1
+
+    def _register(self, k: int, one: Constraint) -> None:
+        for slot in {*one.inputs, one.output}:
+            self.users[slot].append(k)
+
+    def add(self, one: Constraint) -> None:
+        self.constraints.append(one)
+        self._register(len(self.constraints) - 1, one)
+
+    def propagate(self, masks: list[int], queue: list[int]) -> bool:
+        """Narrow until nothing changes; False where something cannot be."""
+        queue = queue[::-1]
+        waiting = set(queue)
+        constraints, users = self.constraints, self.users
+        while queue:
+            k = queue.pop()
+            waiting.discard(k)
+            self.steps += 1
+            one = constraints[k]
+            left = tuple([masks[s] for s in one.inputs])
+            right = masks[one.output]
+            narrowed = narrow(one.rule, left, right)
+            if narrowed is None:
+                self.failed = one
+                return False
+            if narrowed == (left, right):
+                continue
+            for slot, mask in zip((*one.inputs, one.output), (*narrowed[0], narrowed[1])):
+                mask &= masks[slot]
+                if mask == masks[slot]:
+                    continue
+                if not mask:
+                    self.failed = one
+                    return False
+                masks[slot] = mask
+                for user in users[slot]:
+                    if user != k and user not in waiting:
+                        waiting.add(user)
+                        queue.append(user)
+            if len(set(one.inputs)) < len(one.inputs) and k not in waiting:
+                waiting.add(k)
+                queue.append(k)
+        if self.steps > self.limit:
+            raise _TooManySteps
+        return True
+
+    def cost(self, masks: list[int]) -> Cost:
+        """What every reading within these sets costs at least."""
+        total = departures = count = 0
+        for slot, letters in self.names.items():
+            choices = kinds_in(masks[slot])
+            costs = [_cost(letters, kind) for kind in choices]
+            total += min(c for c, _ in costs)
+            departures += min(d for _, d in costs)
+            count += axes(choices[0])
+        scalar = bit(SCALAR)
+        for (slot, other), times in self.counted.items():
+            if masks[slot] == scalar and (other is None or not masks[other] & scalar):
+                total += times
+        return Cost(total, departures, count)
+
+    def undecided(self, masks: list[int]) -> int | None:
+        """The open name that most rules speak of."""
+        best, uses = None, -1
+        for slot in self.names:
+            if only(masks[slot]) is None and len(self.users[slot]) > uses:
+                best, uses = slot, len(self.users[slot])
+        return best
+
+
+class _TooManySteps(Exception):
+    """The count ran out."""
+
+
+def _cost(letters: str, kind: int) -> tuple[int, int]:
+    return _COSTS[letters].get(kind, (2, 1))
+
+
+def infer(made: Elaboration) -> Choice:
+    """The kinds of all parts of a formula, at the least cost.
+
+    ShapeMistake where nothing fits, told by the letters; TooLarge where the count runs out.
+
+    >>> from wrt.language.reader import read
+    >>> read("W*x + b").assumed
+    ('W is a matrix (n × m)', 'x is a vector (m)', 'b is a vector (n)')
+    """
+    network = _Network(made)
+    start = list(made.masks)
+    try:
+        if not network.propagate(start, list(range(len(network.constraints)))):
+            raise _told(network, made)
+        start = _with_clashes(network, made, start)
+        found = _search(network, start)
+        first = next(found, None)
+        if first is None:
+            raise _told(network, made)
+    except _TooManySteps:
+        raise _refused(made) from None
+    return Choice(tuple(first[1]), first[0], _runner_up(network, made, first, found))
+
+
+def _search(network: _Network, start: list[int]) -> Iterator[tuple[Cost, list[int]]]:
+    """Settled states, cheapest first."""
+    queue: list[tuple[Cost, int, int, list[int]]] = [(network.cost(start), 0, 0, start)]
+    made = 0
+    while queue:
+        cost, _, _, masks = heapq.heappop(queue)
+        slot = network.undecided(masks)
+        if slot is None:
+            yield cost, [m.bit_length() - 1 for m in masks]
+            continue
+        for kind in kinds_in(masks[slot]):
+            child = list(masks)
+            child[slot] = bit(kind)
+            network.steps += len(masks) // 16
+            if network.propagate(child, list(network.users[slot])):
+                made += 1
+                # among equals the deeper state first, so that ties do not fan out
+                open_names = sum(only(child[s]) is None for s in network.names)
+                heapq.heappush(queue, (network.cost(child), open_names, made, child))
+
+
+def _with_clashes(network: _Network, made: Elaboration, start: list[int]) -> list[int]:
+    """Refuse `y*z` where nothing but this product speaks against two vectors."""
+    if not made.clashes:
+        return start
+    for left, right, output, part in made.clashes:
+        if start[left] & start[right] & bit(COLUMN):
+            raise mistakes.two_vectors(made.text, part, made.open)
+        network.add(Constraint(kinds.times, (left, right), output, part))
+    added = list(range(len(network.constraints) - len(made.clashes), len(network.constraints)))
+    if not network.propagate(start, added):
+        raise _told(network, made)
+    return start
+
+
+def _runner_up(
+    network: _Network,
+    made: Elaboration,
+    first: tuple[Cost, list[int]],
+    found: Iterator[tuple[Cost, list[int]]],
+) -> Mapping[str, int] | None:
+    """The next reading, where it costs at most one more and was quickly found."""
+    network.limit = network.steps + MORE_STEPS
+    try:
+        second = next(found, None)
+    except _TooManySteps:
+        return None
+    if second is None or second[0].cost > first[0].cost + 1:
+        return None
+    return {n: second[1][s] for n, s in made.open.items() if second[1][s] != first[1][s]}
+
+
+def _told(network: _Network, made: Elaboration) -> Exception:
+    """The mistake as it is met when every open name is read by its letter."""
+    masks = list(made.masks)
+    for name, slot in made.open.items():
+        kind = _BY_LETTER[letter_class(name)]
+        masks[slot] = bit(kind)
+    for one in sorted(network.constraints, key=lambda c: c.output):
+        inputs = tuple(masks[s] for s in one.inputs)
+        narrowed = narrow(one.rule, inputs, masks[one.output])
+        if narrowed is None:
+            of = tuple(m.bit_length() - 1 for m in inputs)
+            return mistakes.misfit(made.text, one.part, of, made)
+        masks[one.output] = narrowed[1]
+    part = network.failed.part if network.failed else made.program.lines[-1].body
+    return mistakes.no_reading(made.text, part, made.open)
+
+
+def _refused(made: Elaboration) -> TooLarge:
+    names = ", ".join(list(made.open)[:8])
+    return TooLarge(
+        f"the shapes of {len(made.open)} undeclared names were not found in {MOST_STEPS:,} steps; "
+        f"declare some of {names}, as in shapes={{{next(iter(made.open), 'x')!r}: 'n'}}"
+    )

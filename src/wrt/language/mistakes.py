@@ -1,0 +1,393 @@
+"""The wording of what is wrong with a text: quoted, pointed at, explained, with what would work."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+from wrt.expression.dimensions import Dimension, show_dimensions
+from wrt.language.kinds import COLUMN, MATRIX, ROW, SCALAR, axes, described
+from wrt.language.lexer import letter_class
+from wrt.language.syntax import (
+    Bracket,
+    Call,
+    Index,
+    Infix,
+    Line,
+    Name,
+    Postfix,
+    Syntax,
+    Words,
+    postorder,
+)
+
+if TYPE_CHECKING:
+    from wrt.expression.function import Function
+    from wrt.language.elaboration import Elaboration
+
+#: Quoted parts longer than this are cut.
+QUOTED = 40
+
+_ASKS = {"matrix": "matrix", "vector": "vector", "scalar": "scalar"}
+
+
+def quoted(text: str, part: Syntax) -> str:
+    """A part as it was written, cut where it is long."""
+    written = " ".join(text[part.span[0] : part.span[1]].split())
+    return written if len(written) <= QUOTED else written[: QUOTED - 1] + "…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is nearest.
+
+    >>> did_you_mean("sofmax", ["softmax", "sum"])
+    'did you mean softmax?'
+    """
+    near = difflib.get_close_matches(word, sorted(set(known)), 1, 0.6)
+    same = [k for k in known if k.lower() == word.lower()]
+    chosen = (same or near)[:1]
+    return f"did you mean {chosen[0]}?" if chosen and chosen[0] != word else None
+
+
+# Names and words
+
+
+def unknown_name(name: str, known: Sequence[str]) -> NameMistake:
+    """A name asked for that the formula lacks."""
+    listed = ", ".join(sorted(dict.fromkeys(known))[:12]) or "none"
+    hint = did_you_mean(name, known) or f"its names are {listed}"
+    return NameMistake(f"the formula has no name {name}", text=name, span=(0, len(name)), hint=hint)
+
+
+def unknown_line(target: str, lines: Mapping[str, Line]) -> NameMistake:
+    """A line asked for that no line defines."""
+    hint = did_you_mean(target, lines) or f"the lines define {', '.join(lines) or 'nothing'}"
+    return NameMistake(f"no line defines {target}", hint=hint)
+
+
+def word_without_brackets(text: str, part: Name) -> NameMistake:
+    """A word of the book standing alone."""
+    name = part.name
+    return NameMistake(
+        f"{name} is a function and wants its arguments in brackets",
+        text=text,
+        span=part.span,
+        hint=f"perhaps {name}(…); declare {name} to use it as a name",
+    )
+
+
+def call(
+    text: str, part: Call, functions: Mapping[str, Function], variables: Iterable[str]
+) -> Mistake:
+    """A call of something that is no function, or with another number of arguments."""
+    from wrt.language.words import SIZED, all_words, book
+
+    word = part.word
+    function = functions.get(word) or book().get(word)
+    if function is not None and part.primes and word not in functions:
+        return NameMistake(
+            f"{word}' is written for functions that nobody defined; {word} has a derivative",
+            text=text,
+            span=part.span,
+        )
+    if function is not None or word in all_words():
+        wanted = [form.text for form in function.forms] if function else []
+        if word in SIZED:
+            wanted = {"unit": ["unit(n, k)"], "eye": ["eye(n)"], "I": ["I or eye(n)"]}.get(
+                word, [f"{word}(n)", f"{word}(n, m)"]
+            )
+        count = len(part.arguments)
+        message = f"{word} does not take {count} argument{'s' * (count != 1)}"
+        hint = "it is " + " or ".join(wanted) if wanted else None
+        return SyntaxMistake(message, text=text, span=part.span, hint=hint)
+    if word in variables:
+        inside = text[part.word_span[1] : part.span[1]]
+        inside = inside if len(inside) <= QUOTED else "(…)"
+        return NameMistake(
+            f"{word} is a variable here and no function",
+            text=text,
+            span=part.word_span,
+            hint=f"perhaps {word}*{inside.lstrip(chr(39))}",
+        )
+    near = did_you_mean(word, [*all_words(), *functions])
+    hint = near or f"declare it, as in `{word}: entrywise` on a line of its own"
+    if letter_class(word) == "matrix" or len(word) == 1:
+        hint = near or f"perhaps {word}*(…), a product; or declare `{word}: entrywise`"
+    return NameMistake(f"nobody knows a function {word}", text=text, span=part.word_span, hint=hint)
+
+
+def einsum(text: str, part: Call) -> SyntaxMistake:
+    """An einsum whose letters do not fit."""
+    return SyntaxMistake(
+        "einsum wants its letters first, one group for each array",
+        text=text,
+        span=part.span,
+        hint='as in einsum("ijk,k->ij", T, x)',
+    )
+
+
+def stray_words(text: str, part: Words) -> SyntaxMistake:
+    """A quoted text where a formula belongs."""
+    return SyntaxMistake(
+        "a quoted text stands only in einsum",
+        text=text,
+        span=part.span,
+        hint='as in einsum("ijk,k->ij", T, x)',
+    )
+
+
+def defined_twice(text: str, line: Line) -> NameMistake:
+    """A second line for one name."""
+    return NameMistake(f"{line.target} is defined twice", text=text, span=line.span)
+
+
+def defined_by_itself(text: str, line: Line) -> NameMistake:
+    """A line that needs its own result."""
+    return NameMistake(f"{line.target} is defined by itself", text=text, span=line.span)
+
+
+# Sizes
+
+
+def variable_as_size(text: str, part: Name) -> NameMistake:
+    """A variable where a size belongs."""
+    return NameMistake(
+        f"a size is wanted here, and {part.name} is none",
+        text=text,
+        span=part.span,
+        hint="sizes are whole numbers and the names of dimensions",
+    )
+
+
+def no_size(text: str, part: Syntax) -> ShapeMistake:
+    """An expression where a size belongs."""
+    return ShapeMistake(
+        f"a size is wanted here, and {quoted(text, part)} is none",
+        text=text,
+        span=part.span,
+        hint="sizes are whole numbers and names of dimensions, as n, 3 or n*m+1",
+    )
+
+
+def unknown_size(text: str, part: Syntax) -> ShapeMistake:
+    """A repeated number or identity whose size nothing gives."""
+    name = quoted(text, part)
+    return ShapeMistake(f"nothing gives {name} a size", text=text, span=part.span)
+
+
+def ragged(text: str, part: Bracket) -> ShapeMistake:
+    """A matrix whose rows are of different lengths."""
+    lengths = ", ".join(str(len(row)) for row in part.rows)
+    return ShapeMistake(
+        f"the rows of a matrix are equally long, and these have {lengths} entries",
+        text=text,
+        span=part.span,
+    )
+
+
+# Kinds
+
+
+def by_letters(names: Iterable[str], kinds: Mapping[str, str] | None = None) -> str:
+    """`(y and z read as vectors by their letters)` for the undeclared ones of some names."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(letter_class(name), []).append(name)
+    said = []
+    for kind, members in groups.items():
+        plural = {"matrix": "matrices"}.get(kind, kind + "s")
+        one = len(members) == 1
+        listed = members[0] if one else ", ".join(members[:-1]) + " and " + members[-1]
+        said.append(f"{listed} read as {'a ' + kind if one else plural}")
+    letters = "its letter" if sum(map(len, groups.values())) == 1 else "their letters"
+    return f" ({', '.join(said)} by {letters})" if said else ""
+
+
+def two_vectors(text: str, part: Infix, undeclared: Mapping[str, object]) -> ShapeMistake:
+    """A product of two columns, with the three that may be meant."""
+    return ShapeMistake(
+        f"{quoted(text, part)}: two vectors cannot be multiplied"
+        + by_letters(_undeclared(part, undeclared)),
+        text=text,
+        span=part.span,
+        hint=_three_products(text, part),
+    )
+
+
+def _three_products(text: str, part: Infix) -> str:
+    left, right = quoted(text, part.left), quoted(text, part.right)
+    if isinstance(part.left, Postfix) and isinstance(part.right, Postfix):
+        plain = (quoted(text, part.left.operand), quoted(text, part.right.operand))
+        return (
+            f"perhaps {left}*{plain[1]} (inner product), {plain[0]}*{right} (outer product) "
+            f"or {plain[0]}.*{plain[1]} (entry by entry)"
+        )
+    left = f"({left})" if isinstance(part.left, Infix) and left[0] != "(" else left
+    return (
+        f"perhaps {left}'*{right} (inner product), {left}*{right}' (outer product) "
+        f"or {left}.*{right} (entry by entry)"
+    )
+
+
+def _undeclared(part: Syntax, undeclared: Mapping[str, object]) -> list[str]:
+    """The undeclared names right under an operator."""
+    found = [p.name for p in postorder(part) if isinstance(p, Name)]
+    return [n for n in dict.fromkeys(found) if n in undeclared][:6]
+
+
+def misfit(text: str, part: Syntax, of: tuple[int, ...], made: Elaboration) -> Mistake:
+    """Operands whose kinds no operator joins."""
+    letters = by_letters(_undeclared(part, made.open))
+    if isinstance(part, Infix):
+        message, hint = _infix_misfit(text, part, of)
+    elif isinstance(part, Call):
+        message, hint = _call_misfit(text, part, of, made)
+    elif isinstance(part, Index):
+        message, hint = _index_misfit(text, part, of)
+    elif isinstance(part, Postfix):
+        what = quoted(text, part.operand)
+        message = f"{what} is a {described(of[0])}, and only vectors and matrices have a transpose"
+        hint = "einsum permutes the axes of a tensor"
+    else:
+        message, hint = f"{quoted(text, part)}: these blocks do not fit together", None
+    return ShapeMistake(message + letters, text=text, span=part.span, hint=hint)
+
+
+def _infix_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str | None]:
+    whole, left, right = quoted(text, part), quoted(text, part.left), quoted(text, part.right)
+    name, (a, b) = part.operator.name, of
+    if name == "times":
+        return _product_misfit(text, part, of)
+    if name in ("add", "subtract", "entry_times", "entry_divide", "entry_power"):
+        verb = {"add": "added to", "subtract": "subtracted from"}.get(name, "combined with")
+        if {a, b} == {ROW, COLUMN}:
+            turned, other = (left, right) if a == ROW else (right, left)
+            bare = turned[:-1] if turned.endswith("'") else f"({turned})'"
+            sign = part.operator.plain
+            pair = f"{bare}{sign}{other}" if a == ROW else f"{other}{sign}{bare}"
+            return f"{whole}: a row and a column do not fit", f"perhaps {pair}"
+        first, second = (b, a) if name == "subtract" else (a, b)
+        return f"{whole}: a {described(first)} cannot be {verb} a {described(second)}", None
+    if name == "divide":
+        hint = f"perhaps {left}./{right} (entry by entry)" if b != MATRIX else None
+        hint = hint or f"perhaps {left}*inv({right}), {left}./{right} or {right}\\{left}"
+        return f"{whole}: division by a {described(b)}", hint
+    if name == "power":
+        if b != SCALAR:
+            return f"{whole}: a power with a {described(b)} as exponent", f"perhaps {left}.^{right}"
+        return f"{whole}: the power of a {described(a)}", f"perhaps {left}.^{right} (entry by entry)"
+    if name == "solve":
+        return f"{whole}: A\\b wants a square matrix and a vector or a matrix", None
+    return f"{whole}: the Kronecker product is of vectors and matrices", None
+
+
+def _product_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str | None]:
+    whole, left, right = quoted(text, part), quoted(text, part.left), quoted(text, part.right)
+    a, b = of
+    if a == b and a in (COLUMN, ROW):
+        kind = "vectors" if a == COLUMN else "rows"
+        return f"{whole}: two {kind} cannot be multiplied", _three_products(text, part)
+    if a == COLUMN:
+        return f"{whole}: a vector stands left of a {described(b)}", f"perhaps {left}'*{right}"
+    if b == ROW:
+        bare = right[:-1] if right.endswith("'") else f"({right})'"
+        return f"{whole}: a {described(a)} stands left of a row", f"perhaps {left}*{bare}"
+    return f"{whole}: a {described(a)} and a {described(b)} have no product", None
+
+
+def _call_misfit(
+    text: str, part: Call, of: tuple[int, ...], made: Elaboration
+) -> tuple[str, str | None]:
+    use = made.uses[part]
+    got = " and ".join(f"a {described(k)}" for k in of)
+    if use.how == "bounded":
+        return f"{quoted(text, part)}: the range and the terms do not fit, {got}", None
+    forms = use.function.forms if use.function else ()
+    hint = "it is " + " or ".join(form.text for form in forms) if forms else None
+    if use.function is not None and use.function.axis and MATRIX in of:
+        hint = f"perhaps {part.word}(X,1) over each column or {part.word}(X,2) over each row"
+    return f"{part.word} does not take {got}", hint
+
+
+def _index_misfit(text: str, part: Index, of: tuple[int, ...]) -> tuple[str, str | None]:
+    count, base = len(part.items), quoted(text, part.base)
+    message = f"{base} is a {described(of[0])} with {axes(of[0])} axes, and {count} indices are given"
+    hint = f"perhaps {base}[1,2], {base}[1,:] or {base}[:,1]" if of[0] == MATRIX else None
+    return message, hint
+
+
+def no_reading(text: str, part: Syntax, undeclared: Mapping[str, object]) -> ShapeMistake:
+    """Nothing fits, though each operator would by the letters."""
+    names = ", ".join(list(undeclared)[:8])
+    hint = f"declare some of {names}, as in shapes={{{names.split(',')[0]!r}: 'n'}}"
+    return ShapeMistake(
+        f"no shapes of the undeclared names make {quoted(text, part)} fit",
+        text=text,
+        span=part.span,
+        hint=hint if names else None,
+    )
+
+
+# Dimensions
+
+
+def product_sizes(
+    text: str, part: Infix, left: Sequence[Dimension], right: Sequence[Dimension], row: bool
+) -> ShapeMistake:
+    """`A has 4 columns, x has 3 entries`."""
+    a, b = quoted(text, part.left), quoted(text, part.right)
+    one = _said(a, left[-1], "columns" if len(left) > 1 else "entries", len(left) > 2)
+    two = _said(b, right[0], "rows" if len(right) > 1 else "entries", len(right) > 2)
+    hint = None
+    if len(left) == 2 and left[0] is right[0]:
+        hint = f"perhaps {_wrapped(part.left, a)}'*{b}"
+    elif len(right) == 2 and left[-1] is right[-1]:
+        hint = f"perhaps {a}*{_wrapped(part.right, b)}'"
+    return ShapeMistake(
+        f"{quoted(text, part)}: {one}, {two}", text=text, span=part.span, hint=hint
+    )
+
+
+def _wrapped(part: Syntax, written: str) -> str:
+    return written if isinstance(part, (Name, Call)) or written[0] == "(" else f"({written})"
+
+
+def _said(name: str, dim: Dimension, what: str, tensor: bool) -> str:
+    what = "entries along this axis" if tensor else what
+    if dim.value == 1:
+        what = {"columns": "column", "rows": "row", "entries": "entry"}.get(what, what)
+    return f"{name} has {dim} {what}"
+
+
+def sizes(
+    text: str, part: Syntax, one: Syntax, a: Sequence[Dimension], two: Syntax, b: Sequence[Dimension]
+) -> ShapeMistake:
+    """Two operands of different shapes."""
+    left, right = quoted(text, one), quoted(text, two)
+    return ShapeMistake(
+        f"{quoted(text, part)}: {left} is {show_dimensions(a)}, {right} is {show_dimensions(b)}",
+        text=text,
+        span=part.span,
+    )
+
+
+def not_square(text: str, part: Syntax, what: str, dims: Sequence[Dimension]) -> ShapeMistake:
+    """A word or a power that wants a square matrix."""
+    return ShapeMistake(
+        f"{what} wants a square matrix, and {quoted(text, part)} is {show_dimensions(dims)}",
+        text=text,
+        span=part.span,
+    )
+
+
+def argument_sizes(
+    text: str, part: Call, function: Function, dims: Sequence[Sequence[Dimension]]
+) -> ShapeMistake:
+    """Arguments whose sizes do not fit the signature."""
+    got = ", ".join(show_dimensions(d) for d in dims)
+    wants = " or ".join(form.text for form in function.forms)
+    return ShapeMistake(
+        f"{part.word} does not take {got}", text=text, span=part.span, hint=f"it is {wants}"
+    )

@@ -1,0 +1,260 @@
+"""Reading: a text, with what is declared of its names, to a formula and what was assumed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+from wrt.expression.dimensions import Dimension, show_dimensions
+from wrt.expression.function import Function
+from wrt.expression.nodes import Node, Variable
+from wrt.language import kinds, mistakes
+from wrt.language.builder import Builder
+from wrt.language.declarations import Declared, Shapes, declared, declared_shapes, variable
+from wrt.language.elaboration import Elaboration, elaborate, size_of
+from wrt.language.inference import Choice, infer
+from wrt.language.kinds import ROW
+from wrt.language.lexer import letter_class, spelled
+from wrt.language.parser import parse
+from wrt.language.shapes import size_parts
+from wrt.language.syntax import Call, Index, Infix, Name, Number, Postfix, Slice
+
+__all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A formula as it was read: what its names are, and what nobody said but was assumed.
+
+    >>> reading = read("W*x + b", shapes={"W": "n m"})
+    >>> reading.formula.shape, reading.assumed
+    (('n',), ('x is a vector (m)', 'b is a vector (n)'))
+    """
+
+    text: str
+    formula: Node
+    #: Whether the formula is a row by notation, as x'*A is.
+    row: bool
+    #: Every variable that is declared or occurs, by name.
+    variables: Mapping[str, Variable]
+    #: What was found for names without a declaration, as sentences.
+    assumed: tuple[str, ...] = ()
+    #: The next best reading, where it was close, as a sentence.
+    runner_up: str | None = None
+    #: The names of sizes.
+    dimensions: frozenset[str] = frozenset()
+    #: The formula of every line with a name.
+    lines: Mapping[str, Node] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=dict)
+
+
+def read(
+    text: str,
+    shapes: Shapes | None = None,
+    functions: Mapping[str, Function] | None = None,
+    *,
+    line: str | None = None,
+) -> Reading:
+    """Read a formula.
+
+    `shapes` declares names: `{"W": "n m", "a": "", "S": "n n symmetric", "phi": "entrywise"}`; `functions` are
+    further words; `line` names the line that is asked for, the last one otherwise. Raises SyntaxMistake,
+    NameMistake and ShapeMistake with their place, TooLarge beyond the stated limits.
+
+    >>> read("x'*A*x").formula.shape, read("x*x'").formula.shape
+    ((), ('n', 'n'))
+    >>> read("y*z")
+    Traceback (most recent call last):
+    wrt.errors.ShapeMistake: y*z: two vectors cannot be multiplied (y and z read as vectors by their letters)
+        y*z
+        ^^^
+      perhaps y'*z (inner product), y*z' (outer product) or y.*z (entry by entry)
+    """
+    if not isinstance(text, str):
+        raise SyntaxMistake(f"a formula is text, and this is a value of type {type(text).__name__}")
+    program = parse(text)
+    said = declared_shapes(shapes)
+    for one in program.declarations:
+        if one.name in said:
+            raise NameMistake(f"{one.name} is declared twice", text=text, span=one.span)
+        said[one.name] = _placed(text, one.span, one.name, one.shape)
+    known = {n: d for n, d in said.items() if isinstance(d, Declared)}
+    words = dict(functions or {})
+    words |= {n: d for n, d in said.items() if isinstance(d, Function)}
+    line = None if line is None else spelled(line)
+    made = elaborate(program, known, words, line)
+    choice = infer(made)
+    return _reading(made, choice)
+
+
+def _placed(text: str, span: tuple[int, int], name: str, shape: str) -> Declared | Function:
+    try:
+        return declared(name, shape)
+    except Mistake as mistake:
+        mistake.text, mistake.span = text, span
+        raise
+
+
+def _reading(made: Elaboration, choice: Choice) -> Reading:
+    sizes = size_parts(made, choice.kinds)
+    builder = Builder(made, sizes)
+    formula = builder.formula()
+    declared_ones = {name: variable(name, shape) for name, shape in made.declared.items()}
+    found = {n: builder.variable(n) for n in made.variables if n not in made.lines}
+    variables = declared_ones | found
+    names = {n for v in variables.values() for d in v.dims for n in d.names}
+    return Reading(
+        text=made.text,
+        formula=formula,
+        row=choice.kinds[made.root] == ROW,
+        variables=variables,
+        assumed=tuple(assumption(found[name]) for name in made.open),
+        runner_up=_runner_up(choice),
+        dimensions=frozenset(names | made.sizes),
+        lines=dict(builder.lines),
+        functions=dict(made.functions),
+    )
+
+
+def assumption(variable: Variable) -> str:
+    """What a variable was taken for, as a sentence.
+
+    >>> assumption(Variable("x", (Dimension.of("n"),)))
+    'x is a vector (n)'
+    """
+    kind = kinds.described(kinds.kind_of(variable.ndim))
+    size = f" ({show_dimensions(variable.dims)})" if variable.ndim else ""
+    return f"{variable.name} is a {kind}{size}"
+
+
+def _runner_up(choice: Choice) -> str | None:
+    if not choice.runner_up:
+        return None
+    said = [f"{name} a {kinds.described(kind)}" for name, kind in choice.runner_up.items()]
+    return "close to it: " + " and ".join(said)
+
+
+# With respect to
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Entries of a variable: for each axis a position from 0, or (start, length)."""
+
+    items: tuple[Dimension | tuple[Dimension, Dimension], ...]
+
+    @property
+    def key(self) -> tuple[Dimension | slice, ...]:
+        """What `build.getitem` takes."""
+        return tuple(
+            item if isinstance(item, Dimension) else slice(item[0], item[0] + item[1])
+            for item in self.items
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is differentiated by: a variable, entries of it, or its conjugate."""
+
+    text: str
+    variable: Variable
+    selection: Selection | None = None
+    conjugate: bool = False
+    #: Set where the name neither occurs nor is declared, and went by its letter.
+    assumed: str | None = None
+
+
+def read_wrt(text: str, reading: Reading) -> Wanted:
+    """Read the name that a derivative is taken by: `W`, `X[1,2]`, `X[:,1]`, `conj(X)`.
+
+    NameMistake for a word or size. A name that does not occur is taken by its letter, and said so, unless it
+    looks like a slip of the pen.
+
+    >>> read_wrt("W[1,:]", read("W*x")).selection.key
+    (Dimension('0'), slice(Dimension('0'), Dimension('m'), None))
+    """
+    if not isinstance(text, str):
+        raise NameMistake(f"a derivative is by a name, and this is a {type(text).__name__}")
+    program = parse(text)
+    body = program.lines[-1].body
+    conjugate = isinstance(body, Call) and body.word == "conj" and len(body.arguments) == 1
+    if conjugate:
+        assert isinstance(body, Call)
+        body = body.arguments[0]
+    base = body.base if isinstance(body, Index) else body
+    if len(program.lines) > 1 or program.lines[0].target or not isinstance(base, Name):
+        hint = "as in W, X[1,2], X[:,1] or conj(X)"
+        if isinstance(body, Postfix | Infix | Number | Call):
+            hint = "a derivative by an expression is no derivative; name a variable, " + hint
+        raise NameMistake(f"{text.strip()} is no variable", text=text, span=body.span, hint=hint)
+    variable, assumed = _named(base.name, text, base, reading)
+    selection = _selection(body, variable, reading) if isinstance(body, Index) else None
+    return Wanted(text, variable, selection, conjugate, assumed)
+
+
+def _named(
+    name: str, text: str, part: Name, reading: Reading
+) -> tuple[Variable, str | None]:
+    if name in reading.variables:
+        return reading.variables[name], None
+    known = list(reading.variables)
+    if name in reading.lines:
+        raise NameMistake(
+            f"{name} is defined by a line and no variable",
+            text=text,
+            span=part.span,
+            hint=f"the variables are {', '.join(sorted(known))}",
+        )
+    if name in reading.dimensions:
+        raise NameMistake(
+            f"{name} is a size, and sizes have no derivative", text=text, span=part.span
+        )
+    near = mistakes.did_you_mean(name, known) if len(name) > 1 else None
+    same = [k for k in known if k.lower() == name.lower()]
+    if near or same:
+        hint = near or f"did you mean {same[0]}?"
+        raise NameMistake(f"the formula has no name {name}", text=text, span=part.span, hint=hint)
+    made = by_letter(name, reading)
+    return made, assumption(made)
+
+
+def by_letter(name: str, reading: Reading) -> Variable:
+    """A variable that nobody spoke of, by its letter."""
+    taken = reading.dimensions | set(reading.variables)
+    free = [n for n in ("n", "m", "p", "k", "q", "r", "l") if n not in taken]
+    count = {"scalar": 0, "vector": 1, "matrix": 2}[letter_class(name)]
+    return Variable(name, tuple(Dimension.of(n) for n in free[:count]))
+
+
+def _selection(body: Index, variable: Variable, reading: Reading) -> Selection:
+    text = reading.text
+    if len(body.items) != variable.ndim:
+        raise ShapeMistake(
+            f"{variable.name} has {variable.ndim} axes, and {len(body.items)} indices are given",
+            text=body_text(body, variable),
+        )
+    sizes = Elaboration(text, parse(text), {}, {}, reading.dimensions)
+    found: list[Dimension | tuple[Dimension, Dimension]] = []
+    one = Dimension.of(1)
+    for item, dim in zip(body.items, variable.dims, strict=True):
+        if not isinstance(item, Slice):
+            found.append(_inside(size_of(item, sizes), dim, variable) - 1)
+            continue
+        low = one if item.low is None else _inside(size_of(item.low, sizes), dim, variable)
+        high = dim if item.high is None else _inside(size_of(item.high, sizes), dim, variable)
+        found.append((low - 1, high - low + 1))
+    return Selection(tuple(found))
+
+
+def body_text(body: Index, variable: Variable) -> str:
+    """How the entry would be written."""
+    return f"{variable.name}[{','.join('…' for _ in body.items)}]"
+
+
+def _inside(place: Dimension, dim: Dimension, variable: Variable) -> Dimension:
+    if place.value is not None and not 1 <= place.value <= (dim.value or place.value):
+        raise ShapeMistake(
+            f"{variable.name} has no entry {place}; entries are counted from 1 to {dim}"
+        )
+    return place

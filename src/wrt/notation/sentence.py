@@ -1,0 +1,389 @@
+"""Formulas to trees: every node gets its phrase from the phrases of its children.
+
+A `Speaker` walks a formula once, children first. What is shared and long, or nested deeply, becomes a name
+that a `where` defines; so the text stays linear in the size of the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.expression.function import Function
+from wrt.expression.nodes import (
+    Apply,
+    BoundedSum,
+    Constant,
+    Einsum,
+    Node,
+    Pattern,
+    Reshape,
+    Sum,
+    Variable,
+)
+from wrt.expression.walk import dimension_names, postorder, users
+from wrt.notation.elimination import Network, network
+from wrt.notation.sums import listed, total
+from wrt.notation.text import spaced
+from wrt.notation.tree import (
+    SCALAR,
+    Shape,
+    Tree,
+    call,
+    chain_of,
+    cheaper,
+    flip,
+    is_ones,
+    literal,
+    name,
+    scalars_of,
+    times,
+)
+
+__all__ = ["Definition", "Speaker", "needed", "places", "shape_of", "with_where"]
+
+#: A phrase that is used more than once is named where it is longer than this many characters,
+LONG = 400
+#: any phrase where it is longer than this,
+ENDLESS = 2000
+#: or nested more deeply than this.
+DEEP = 40
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A line behind `where`: a name, its letters in index form, and what it stands for."""
+
+    word: str
+    body: Tree
+    letters: str = ""
+
+
+def places(root: Node, names: Sequence[str] = ()) -> dict[str, int]:
+    """Where a person meets each name: in the order given, then capitals first."""
+    found = sorted({v.name for v in root.names}, key=lambda w: (not w[0].isupper(), w))
+    order = dict.fromkeys([*names, *found])
+    return {word: k for k, word in enumerate(order)}
+
+
+def shape_of(dims: Sequence[Dimension]) -> Shape:
+    """The shape of a phrase with these axes; a vector is a column."""
+    if len(dims) > 2:
+        return SCALAR
+    return (dims[0] if dims else None, dims[1] if len(dims) > 1 else None)
+
+
+@dataclass
+class Speaker:
+    """The phrases of all parts of a formula; None for what matrix notation cannot say."""
+
+    root: Node
+    names: Sequence[str] = ()
+    trees: dict[Node, Tree | None] = field(default_factory=dict)
+    definitions: dict[str, Definition] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.places = places(self.root, self.names)
+        self.count = users(self.root)
+        self.taken = {*self.places, *dimension_names(self.root)}
+        self.is_complex = any("complex" in v.properties for v in self.root.names)
+
+    def speak(self) -> Tree | None:
+        """The phrase of the whole formula."""
+        self.walk()
+        return self.trees[self.root]
+
+    def walk(self) -> None:
+        """Find the phrases of all parts, children first."""
+        for node in postorder(self.root):
+            tree = self.phrase(node)
+            if tree is not None and node is not self.root:
+                tree = self.named(node, tree)
+            self.trees[node] = tree
+
+    def named(self, node: Node, tree: Tree) -> Tree:
+        """The phrase, or a new name for it where it is too much to say twice or in one breath."""
+        if tree.depth <= DEEP:
+            size = len(tree.text)
+            if size <= LONG or (size <= ENDLESS and self.count[node] < 2):
+                return tree
+        return self.define(self.fresh("t"), tree, tree.shape)
+
+    def define(
+        self, word: str, body: Tree, shape: Shape, letters: str = "", axes: int = 2
+    ) -> Tree:
+        """A name that stands for a phrase."""
+        self.definitions[word] = Definition(word, body, letters)
+        return name(word, shape, len(self.places) + len(self.definitions), axes=axes)
+
+    def fresh(self, stem: str) -> str:
+        """A name that nobody uses."""
+        k = len(self.definitions) + 1
+        while f"{stem}{k}" in self.taken:
+            k += 1
+        self.taken.add(f"{stem}{k}")
+        return f"{stem}{k}"
+
+    def phrase(self, node: Node) -> Tree | None:
+        """The phrase of one node, its children spoken for."""
+        match node:
+            case Variable():
+                return self.variable(node)
+            case Constant():
+                return times(node.coefficient, [])
+            case Pattern():
+                axes = range(node.ndim)
+                return self.product(Einsum(ONE, ((node, 1, tuple(axes)),), axes, node.dims))
+            case Einsum():
+                return self.product(node)
+            case Sum():
+                return self.sum(node)
+            case BoundedSum():
+                return self.bounded(node)
+            case Apply():
+                return self.apply(node)
+            case Reshape():
+                return self.reshape(node)
+            case _:
+                return None
+
+    def variable(self, node: Variable) -> Tree:
+        """The name of a variable."""
+        symmetric = bool(node.properties & {"symmetric", "spd", "diagonal"}) and node.ndim == 2
+        place = self.places.get(node.name, len(self.places))
+        shape = shape_of(node.dims)
+        axes = max(node.ndim, 2)
+        return name(node.name, shape, place, symmetric=symmetric, axes=axes)
+
+    def product(self, node: Einsum) -> Tree | None:
+        """A product by index elimination."""
+        net = network(node, self.trees, self.is_complex)
+        if net is None or not net.eliminate():
+            return None if net is None else _scaled(net)
+        return net.product()
+
+    def sum(self, node: Sum) -> Tree | None:
+        """A sum of phrases."""
+        terms = [t for t in (self.trees[c] for c in node.children) if t is not None]
+        if len(terms) < len(node.children):
+            return None
+        return total(terms) if node.ndim < 3 else listed(terms)
+
+    def bounded(self, node: BoundedSum) -> Tree | None:
+        """Σ or Π over a named range."""
+        low, high, body = (self.trees[c] for c in node.children)
+        if low is None or high is None or body is None or node.ndim > 2:
+            return None
+        parts = [literal(node.variable.name), low, high, body]
+        return call(node.kind, parts, shape_of(node.dims), latex=node.kind)
+
+    # Functions
+
+    def apply(self, node: Apply) -> Tree | None:
+        """A function of the book or one that nobody defined."""
+        arguments = [t for t in (self.trees[c] for c in node.children) if t is not None]
+        if len(arguments) < len(node.children):
+            return None
+        function = node.function
+        if function.entrywise:
+            return _entry_call(function, arguments, node.dims)
+        if node.ndim > 2 or any(c.ndim > 2 for c in node.children):
+            return None
+        if not node.batch:
+            return _whole_call(function, arguments, shape_of(node.dims))
+        if node.batch == 1 and node.children[0].ndim == 2 and function.axis:
+            return _axis_call(function, arguments[0], node.dims)
+        return None
+
+    # Reshapes
+
+    def reshape(self, node: Reshape) -> Tree | None:
+        """vec and kron; None for other ways to lay out entries."""
+        made = self.kron(node.body, node.dims)
+        tree = self.trees[node.body]
+        if made is None and node.ndim == 1 and node.body.ndim == 2 and tree is not None:
+            inside = flip(times(ONE, chain_of(tree)))
+            stacked = call("vec", [inside], (node.dims[0], None), latex=r"\operatorname{vec}(@0)")
+            return times(tree.coefficient, [*scalars_of(tree), stacked])
+        return made
+
+    def kron(self, body: Node, dims: Sequence[Dimension]) -> Tree | None:
+        """A product of two factors that share no index, the axes of the first before the second's."""
+        if isinstance(body, Sum):
+            terms = [self.kron(t, dims) for t in body.children]
+            kept = [t for t in terms if t is not None]
+            return total(kept) if len(kept) == len(terms) else None
+        if not isinstance(body, Einsum):
+            return None
+        net = network(body, self.trees, self.is_complex)
+        if net is None or not net.eliminate():
+            return None
+        for left, right in _pairings(body.dims, dims):
+            parts = net.split([left, right])
+            if parts is not None:
+                made = [_block(n, group, body, dims) for n, group in zip(parts, (left, right), strict=True)]
+                return _kron(net, [m for m in made if m is not None], dims)
+        return None
+
+
+def _scaled(net: Network) -> Tree | None:
+    """A number times a tensor, its axes in their order."""
+    if len(net.tensors) != 1 or net.vectors or net.matrices or net.tensors[0][1] != net.output:
+        return None
+    return times(net.coefficient, [*net.scalars, net.tensors[0][0]])
+
+
+Group = tuple[int, ...]
+
+
+def _rows(inner: Sequence[Dimension], dims: Sequence[Dimension]) -> int | None:
+    """How many axes make up the rows."""
+    size = Dimension.of(1)
+    for k, dim in enumerate(inner):
+        size = size * dim
+        if size is dims[0] and (len(dims) > 1 or k == len(inner) - 1):
+            return k + 1
+    return None
+
+
+def _pairings(inner: Sequence[Dimension], dims: Sequence[Dimension]) -> list[tuple[Group, Group]]:
+    """Which axes may belong to the left and to the right factor of kron."""
+    rows = _rows(inner, dims)
+    if rows is None or len(dims) > 2 or not 1 <= rows <= 2 or len(inner) - rows > 2:
+        return []
+    sides = [tuple(range(rows)), tuple(range(rows, len(inner)))]
+    found: list[tuple[Group, Group]] = [((), ())]
+    for side in sides:
+        ways = [(side[:1], side[1:])] if len(side) != 1 else [(side, ()), ((), side)]
+        found = [((*a, *left), (*b, *right)) for a, b in found for left, right in ways]
+    return [pair for pair in found if pair[0] and pair[1]]
+
+
+def _block(net: Network, group: Group, body: Node, dims: Sequence[Dimension]) -> Tree | None:
+    """One factor of kron; one that has columns only is a row."""
+    tree = net.product()
+    rows = _rows(body.dims, dims)
+    if tree is not None and rows is not None and len(group) == 1 and group[0] >= rows:
+        return flip(tree)
+    return tree
+
+
+def _kron(net: Network, parts: list[Tree], dims: Sequence[Dimension]) -> Tree | None:
+    if len(parts) < 2:
+        return None
+    cores = [times(ONE, chain_of(p)) for p in parts]
+    made = call("kron", cores, shape_of(dims), flips=True, latex=r"@0 \otimes @1")
+    coefficient = net.coefficient
+    scalars = list(net.scalars)
+    for part in parts:
+        if part.head == "product":
+            coefficient = coefficient * part.coefficient
+        scalars += scalars_of(part)
+    return times(coefficient, [*scalars, made])
+
+
+# Calls
+
+_SHORT = {"maximum": "max", "minimum": "min"}
+
+
+def _entry_call(
+    function: Function, arguments: list[Tree], dims: Sequence[Dimension]
+) -> Tree | None:
+    """A function mapped over entries; a repeated number among several arguments is said once."""
+    shape = shape_of(dims)
+    if len(arguments) > 1 and not all(_repeated(a) for a in arguments):
+        arguments = [_number(a) if _repeated(a) else a for a in arguments]
+        if function.name in _SHORT and len(dims) == 2:
+            arguments = [
+                a if a.shape != SCALAR else call("matrix", [a], shape, latex="@0") for a in arguments
+            ]
+    word = _SHORT.get(function.name, function.name)
+    if function.name == "power":
+        word = "power"
+    axes = max(len(dims), 2)
+    return call(word, arguments, shape, flips=True, latex=_template(function), axes=axes)
+
+
+def _repeated(tree: Tree) -> bool:
+    chain = chain_of(tree)
+    return len(chain) == 1 and is_ones(chain[0])
+
+
+def _number(tree: Tree) -> Tree:
+    if tree.head != "product":
+        return times(ONE, [])
+    return times(tree.coefficient, scalars_of(tree))
+
+
+def _template(function: Function) -> str:
+    """The LaTeX of a record, its arguments numbered."""
+    text = function.latex
+    for k, argument in enumerate(function.forms[0].arguments):
+        text = text.replace("{" + argument.name + "}", f"@{k}")
+    return text
+
+
+def _whole_call(function: Function, arguments: list[Tree], shape: Shape) -> Tree:
+    """A function of whole arrays; one that does not care about transposes gets none."""
+    name_, laws = function.name, {law.replace(" ", "") for law in function.laws}
+    first = arguments[0]
+    argument = function.forms[0].arguments[0].name
+    if f"{name_}({argument}')={name_}({argument})" in laws or _all_entries(function):
+        if None not in first.shape:
+            arguments = [cheaper(first, flip(first)), *arguments[1:]]
+    flips = any(law.endswith(f"={name_}({argument})'") for law in laws) or name_ == "matrix_power"
+    if name_ == "norm2":
+        return call("norm2", arguments, latex=_template(function))
+    made = call(name_, arguments, shape, flips=flips, latex=_template(function))
+    if flips and first.head == "transpose" and None not in shape:
+        return cheaper(made, flip(made))
+    return made
+
+
+def _all_entries(function: Function) -> bool:
+    form = function.forms[0]
+    return len(form.arguments) == 1 and form.arguments[0].dims is None and form.results[0].dims == ()
+
+
+def _axis_call(function: Function, argument: Tree, dims: Sequence[Dimension]) -> Tree:
+    """A function along the rows of a matrix, or down the columns of its transpose."""
+    template = _template(function)
+    shape = shape_of(dims)
+    across = call(function.name, [argument, literal("2")], shape, latex=template)
+    down = call(function.name, [flip(argument), literal("1")], shape[::-1], latex=template)
+    return cheaper(across, flip(down))
+
+
+# Where
+
+
+def with_where(tree: Tree, definitions: Mapping[str, Definition], head: str = "") -> str:
+    """The text of a phrase, and behind it the definitions that it needs."""
+    lines = [
+        f"{d.word}{f'[{d.letters}]' if d.letters else ''} = {spaced(d.body)}"
+        for d in needed(tree, definitions)
+    ]
+    text = f"{head}{spaced(tree)}"
+    return f"{text} where {'; '.join(lines)}" if lines else text
+
+
+def needed(tree: Tree, definitions: Mapping[str, Definition]) -> list[Definition]:
+    """The definitions that a phrase uses, directly or through others, in the order to be read."""
+    if not definitions:
+        return []
+    wanted: set[str] = set()
+    stack = [tree]
+    seen: set[int] = set()
+    while stack:
+        part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        stack.extend(part.parts)
+        if part.head == "name" and part.word in definitions and part.word not in wanted:
+            wanted.add(part.word)
+            stack.append(definitions[part.word].body)
+    return [d for word, d in definitions.items() if word in wanted]

@@ -1,0 +1,414 @@
+"""The sentence as a small tree: what text and LaTeX are both printed from.
+
+A tree says a scalar, a column, a row or a matrix by its `shape`: the dimensions of its left and right side,
+None where that side has one entry only. Products are kept flat, as a coefficient, scalars and a chain, so
+that common ends of terms can be seen. Trees stay shallow (deep formulas are named in a `where`), so the
+functions here may go down them by calling themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+
+from wrt.expression.coefficient import ONE, ZERO, Coefficient
+from wrt.expression.dimensions import Dimension
+
+__all__ = [
+    "SCALAR",
+    "Shape",
+    "Tree",
+    "call",
+    "cheaper",
+    "chain_of",
+    "diagonal",
+    "diagonal_of",
+    "entrywise",
+    "eye",
+    "flip",
+    "is_ones",
+    "literal",
+    "name",
+    "ones",
+    "pick",
+    "power",
+    "raised",
+    "scalars_of",
+    "times",
+    "wrapped",
+    "zeros",
+]
+
+Side = Dimension | None
+Shape = tuple[Side, Side]
+SCALAR: Shape = (None, None)
+
+_WORD = re.compile(r"[^\W\d]\w*'*\(")
+_COUNTED = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?(?:e[+-]?\d+)?i?")
+_BRACKET = re.compile(r"(?<![\w'])\(")
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """One phrase: `head` is what kind, `word` the name, `parts` what it is said of.
+
+    Heads: name, literal, call, index, transpose, product, dot, power, entry, raised, sum, kron.
+    """
+
+    head: str
+    word: str = ""
+    parts: tuple[Tree, ...] = ()
+    shape: Shape = SCALAR
+    coefficient: Coefficient = ONE
+    exponent: Fraction = Fraction(1)
+    flips: bool = False  # a call: f(X)' is f(X'); a name: symmetric
+    latex: str = ""  # a call: the template and the names of its arguments
+    place: int = 0  # a name: where a person meets it
+    axes: int = 2  # more than two: a tensor, which only the index form can say
+
+    @cached_property
+    def key(self) -> str:
+        """What tells this tree from any other."""
+        inside = ",".join(p.key for p in self.parts)
+        return f"{self.head} {self.word} {self.coefficient} {self.exponent}({inside})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tree) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @cached_property
+    def said(self) -> tuple[str, int]:
+        """The text, and how tightly its outermost operator binds."""
+        from wrt.notation.text import say
+
+        return say(self)
+
+    @property
+    def text(self) -> str:
+        """The text without brackets around it."""
+        return self.said[0]
+
+    @cached_property
+    def depth(self) -> int:
+        """How deeply phrases are nested."""
+        return 1 + max((p.depth for p in self.parts), default=0)
+
+    @cached_property
+    def cost(self) -> tuple[int, int, int]:
+        """Occurrences of names and numbers; marks that make reading harder; brackets among them."""
+        text = self.text
+        brackets = len(_BRACKET.findall(text))
+        words = _WORD.sub("(", text)
+        invented = text.count("eye(") + text.count("ones(")
+        marks = brackets + words.count("'") + text.startswith("-") + invented
+        return len(_COUNTED.findall(words)), marks, brackets
+
+    @cached_property
+    def order(self) -> tuple[tuple[int, str], ...]:
+        """The names in the order they are met, for sorting what may stand in any order."""
+        if self.head == "name":
+            return ((self.place, self.word),)
+        found: list[tuple[int, str]] = []
+        for part in self.parts:
+            found += part.order
+            if len(found) > 8:
+                break
+        return tuple(found[:8])
+
+
+def cheaper(a: Tree, b: Tree) -> Tree:
+    """The one that a person would write; the first where nothing tells them apart."""
+    return b if (*b.cost, b.order) < (*a.cost, a.order) else a
+
+
+# Leaves and calls
+
+
+def name(word: str, shape: Shape, place: int = 0, *, symmetric: bool = False, axes: int = 2) -> Tree:
+    """A variable, or a phrase named in a `where`."""
+    return Tree("name", word, (), shape, place=place, flips=symmetric, axes=axes)
+
+
+def literal(word: str) -> Tree:
+    """A piece of text that is an argument only: an axis, a bound variable, a size."""
+    return Tree("literal", word)
+
+
+def call(
+    word: str,
+    parts: Iterable[Tree],
+    shape: Shape = SCALAR,
+    *,
+    flips: bool = False,
+    latex: str = "",
+    axes: int = 2,
+) -> Tree:
+    """A function of phrases."""
+    return Tree("call", word, tuple(parts), shape, flips=flips, latex=latex, axes=axes)
+
+
+def eye(dim: Dimension) -> Tree:
+    """The identity matrix, with its size."""
+    return call("eye", [literal(_tight(dim))], (dim, dim), latex="I")
+
+
+def ones(shape: Shape) -> Tree:
+    """A column, row or matrix of ones."""
+    rows, columns = shape
+    if rows is None:
+        assert columns is not None
+        return wrapped(ones((columns, None)))
+    sizes = [rows] if columns is None else [rows, columns]
+    return call("ones", [literal(_tight(d)) for d in sizes], shape, latex=r"\mathbf{1}")
+
+
+def zeros(shape: Shape) -> Tree:
+    """Zero: the number, or a column, row or matrix of zeros."""
+    if shape == SCALAR:
+        return Tree("product", coefficient=ZERO)
+    if shape[0] is None:
+        return wrapped(zeros(shape[::-1]))
+    sizes = [literal(_tight(d)) for d in shape if d is not None]
+    return call("zeros", sizes, shape, latex=r"\mathbf{0}")
+
+
+def _tight(dim: Dimension) -> str:
+    return str(dim).replace(" ", "")
+
+
+def is_ones(tree: Tree) -> bool:
+    """Whether this is ones, as a column, a row or a matrix."""
+    return tree.word == "ones" or (tree.head == "transpose" and is_ones(tree.parts[0]))
+
+
+def diagonal(vector: Tree) -> Tree:
+    """The diagonal matrix of a column; a coefficient comes out."""
+    side = vector.shape[0]
+    assert side is not None
+    if is_ones(vector):
+        return eye(side)
+    if vector.head == "product":
+        return times(vector.coefficient, [*scalars_of(vector), diagonal(_bare(vector))])
+    return call("diag", [vector], (side, side), flips=True, latex=r"\operatorname{diag}(@0)")
+
+
+def _bare(tree: Tree) -> Tree:
+    """A product without its coefficient and scalars."""
+    return times(ONE, chain_of(tree)) if chain_of(tree) else times(ONE, [])
+
+
+def diagonal_of(matrix: Tree) -> Tree:
+    """The diagonal of a matrix as a column."""
+    if matrix.head == "product":
+        return times(matrix.coefficient, [*scalars_of(matrix), _diagonal(_bare(matrix))])
+    return _diagonal(matrix)
+
+
+def _diagonal(matrix: Tree) -> Tree:
+    matrix = cheaper(matrix, flip(matrix))
+    if matrix.head == "transpose":
+        matrix = matrix.parts[0]
+    return call("diag", [matrix], (matrix.shape[0], None), latex=r"\operatorname{diag}(@0)")
+
+
+def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
+    """Entries or slices; `items` is what stands in the square brackets."""
+    if tree.head == "transpose" and len(items) == 2:
+        return flip(pick(tree.parts[0], items[::-1], shape[::-1]))
+    return Tree("index", ",".join(items), (tree,), shape)
+
+
+# Products
+
+
+def scalars_of(tree: Tree) -> tuple[Tree, ...]:
+    """The scalar parts of a product; of anything else, itself where it is a scalar."""
+    if tree.head != "product":
+        return () if _is_array(tree) else (tree,)
+    return tuple(p for p in tree.parts if not _is_array(p))
+
+
+def chain_of(tree: Tree) -> tuple[Tree, ...]:
+    """The matrices and vectors of a product in order; of anything else, itself where it is one."""
+    if tree.head != "product":
+        return (tree,) if _is_array(tree) else ()
+    return tuple(p for p in tree.parts if _is_array(p))
+
+
+def _is_array(tree: Tree) -> bool:
+    return tree.shape != SCALAR or tree.axes > 2
+
+
+def times(coefficient: Coefficient, parts: Iterable[Tree]) -> Tree:
+    """The product, flat: scalars may stand anywhere, matrices and vectors multiply in order."""
+    scalars: dict[Tree, Fraction] = {}
+    chain: list[Tree] = []
+    stack = list(parts)[::-1]
+    while stack:
+        part = stack.pop()
+        if part.head == "product":
+            coefficient = coefficient * part.coefficient
+            stack.extend(reversed(part.parts))
+        elif not _is_array(part):
+            base, exponent = (part.parts[0], part.exponent) if part.head == "power" else (part, 1)
+            scalars[base] = scalars.get(base, Fraction(0)) + exponent
+        else:
+            chain.append(part)
+            if part.axes == 2 and part.shape[1] is None:
+                closed = _closed(chain)
+                if closed is not None:
+                    scalars[closed] = scalars.get(closed, Fraction(0)) + 1
+    if coefficient.value == 0:
+        return zeros(_shape(chain))
+    kept = sorted((_powered(b, e) for b, e in scalars.items() if e), key=lambda t: t.order)
+    if coefficient == ONE and len(kept) + len(chain) == 1:
+        return (kept + chain)[0]
+    axes = max((p.axes for p in chain), default=2)
+    return Tree("product", "", (*kept, *chain), _shape(chain), coefficient, axes=axes)
+
+
+def _shape(chain: Sequence[Tree]) -> Shape:
+    return (chain[0].shape[0], chain[-1].shape[1]) if chain else SCALAR
+
+
+def _closed(chain: list[Tree]) -> Tree | None:
+    """Take a finished row-times-column off the end of a chain."""
+    for start in range(len(chain) - 1, -1, -1):
+        if chain[start].shape[0] is None:
+            segment = chain[start:]
+            del chain[start:]
+            return _dot(segment)
+    return None
+
+
+def _dot(chain: Sequence[Tree]) -> Tree:
+    """Row times … times column, the way round that needs fewer transposes."""
+    ahead = Tree("dot", "", tuple(chain))
+    back = Tree("dot", "", tuple(flip(p) for p in reversed(chain)))
+    return cheaper(ahead, back)
+
+
+def power(base: Tree, exponent: Fraction | int) -> Tree:
+    """A power of a scalar."""
+    exponent = Fraction(exponent)
+    if base.head == "product":
+        c = base.coefficient
+        whole = exponent.denominator == 1
+        if whole or (c.has_real_root() and len(base.parts) <= 1):
+            return times(c**exponent, [power(p, exponent) for p in base.parts])
+        if c.has_real_root() and c != ONE:
+            rest = times(ONE, base.parts)
+            return times(c**exponent, [_powered(rest, exponent)])
+        return _powered(base, exponent)
+    if base.head == "power":
+        inner = base.parts[0]
+        if exponent.denominator == 1 or inner.word == "norm2":
+            return _powered(inner, base.exponent * exponent)
+    return _powered(base, exponent)
+
+
+def _powered(base: Tree, exponent: Fraction) -> Tree:
+    return base if exponent == 1 else Tree("power", "", (base,), exponent=Fraction(exponent))
+
+
+# Entry by entry
+
+
+def raised(base: Tree, exponent: Fraction | int) -> Tree:
+    """A power entry by entry."""
+    exponent = Fraction(exponent)
+    if not _is_array(base):
+        return power(base, exponent)
+    if exponent == 1 or is_ones(base):
+        return base
+    whole = exponent.denominator == 1
+    if base.head == "product":
+        c, scalars = base.coefficient, scalars_of(base)
+        if (c != ONE or scalars) and (whole or (c.has_real_root() and not scalars)):
+            inside = raised(_bare(base), exponent)
+            return times(c**exponent, [*(power(s, exponent) for s in scalars), inside])
+    if base.head == "raised" and whole:
+        return raised(base.parts[0], base.exponent * exponent)
+    if base.head == "entry" and whole:
+        return entrywise([raised(p, exponent) for p in base.parts])
+    return Tree("raised", "", (base,), base.shape, exponent=exponent, axes=base.axes)
+
+
+def entrywise(parts: Iterable[Tree]) -> Tree:
+    """The product entry by entry of phrases of one shape; scalars among them come out."""
+    coefficient, scalars = ONE, []
+    powers: dict[Tree, Fraction] = {}
+    shape = SCALAR
+    stack = list(parts)[::-1]
+    while stack:
+        part = stack.pop()
+        shape = part.shape if _is_array(part) else shape
+        if part.head == "product" and (part.coefficient != ONE or scalars_of(part)):
+            coefficient = coefficient * part.coefficient
+            scalars += scalars_of(part)
+            part = _bare(part)
+        if not _is_array(part):
+            scalars.append(part)
+        elif part.head == "entry":
+            stack.extend(reversed(part.parts))
+        elif not is_ones(part):
+            base, e = (part.parts[0], part.exponent) if part.head == "raised" else (part, 1)
+            powers[base] = powers.get(base, Fraction(0)) + e
+    kept = sorted((raised(b, e) for b, e in powers.items() if e), key=lambda t: t.order)
+    if not kept:
+        made = [ones(shape)] if shape != SCALAR else []
+        return times(coefficient, [*scalars, *made])
+    made = kept if len(kept) == 1 else [Tree("entry", "", tuple(kept), kept[0].shape)]
+    return times(coefficient, [*scalars, *made])
+
+
+# Transposes
+
+
+def wrapped(tree: Tree) -> Tree:
+    """The transpose as a mark behind the phrase."""
+    if tree.head == "transpose":
+        return tree.parts[0]
+    return Tree("transpose", "", (tree,), tree.shape[::-1])
+
+
+def flip(tree: Tree) -> Tree:
+    """The transpose, in the way that a person would write it."""
+    if not _is_array(tree):
+        return tree
+    if tree.head == "transpose":
+        return tree.parts[0]
+    if tree.head == "product":
+        chain = [flip(p) for p in reversed(chain_of(tree))]
+        return times(tree.coefficient, [*scalars_of(tree), *chain])
+    if None in tree.shape:
+        return wrapped(tree)
+    if tree.head == "name":
+        return tree if tree.flips else wrapped(tree)
+    if tree.word in ("eye", "diag"):
+        return tree
+    if is_ones(tree):
+        return ones(tree.shape[::-1])
+    pushed = _pushed(tree)
+    if pushed is None:
+        return wrapped(tree)
+    return tree if pushed == tree else cheaper(wrapped(tree), pushed)
+
+
+def _pushed(tree: Tree) -> Tree | None:
+    """The transpose with its mark on the parts, where that means the same."""
+    if tree.head == "sum":
+        from wrt.notation.sums import collected
+
+        return collected([flip(p) for p in tree.parts])
+    if tree.head == "entry":
+        return entrywise([flip(p) for p in tree.parts])
+    if tree.head in ("raised", "kron") or (tree.head == "call" and tree.flips):
+        parts = tuple(flip(p) for p in tree.parts)
+        return replace(tree, parts=parts, shape=tree.shape[::-1])
+    return None

@@ -1,0 +1,252 @@
+"""Python expressions with a size, so that a statement is broken before it grows too long to read.
+
+Thin constructors over `ast`; nothing here knows about arrays but for the alias of their library.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from wrt.expression.coefficient import Coefficient
+from wrt.expression.dimensions import Dimension, Smaller
+
+__all__ = [
+    "Code",
+    "attribute",
+    "binary",
+    "call",
+    "divided",
+    "literal",
+    "name",
+    "number",
+    "size",
+    "subscript",
+    "text",
+    "tuple_of",
+]
+
+#: Whole numbers beyond this are written as floats.
+MOST_EXACT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An expression, about how many columns it takes, and how many operations it is."""
+
+    expr: ast.expr
+    width: int
+    weight: int = 0
+
+
+OPERATORS: dict[str, type[ast.operator]] = {
+    "+": ast.Add,
+    "-": ast.Sub,
+    "*": ast.Mult,
+    "/": ast.Div,
+    "//": ast.FloorDiv,
+    "**": ast.Pow,
+    "@": ast.MatMult,
+    "&": ast.BitAnd,
+}
+
+
+def name(word: str) -> Code:
+    """A name."""
+    return Code(ast.Name(word, ast.Load()), len(word))
+
+
+def literal(value: int | float | complex | str | bool | None) -> Code:
+    """A literal; a negative number is written as minus a literal."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
+        inner = literal(-value)
+        return Code(ast.UnaryOp(ast.USub(), inner.expr), inner.width + 1)
+    return Code(ast.Constant(value), len(repr(value)))
+
+
+def text(source: str) -> Code:
+    """An expression from its text."""
+    return Code(ast.parse(source, mode="eval").body, len(source), source.count("(") or 0)
+
+
+def binary(sign: str, a: Code, b: Code) -> Code:
+    """`a sign b`; Python's own brackets are added when the tree is written out."""
+    width = a.width + b.width + 3 + 2 * (a.weight > 1) + 2 * (b.weight > 1)
+    return Code(ast.BinOp(a.expr, OPERATORS[sign](), b.expr), width, a.weight + b.weight + 1)
+
+
+def negative(a: Code) -> Code:
+    """Minus an expression."""
+    return Code(ast.UnaryOp(ast.USub(), a.expr), a.width + 1, a.weight)
+
+
+def compare(a: Code, sign: str, b: Code) -> Code:
+    """`a == b` or `a >= b`."""
+    operator: ast.cmpop = ast.Eq() if sign == "==" else ast.GtE()
+    expr = ast.Compare(a.expr, [operator], [b.expr])
+    return Code(expr, a.width + b.width + 4, a.weight + b.weight + 1)
+
+
+def attribute(a: Code, word: str) -> Code:
+    """`a.word`."""
+    return Code(ast.Attribute(a.expr, word, ast.Load()), a.width + len(word) + 1, a.weight)
+
+
+def call(function: Code, *arguments: Code, **keywords: Code) -> Code:
+    """`function(…)`."""
+    said = [ast.keyword(word, value.expr) for word, value in keywords.items()]
+    expr = ast.Call(function.expr, [a.expr for a in arguments], said)
+    width = function.width + 2 + sum(a.width + 2 for a in arguments)
+    width += sum(len(word) + value.width + 3 for word, value in keywords.items())
+    every = (*arguments, *keywords.values())
+    return Code(expr, width, function.weight + 1 + sum(a.weight for a in every))
+
+
+def subscript(a: Code, *keys: Code) -> Code:
+    """`a[…]`."""
+    inside = keys[0].expr if len(keys) == 1 else ast.Tuple([k.expr for k in keys], ast.Load())
+    width = a.width + 2 + sum(k.width + 2 for k in keys)
+    return Code(ast.Subscript(a.expr, inside, ast.Load()), width, a.weight)
+
+
+def span(start: Code | None = None, stop: Code | None = None) -> Code:
+    """`start:stop` inside a subscript."""
+    ends = [None if e is None else e.expr for e in (start, stop)]
+    return Code(ast.Slice(*ends), 1 + sum(e.width for e in (start, stop) if e))
+
+
+def tuple_of(items: Sequence[Code]) -> Code:
+    """`(a, b)`, or the one item alone."""
+    if len(items) == 1:
+        return items[0]
+    width = sum(i.width + 2 for i in items)
+    return Code(ast.Tuple([i.expr for i in items], ast.Load()), width)
+
+
+def product(factors: Sequence[Code]) -> Code:
+    """`a * b * c`; 1 for none."""
+    if not factors:
+        return literal(1)
+    total = factors[0]
+    for factor in factors[1:]:
+        total = binary("*", total, factor)
+    return total
+
+
+# Sizes
+
+
+def size(dim: Dimension, names: dict[str, Code]) -> Code:
+    """A dimension as an expression in the sizes of its names."""
+    if not dim.terms:
+        return literal(0)
+    total: Code | None = None
+    for mono, c in sorted(dim.terms, key=lambda term: term[1] < 0):
+        factors = [_atom(atom, power, names) for atom, power in mono]
+        if abs(c) != 1 or not factors:
+            factors.insert(0, literal(abs(c)))
+        term = product(factors)
+        if total is None:
+            total = negative(term) if c < 0 else term
+        else:
+            total = binary("-" if c < 0 else "+", total, term)
+    assert total is not None
+    return total
+
+
+def _atom(atom: str | Smaller, power: int, names: dict[str, Code]) -> Code:
+    base = names[atom] if isinstance(atom, str) else _smaller(atom, names)
+    return base if power == 1 else binary("**", base, literal(power))
+
+
+def _smaller(atom: Smaller, names: dict[str, Code]) -> Code:
+    return call(name("min"), size(atom[0], names), size(atom[1], names))
+
+
+# Numbers
+
+
+def number(c: Coefficient, names: dict[str, Code], pi: Code) -> Code:
+    """An exact number as Python writes it, of Python's own types so that float32 stays float32."""
+    above, below = _parts(c, names, pi)
+    top = product(above)
+    return binary("/", top, product(below)) if below else top
+
+
+def divided(c: Coefficient) -> bool:
+    """Whether a number is written with a fraction bar."""
+    return any(power < 0 for _, power in c.powers) or _as_float(c.value) is None
+
+
+def _parts(c: Coefficient, names: dict[str, Code], pi: Code) -> tuple[list[Code], list[Code]]:
+    above: list[Code] = []
+    below: list[Code] = []
+    value = _as_float(abs(c.value))
+    if value is None:
+        top, bottom = abs(c.value).numerator, abs(c.value).denominator
+        below.append(_whole(bottom))
+        above += [_whole(top)] if top != 1 else []
+    elif value != 1:
+        above.append(value if isinstance(value, Code) else literal(value))
+    for base, power in c.powers:
+        code = _base(base, names, pi)
+        if abs(power) != 1:
+            code = binary("**", code, _exponent(abs(power)))
+        (above if power > 0 else below).append(code)
+    if c.value < 0:
+        above[:1] = [negative(above[0] if above else literal(1))]
+    return above, below
+
+
+def _whole(value: int) -> Code:
+    """A whole number, or a float where it is beyond what floats count exactly."""
+    if value < MOST_EXACT:
+        return literal(value)
+    try:
+        return literal(float(value))
+    except OverflowError:
+        return text("float('inf')")
+
+
+def _as_float(value: Fraction) -> int | float | Code | None:
+    """A whole number or a short decimal; None for a fraction that needs its bar."""
+    value = abs(value)
+    if value.denominator == 1:
+        return int(value) if value < MOST_EXACT else _whole(int(value))
+    if max(value.numerator, value.denominator) >= MOST_EXACT:
+        return _ratio(value)
+    decimal = float(value)
+    exact = Fraction(repr(decimal)) == value
+    return decimal if exact else None
+
+
+def _ratio(value: Fraction) -> int | float | Code:
+    try:
+        return float(value)
+    except OverflowError:
+        return text("float('inf')")
+
+
+def _exponent(power: Fraction) -> Code:
+    decimal = float(power)
+    if power.denominator == 1:
+        return literal(int(power))
+    if Fraction(repr(decimal)) == power:
+        return literal(decimal)
+    return binary("/", literal(power.numerator), literal(power.denominator))
+
+
+exponent = _exponent
+
+
+def _base(base: object, names: dict[str, Code], pi: Code) -> Code:
+    if isinstance(base, Dimension):
+        return size(base, names)
+    if isinstance(base, Fraction):
+        value = _as_float(base)
+        code = value if isinstance(value, Code) else literal(value) if value is not None else None
+        plain = code or binary("/", literal(abs(base).numerator), literal(abs(base).denominator))
+        return plain if base > 0 else call(name("complex"), negative(plain))
+    return pi if base == "pi" else literal(1j)

@@ -1,0 +1,169 @@
+"""Two tensors with named indices become one: by `@`, by broadcasting, by einsum where nothing else serves.
+
+The order over a whole product is opt_einsum's; what one step of it looks like is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.programs.steps import Steps
+
+__all__ = ["Operand", "order", "pair", "upright"]
+
+Indices = tuple[int, ...]
+
+#: With more operands than this the order is opt_einsum's best guess, not its proof.
+MOST_OPTIMAL = 6
+LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
+
+
+class Operand(NamedTuple):
+    """A step whose axes are indices of a product; `under` where it stands below the fraction bar."""
+
+    step: int
+    indices: Indices
+    under: bool = False
+
+
+@lru_cache(maxsize=4096)
+def order(
+    inputs: tuple[Indices, ...], output: Indices, sizes: tuple[int, ...]
+) -> tuple[tuple[int, ...], ...]:
+    """Which to multiply next, as places in a list that shrinks; `sizes` by index.
+
+    >>> order(((0, 1), (1, 2), (2,)), (0,), (100, 100, 100))
+    ((1, 2), (0, 1))
+    """
+    if len(inputs) < 3:
+        return ((0, 1),) if len(inputs) == 2 else ()
+    from opt_einsum import paths
+
+    sets = [frozenset(map(str, i)) for i in inputs]
+    lengths = {str(k): size for k, size in enumerate(sizes)}
+    find = paths.optimal if len(inputs) <= MOST_OPTIMAL else paths.auto
+    path = find(sets, frozenset(map(str, output)), lengths, None)
+    return tuple(tuple(sorted(places)) for places in path)
+
+
+def upright(steps: Steps, a: Operand) -> Operand:
+    """The operand above the fraction bar, true and false as numbers."""
+    if not a.under:
+        return Operand(steps.real(a.step), a.indices)
+    one = steps.number(ONE)
+    return Operand(steps.over(one, a.step, steps[a.step].dims), a.indices)
+
+
+def pair(
+    steps: Steps,
+    a: Operand,
+    b: Operand,
+    keep: Collection[int],
+    dims: Sequence[Dimension],
+    wanted: Indices | None = None,
+) -> Operand:
+    """The product of two operands, summed over what is not kept; `wanted` is the best order of axes.
+
+    An index that only one of them has is kept.
+    """
+    shared = [i for i in a.indices if i in b.indices]
+    summed = [i for i in shared if i not in keep]
+    batch = [i for i in shared if i in keep]
+    left = [i for i in a.indices if i not in shared]
+    right = [i for i in b.indices if i not in shared]
+    if wanted is not None and set(wanted) != {*batch, *left, *right}:
+        wanted = None
+    if not summed:
+        return _entrywise(steps, a, b, dims, wanted)
+    if not (batch or left or right):
+        return _inner(steps, a, b, dims)
+    a, b = upright(steps, a), upright(steps, b)
+    vector = len(a.indices) == 1 and right  # a person writes W @ x and A.T @ r
+    if vector or (wanted is not None and right and wanted[-1:] == tuple(left[-1:])):
+        a, b, left, right = b, a, right, left
+    if not batch:
+        return _matrices(steps, a, b, left, right, summed, dims)
+    if len(left) == len(right) == len(summed) == 1:
+        first = steps.aligned(a.step, a.indices, [*batch, *left, *summed])
+        second = steps.aligned(b.step, b.indices, [*batch, *summed, *right])
+        out = (*batch, *left, *right)
+        return Operand(steps.add("matmul", (first, second), None, [dims[i] for i in out]), out)
+    return _einsum(steps, a, b, wanted or (*batch, *left, *right), dims)
+
+
+def _entrywise(
+    steps: Steps, a: Operand, b: Operand, dims: Sequence[Dimension], wanted: Indices | None
+) -> Operand:
+    """No sum: a product or a quotient with broadcasting."""
+    longer, other = (b, a) if len(b.indices) > len(a.indices) else (a, b)
+    out = wanted or (*longer.indices, *(i for i in other.indices if i not in longer.indices))
+    shape = [dims[i] for i in out]
+    if a.under != b.under:
+        top, bottom = (b, a) if a.under else (a, b)
+        over = steps.over(
+            steps.aligned(top.step, top.indices, out),
+            steps.aligned(bottom.step, bottom.indices, out),
+            shape,
+        )
+        return Operand(over, out)
+    if len(out) == 2 and len(a.indices) == len(b.indices) == 1:
+        row, column = (a, b) if a.indices[0] == out[0] else (b, a)
+        ends = steps.real(row.step), steps.real(column.step)
+        return Operand(steps.add("outer", ends, None, shape), out, a.under)
+    thin, thick = sorted((a, b), key=lambda o: len(o.indices))
+    first = steps.aligned(thin.step, thin.indices, out)
+    second = steps.aligned(thick.step, thick.indices, out)
+    return Operand(steps.times(first, second, shape), out, a.under)
+
+
+def _inner(steps: Steps, a: Operand, b: Operand, dims: Sequence[Dimension]) -> Operand:
+    """Everything is summed."""
+    if a.under or b.under:
+        both = _entrywise(steps, a, b, dims, None)
+        both = upright(steps, both)
+        return Operand(steps.total(both.step, range(len(both.indices))), ())
+    first, second = steps.real(a.step), steps.real(b.step)
+    if len(a.indices) == 1:
+        return Operand(steps.add("matmul", (first, second), None, ()), ())
+    real = steps[first].kind == steps[second].kind == "real"
+    if a.indices == b.indices and real:
+        return Operand(steps.add("vdot", (first, second), None, ()), ())
+    both = _entrywise(steps, Operand(first, a.indices), Operand(second, b.indices), dims, None)
+    return Operand(steps.total(both.step, range(len(both.indices))), ())
+
+
+def _matrices(
+    steps: Steps,
+    a: Operand,
+    b: Operand,
+    left: Sequence[int],
+    right: Sequence[int],
+    summed: Sequence[int],
+    dims: Sequence[Dimension],
+) -> Operand:
+    """A sum without a batch: `@` for matrices, tensordot for more axes."""
+    out = (*left, *right)
+    shape = [dims[i] for i in out]
+    last = a.indices[-1:] == tuple(summed)
+    if len(summed) == 1 and len(right) < 2 and (len(left) < 2 or last):
+        first = steps.aligned(a.step, a.indices, [*left, *summed])
+        second = steps.aligned(b.step, b.indices, [*summed, *right])
+        return Operand(steps.add("matmul", (first, second), None, shape), out)
+    axes = (
+        tuple(a.indices.index(i) for i in summed),
+        tuple(b.indices.index(i) for i in summed),
+    )
+    return Operand(steps.add("tensordot", (a.step, b.step), axes, shape), out)
+
+
+def _einsum(
+    steps: Steps, a: Operand, b: Operand, out: Indices, dims: Sequence[Dimension]
+) -> Operand:
+    letters = dict(zip(dict.fromkeys((*out, *a.indices, *b.indices)), LETTERS, strict=False))
+    said = ["".join(letters[i] for i in group) for group in (a.indices, b.indices, out)]
+    text = f"{said[0]},{said[1]}->{said[2]}"
+    return Operand(steps.add("einsum", (a.step, b.step), text, [dims[i] for i in out]), out)

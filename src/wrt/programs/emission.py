@@ -1,0 +1,533 @@
+"""Steps become Python statements: one small function of code for each operation.
+
+A step that is used once is written where it is used while the line stays readable; any other gets a name.
+Loops are blocks of their own. The array library is met only through `Backend.alias`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Dims, Variable
+from wrt.programs import code as py
+from wrt.programs.backends import Backend
+from wrt.programs.code import Code
+from wrt.programs.helpers import Helpers
+from wrt.programs.names import Names
+from wrt.programs.places import NONE
+from wrt.programs.plan import Plan
+from wrt.programs.steps import Step
+
+__all__ = ["Emission"]
+
+#: A line holds this many columns and operations before a part of it is named.
+MOST_WIDTH = 72
+MOST_WEIGHT = 7
+
+FREE = frozenset({"load", "number"})
+VIEW = frozenset({"transpose", "expand"})
+HALF = Fraction(1, 2)
+
+
+class _Sizes(dict[str, Code]):
+    """The names of sizes, remembering which were asked for."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__()
+        self.names, self.used = names, dict[str, None]()
+
+    def __missing__(self, dimension: str) -> Code:
+        self.used[dimension] = None
+        self[dimension] = py.name(self.names.get(dimension, dimension))
+        return self[dimension]
+
+
+class Emission:
+    """Writes the statements of one plan; `sizes.used` are the dimensions that they name."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        backend: Backend,
+        parameters: Mapping[Variable, str],
+        sizes: Mapping[str, str],
+        helpers: Helpers,
+        names: Names,
+    ) -> None:
+        self.steps, self.results, self.backend = plan.steps, plan.results, backend
+        self.parameters, self.helpers, self.names = parameters, helpers, names
+        self.sizes = _Sizes(sizes)
+        self.known: dict[int, str] = {}
+        self.temporaries: set[str] = set()
+        self._pending: dict[int, Code] = {}
+        self._lines: list[ast.stmt] = []
+        self._ranges: dict[object, str] = {}
+        self._uses, self._crossing = self._counted()
+
+    # Statements
+
+    def body(self) -> list[ast.stmt]:
+        """The statements of the program, its `return` last."""
+        lines = self._block(0)
+        self._lines = lines
+        results = [self._returned(at) for at in self.results]
+        value = py.tuple_of(results) if len(results) > 1 else results[0]
+        return [*self._lines, ast.Return(value.expr)]
+
+    def _returned(self, at: int) -> Code:
+        """A result of its own: nothing that only looks at another array."""
+        code = self._of(at)
+        step = self.steps[at]
+        if step.op == "broadcast" and not self.steps.is_number(step.args[0]):
+            return py.call(py.attribute(code, "copy"))
+        return code
+
+    def _counted(self) -> tuple[list[int], set[int]]:
+        """How often each step is written, and which are read from inside a loop."""
+        steps = self.steps.all
+        uses = [0] * len(steps)
+        where: list[set[int]] = [set() for _ in steps]
+        for at in self.results:
+            uses[at] += 1
+            where[at].add(0)
+        for at in range(len(steps) - 1, -1, -1):
+            step = steps[at]
+            if not uses[at]:
+                continue
+            for k, arg in enumerate(step.args):
+                uses[arg] += uses[at] if step.op in VIEW else 1
+                inner = step.data[1] if step.op == "loop" and k > 1 else step.block
+                where[arg] |= where[at] if step.op in VIEW else {inner}
+        return uses, {at for at, step in enumerate(steps) if where[at] - {step.block}}
+
+    def _block(self, block: int) -> list[ast.stmt]:
+        saved, self._lines = self._lines, []
+        for at in self.steps.blocks[block].order:
+            step = self.steps[at]
+            if step.op == "load":
+                self._load(at, step)
+            elif self._uses[at] and step.op not in FREE and step.op not in VIEW:
+                self._emit(at, step)
+        lines, self._lines = self._lines, saved
+        return lines
+
+    def _load(self, at: int, step: Step) -> None:
+        if step.block == 0:
+            self.known[at] = self.parameters[step.data]
+        elif at not in self.known:
+            self.known[at] = self.names.give(step.data.name)
+
+    def _emit(self, at: int, step: Step) -> None:
+        if step.op == "write":
+            self._write(at, step)
+        elif step.op == "loop":
+            self._loop(at, step)
+        elif step.op == "call" and len(step.data[1]) > 1:
+            self._results(at, step)
+        elif step.op != "pick":
+            self._pending[at] = self._fitted(step)
+            if self._uses[at] > 1 or at in self._crossing:
+                self._assign(at)
+
+    def _fitted(self, step: Step) -> Code:
+        """The code of a step, with parts named until it is short."""
+        while True:
+            code = self._code(step)
+            if code.width <= MOST_WIDTH and code.weight <= MOST_WEIGHT:
+                return code
+            inside = [a for a in map(self._base, step.args) if a in self._pending]
+            if not inside:
+                return code
+            self._assign(max(inside, key=lambda a: self._pending[a].width))
+
+    def _base(self, at: int) -> int:
+        while self.steps[at].op in VIEW:
+            (at,) = self.steps[at].args
+        return at
+
+    def _assign(self, at: int) -> None:
+        """Name a step."""
+        code = self._pending.pop(at)
+        self._named(at, code)
+
+    def _named(self, at: int, code: Code) -> str:
+        word = self.names.of(self.steps, self.steps[at], self.known)
+        self.temporaries.add(word)
+        self.known[at] = word
+        self._lines.append(_assignment(word, code))
+        return word
+
+    def _name(self, at: int) -> Code:
+        """A step by name, named now where it had none."""
+        base = self._base(at)
+        if base in self._pending:
+            self._assign(base)
+        return self._of(at)
+
+    def _of(self, at: int) -> Code:
+        """The code by which a step is read."""
+        step = self.steps[at]
+        if at in self.known:
+            return py.name(self.known[at])
+        if at in self._pending:
+            return self._pending[at]
+        assert step.op in FREE or step.op in VIEW, step
+        return self._code(step)
+
+    # Statements of several lines
+
+    def _results(self, at: int, step: Step) -> None:
+        """`l, V = eigh(X)`."""
+        function, axes = step.data
+        picks = {
+            s.data: k for k, s in enumerate(self.steps.all) if s.op == "pick" and s.args == (at,)
+        }
+        targets: list[ast.expr] = []
+        for position in range(len(axes)):
+            pick = picks.get(position)
+            word = "_"
+            if pick is not None and self._uses[pick]:
+                word = self.names.give(function.forms[0].results[position].name)
+                self.known[pick] = word
+            targets.append(ast.Name(word, ast.Store()))
+        value = self._fitted(step)
+        self._lines.append(ast.Assign([ast.Tuple(targets, ast.Store())], value.expr, lineno=0))
+
+    def _write(self, at: int, step: Step) -> None:
+        """Zeros, then the entries that are not."""
+        (source,) = step.args
+        keys, order = step.data
+        number = self.steps[source].kind == "number"
+        value = self._of(source) if number else self._name(source)
+        dtype = {} if number else {"dtype": py.attribute(self._dtyped(source), "dtype")}
+        word = self._named(at, py.call(self._np("zeros"), self._shape(step.dims), **dtype))
+        bases = [base for base, _, _ in keys]
+        repeated = [b for b in order if bases.count(b) > 1]
+        said = []
+        for (base, offset, length), dim in zip(keys, step.dims, strict=True):
+            if base in repeated:
+                grid = self._range(length, len(repeated) - 1 - repeated.index(base))
+                said.append(grid if offset is NONE else py.binary("+", grid, self._size(offset)))
+            else:
+                said.append(self._key(base is None, offset, length, dim))
+        target = py.subscript(py.name(word), *_short(said))
+        assert isinstance(target.expr, ast.Subscript)
+        target.expr.ctx = ast.Store()
+        self._lines.append(ast.Assign([target.expr], value.expr, lineno=0))
+
+    def _dtyped(self, at: int) -> Code:
+        return self._of(self._base(at))
+
+    def _range(self, length: Dimension, trailing: int) -> Code:
+        """The places along an axis, as a grid with some axes behind it."""
+        key = (length, trailing)
+        if key not in self._ranges:
+            word = self.names.give("i" if not trailing else "j")
+            self._ranges[key] = word
+            places = py.call(self._np("arange"), self._size(length))
+            if trailing:
+                places = py.subscript(places, _colon(), *[py.literal(None)] * trailing)
+            self._lines.append(_assignment(word, places))
+        return py.name(self._ranges[key])
+
+    def _key(
+        self, pinned: bool, offset: Dimension, length: Dimension | None, dim: Dimension
+    ) -> Code:
+        if pinned or length is None:
+            return self._size(offset)
+        if offset is NONE and length is dim:
+            return _colon()
+        start = None if offset is NONE else self._size(offset)
+        end = offset + length
+        return py.span(start, None if end is dim else self._size(end))
+
+    def _loop(self, at: int, step: Step) -> None:
+        """A running sum or product."""
+        low, high, counter, inner = step.args
+        kind, block = step.data
+        start = self._start(kind, step)
+        first, last = self._of(low), self._of(high)
+        word = self._named(at, start)
+        self._load(counter, self.steps[counter])
+        ranges = dict(self._ranges)
+        lines = self._block(block)
+        saved, self._lines = self._lines, lines
+        code = self._of(inner)
+        total = py.name(word)
+        if kind == "sum" and step.kind != "complex":
+            target = ast.Name(word, ast.Store())
+            self._lines.append(ast.AugAssign(target, ast.Add(), code.expr))
+        elif kind == "sum":
+            self._lines.append(_assignment(word, py.binary("+", total, code)))
+        else:
+            sign = "@" if step.dims else "*"
+            self._lines.append(_assignment(word, py.binary(sign, code, total)))
+        lines, self._lines = self._lines, saved
+        self._ranges = ranges
+        ends = [py.binary("+", last, py.literal(1))]
+        if not _is_literal(first, 0):
+            ends.insert(0, first)
+        over = py.call(py.name("range"), *ends)
+        variable = ast.Name(self.known[counter], ast.Store())
+        self._lines.append(ast.For(variable, over.expr, lines, [], lineno=0))
+
+    def _start(self, kind: str, step: Step) -> Code:
+        if not step.dims:
+            return py.literal(0.0 if kind == "sum" else 1.0)
+        if kind == "sum":
+            return py.call(self._np("zeros"), self._shape(step.dims))
+        return py.call(self._np("eye"), self._size(step.dims[0]))
+
+    # Expressions
+
+    def _np(self, word: str) -> Code:
+        return py.text(f"{self.backend.alias}.{word}")
+
+    def _size(self, dim: Dimension) -> Code:
+        return py.size(dim, self.sizes)
+
+    def _shape(self, dims: Dims) -> Code:
+        return py.tuple_of([self._size(d) for d in dims])
+
+    def _number(self, c: Coefficient) -> Code:
+        return py.number(c, self.sizes, self._np("pi"))
+
+    def _code(self, step: Step) -> Code:
+        arguments = [self._of(a) for a in step.args]
+        match step.op:
+            case "load":
+                return py.name(self.parameters[step.data])
+            case "number":
+                return self._number(step.data)
+            case "negate":
+                return py.negative(arguments[0])
+            case "add":
+                return _sum(step.data, arguments)
+            case "multiply":
+                return py.binary("*", *arguments)
+            case "divide":
+                return self._divide(step, arguments)
+            case "power":
+                return self._power(step, arguments[0])
+            case "matmul":
+                return self._matmul(step, arguments)
+            case "outer" | "vdot" | "kron" | "diag" | "trace":
+                return py.call(self._np(step.op), *arguments)
+            case "einsum":
+                return py.call(self._np("einsum"), py.literal(step.data), *arguments)
+            case "tensordot":
+                return self._tensordot(step, arguments)
+            case "sum":
+                return self._total(step, arguments[0])
+            case "tril" | "triu":
+                shift = [] if step.data is NONE else [self._size(step.data)]
+                return py.call(self._np(step.op), arguments[0], *shift)
+            case "eye":
+                return py.call(self._np("eye"), self._size(step.dims[0]))
+            case "mask":
+                return self._mask(step)
+            case "asfloat":
+                return self._asfloat(step, arguments[0])
+            case "whole":
+                return self._whole(step.args[0], arguments[0])
+            case "call":
+                return self._call(step, arguments)
+        return self._view(step, arguments[0])
+
+    def _view(self, step: Step, a: Code) -> Code:
+        """Operations that only look at an array in another way."""
+        match step.op:
+            case "transpose":
+                order = step.data
+                if order == tuple(range(len(order)))[::-1]:
+                    return py.attribute(a, "T")
+                return py.call(py.attribute(a, "transpose"), *map(py.literal, order))
+            case "expand":
+                return py.subscript(a, *[_colon() if k else py.literal(None) for k in step.data])
+            case "index":
+                dims = self.steps[step.args[0]].dims
+                return py.subscript(a, *_short(self._keys(step.data, dims)))
+            case "diagonal":
+                first, second, ndim = step.data
+                said = {} if ndim == 2 else {"axis1": first, "axis2": second}
+                words = {k: py.literal(v) for k, v in said.items()}
+                return py.call(py.attribute(a, "diagonal"), **words)
+            case "reshape":
+                return self._reshape(step, a)
+            case "broadcast":
+                return self._broadcast(step, a)
+        raise AssertionError(step)
+
+    def _keys(self, keys: Sequence[Any], dims: Dims) -> list[Code]:
+        return [
+            _colon() if k is None else self._key(len(k) == 1, k[0], k[-1], dim)
+            for k, dim in zip(keys, dims, strict=True)
+        ]
+
+    def _divide(self, step: Step, arguments: Sequence[Code]) -> Code:
+        bottom = self.steps[step.args[1]]
+        top, below = arguments
+        if bottom.op == "number" and bottom.data.value == 0:
+            below = py.call(self._np("float64"), below)
+        return py.binary("/", top, below)
+
+    def _power(self, step: Step, base: Code) -> Code:
+        if self.steps[step.args[0]].op == "number":
+            base = py.call(self._np("float64"), base)
+        if step.data == HALF:
+            return py.call(self._np("sqrt"), base)
+        return py.binary("**", base, py.exponent(step.data))
+
+    def _matmul(self, step: Step, arguments: Sequence[Code]) -> Code:
+        """A product; with an inverse that nothing else uses, a linear system."""
+        solve = self._np("linalg.solve")
+        left, right = arguments
+        inner = self._inverted(step.args[0])
+        if inner is not None:
+            return py.call(solve, inner, right)
+        inner = self._inverted(step.args[1])
+        if inner is not None and len(self.steps[step.args[0]].dims) == 1:
+            return py.call(solve, py.attribute(inner, "T"), left)
+        if inner is not None and len(step.dims) == 2:
+            turned = py.call(solve, py.attribute(inner, "T"), py.attribute(left, "T"))
+            return py.attribute(turned, "T")
+        return py.binary("@", left, right)
+
+    def _inverted(self, at: int) -> Code | None:
+        """What a step is the inverse of, where nothing else uses it."""
+        step, turned = self.steps[at], False
+        if step.op == "transpose":
+            turned, at = True, step.args[0]
+            step = self.steps[at]
+        if step.op != "call" or at not in self._pending or len(step.dims) != 2:
+            return None
+        if step.data[0].code(self.backend.name) != "linalg.inv":
+            return None
+        inner = self._pending[at]
+        assert isinstance(inner.expr, ast.Call)
+        width = inner.width - len("np.linalg.inv()")
+        argument = Code(inner.expr.args[0], width, inner.weight - 1)
+        return py.attribute(argument, "T") if turned else argument
+
+    def _tensordot(self, step: Step, arguments: Sequence[Code]) -> Code:
+        ends = [py.tuple_of([*map(py.literal, axes)]) for axes in step.data]
+        axes = Code(ast.Tuple([e.expr for e in ends], ast.Load()), sum(e.width for e in ends) + 4)
+        return py.call(self._np("tensordot"), *arguments, axes=axes)
+
+    def _total(self, step: Step, a: Code) -> Code:
+        axes = {} if step.data is None else {"axis": py.tuple_of([*map(py.literal, step.data)])}
+        return py.call(self._np("sum"), a, **axes)
+
+    def _mask(self, step: Step) -> Code:
+        (relation,) = step.data
+        sides: list[list[Code]] = [[], []]
+        for position, c in relation.terms:
+            grid = py.call(self._np("arange"), self._size(step.dims[position]))
+            behind = len(step.dims) - 1 - position
+            if behind:
+                grid = py.subscript(grid, _colon(), *[py.literal(None)] * behind)
+            scaled = grid if abs(c) == 1 else py.binary("*", py.literal(abs(c)), grid)
+            sides[c < 0].append(scaled)
+        constant = relation.constant
+        if constant is not NONE:
+            below = constant.terms[0][1] < 0
+            sides[below].append(self._size(constant * -1 if below else constant))
+        left, right = (_sum([1] * len(s), s) if s else py.literal(0) for s in sides)
+        return py.compare(left, relation.kind, right)
+
+    def _asfloat(self, step: Step, a: Code) -> Code:
+        inner = self.steps[step.args[0]]
+        if not step.dims:
+            return py.call(py.name("float"), a)
+        if inner.op == "mask" and len(step.dims) == 2:
+            (relation,) = inner.data
+            if relation.kind == ">=" and relation.terms == ((0, 1), (1, -1)):
+                said = [self._size(d) for d in step.dims]
+                said += [self._size(relation.constant)] if relation.constant is not NONE else []
+                square = step.dims[0] is step.dims[1] and len(said) == 2
+                return py.call(self._np("tri"), *(said[:1] if square else said))
+        return py.call(py.attribute(a, "astype"), py.name("float"))
+
+    def _whole(self, at: int, a: Code) -> Code:
+        if _counts(self.steps.all, at):
+            return a
+        return py.call(py.name("round"), py.call(py.name("float"), a))
+
+    def _call(self, step: Step, arguments: Sequence[Code]) -> Code:
+        function, _ = step.data
+        given = list(arguments)
+        for k, at in enumerate(step.args):
+            if self.steps[at].op == "load" and self.steps[at].block:
+                given[k] = py.call(py.name("float"), given[k])
+            elif self.steps[at].kind == "number" and self.helpers.is_text(function):
+                given[k] = py.call(self._np("float64"), given[k])
+        return self.helpers.call(function, given)
+
+    def _reshape(self, step: Step, a: Code) -> Code:
+        if len(step.dims) == 1:
+            return py.call(py.attribute(a, "reshape"), py.literal(-1))
+        first = self.steps[step.args[0]].dims
+        sizes = [self._size(d) for d in step.dims]
+        if first and step.dims[:-1] == first[: len(step.dims) - 1]:
+            sizes[-1] = py.literal(-1)
+        return py.call(py.attribute(a, "reshape"), *sizes)
+
+    def _broadcast(self, step: Step, a: Code) -> Code:
+        shape = self._shape(step.dims)
+        inner = self.steps[step.args[0]]
+        if inner.op == "number" and inner.data.value == 0:
+            return py.call(self._np("zeros"), shape)
+        if inner.op == "number" and inner.data == ONE:
+            return py.call(self._np("ones"), shape)
+        if inner.op == "number":
+            return py.call(self._np("full"), shape, a)
+        return py.call(self._np("broadcast_to"), a, shape)
+
+
+def _assignment(word: str, code: Code) -> ast.stmt:
+    return ast.Assign([ast.Name(word, ast.Store())], code.expr, lineno=0)
+
+
+def _colon() -> Code:
+    return py.span()
+
+
+def _short(keys: Sequence[Code]) -> list[Code]:
+    """A subscript without the colons that end it."""
+    kept = list(keys)
+    while len(kept) > 1 and isinstance(kept[-1].expr, ast.Slice) and kept[-1].width == 1:
+        kept.pop()
+    return kept
+
+
+def _sum(signs: Sequence[int], terms: Sequence[Code]) -> Code:
+    total = terms[0] if signs[0] > 0 else py.negative(terms[0])
+    for sign, term in zip(signs[1:], terms[1:], strict=True):
+        total = py.binary("+" if sign > 0 else "-", total, term)
+    return total
+
+
+def _is_literal(a: Code, value: int) -> bool:
+    return isinstance(a.expr, ast.Constant) and a.expr.value == value
+
+
+def _counts(steps: Sequence[Step], at: int) -> bool:
+    """Whether a step is a whole number by form."""
+    stack = [at]
+    while stack:
+        step = steps[stack.pop()]
+        if step.op in ("add", "multiply", "negate"):
+            stack.extend(step.args)
+        elif step.op == "number":
+            whole = all(isinstance(b, Dimension) and p > 0 for b, p in step.data.powers)
+            powers = all(p.denominator == 1 for _, p in step.data.powers)
+            if not (whole and powers and step.data.value.denominator == 1):
+                return False
+        elif not (step.op == "load" and step.block):
+            return False
+    return True

@@ -1,0 +1,100 @@
+"""The functions of the book inside a program: by their name in the array library, or written out.
+
+A record whose text is one `return` is written in place; a longer one becomes a helper above the program.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from textwrap import dedent
+
+from wrt.errors import ValueMistake
+from wrt.expression.function import Function
+from wrt.programs import code as py
+from wrt.programs.backends import Backend
+from wrt.programs.code import Code
+from wrt.programs.names import identifier
+
+__all__ = ["Helpers"]
+
+SCIPY = re.compile(r"\bscipy\.([a-z]\w*)\.")
+
+
+class Helpers:
+    """The helpers that one program needs, and the imports of what they say."""
+
+    def __init__(self, backend: Backend, taken: Iterable[str]) -> None:
+        self.backend, self.taken = backend, set(taken)
+        self.texts: dict[str, str] = {}
+        self.imports: dict[str, None] = {}
+        self._names: dict[Function, str] = {}
+
+    def is_text(self, function: Function) -> bool:
+        """Whether a function is given by the text of a `def`."""
+        return function.code(self.backend.name).lstrip().startswith("def ")
+
+    def call(self, function: Function, arguments: Sequence[Code]) -> Code:
+        """The call of a function; ValueMistake where it has nothing to run."""
+        if not function.defined:
+            return py.call(py.name(identifier(function.name)), *arguments)
+        text = function.code(self.backend.name)
+        if not text:
+            raise ValueMistake(f"{function.name} has no program for {self.backend.name}")
+        self.imports.update(dict.fromkeys(f"import scipy.{m}" for m in SCIPY.findall(text)))
+        if not self.is_text(function):
+            dotted = text if text.startswith("scipy.") else f"{self.backend.alias}.{text}"
+            return py.call(py.text(dotted), *arguments)
+        return self._inlined(text, arguments) or py.call(
+            py.name(self._helper(function, text)), *arguments
+        )
+
+    def _helper(self, function: Function, text: str) -> str:
+        """The name of a helper, its text put above the program."""
+        if function not in self._names:
+            text = dedent(text).strip()
+            word = re.match(r"def (\w+)", text)
+            assert word, text
+            name = given = word.group(1)
+            while name in self.taken:
+                name += "_"
+            self.taken.add(name)
+            self._names[function] = name
+            self.texts[name] = re.sub(rf"(?<![\w.]){given}(?=\()", name, text)
+        return self._names[function]
+
+    def _inlined(self, text: str, arguments: Sequence[Code]) -> Code | None:
+        """The one expression that a helper returns, with the arguments in it."""
+        (function,) = ast.parse(dedent(text)).body
+        assert isinstance(function, ast.FunctionDef)
+        lines = [s for s in function.body if not _is_text(s)]
+        if len(lines) != 1 or not isinstance(lines[0], ast.Return) or lines[0].value is None:
+            return None
+        value = lines[0].value
+        values = {a.arg: c for a, c in zip(function.args.args, arguments, strict=True)}
+        said = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
+        for word, code in values.items():
+            if said.count(word) > 1 and not isinstance(code.expr, ast.Name):
+                return None
+        width = len(ast.unparse(value))
+        for word, code in values.items():
+            width += said.count(word) * (code.width - len(word))
+        expr = _Put(values).visit(deepcopy(value))
+        return Code(expr, width, 1 + sum(c.weight for c in arguments))
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+class _Put(ast.NodeTransformer):
+    """Expressions in the place of names."""
+
+    def __init__(self, values: dict[str, Code]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """A name, or what stands for it."""
+        return self.values[node.id].expr if node.id in self.values else node

@@ -1,0 +1,95 @@
+"""Names for the values of a program: a person's where one suggests itself, else t1, t2…"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from wrt.programs.steps import Step, Steps
+
+__all__ = ["Names", "identifier"]
+
+#: What a program itself says, so that no variable can hide it.
+RESERVED = frozenset("np jnp torch scipy int float complex range min round".split())
+
+#: Products of two names of this many letters join them: Wx = W @ x.
+SHORT = 2
+
+
+def identifier(name: str) -> str:
+    """The Python name of a variable: keywords get a trailing underscore, dashes become words.
+
+    >>> identifier("lambda"), identifier("phi'"), identifier("x")
+    ('lambda_', 'phi_prime', 'x')
+    """
+    word = unicodedata.normalize("NFKC", name.replace("'", "_prime"))
+    word = re.sub(r"\W", "_", word)
+    if not word.isidentifier():
+        word = f"x_{word}" if word else "x_"
+    return f"{word}_" if keyword.iskeyword(word) or word in RESERVED else word
+
+
+class Names:
+    """The names of one program, each given once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.taken: set[str] = {*taken, *RESERVED}
+        self._count = 0
+
+    def give(self, wanted: str) -> str:
+        """The wanted name, or with a number where it is taken."""
+        found, k = wanted, 2
+        while found in self.taken or keyword.iskeyword(found):
+            found, k = f"{wanted}{'_' if wanted[-1:].isdigit() else ''}{k}", k + 1
+        self.taken.add(found)
+        return found
+
+    def temporary(self) -> str:
+        """t1, t2…"""
+        while True:
+            self._count += 1
+            if f"t{self._count}" not in self.taken:
+                self.taken.add(f"t{self._count}")
+                return f"t{self._count}"
+
+    def of(self, steps: Steps, step: Step, known: dict[int, str]) -> str:
+        """A name for the value of a step."""
+        wanted = _suggested(steps, step, known)
+        return self.give(wanted) if wanted else self.temporary()
+
+
+def _suggested(steps: Steps, step: Step, known: dict[int, str]) -> str:
+    match step.op:
+        case "call":
+            return _called(steps, step, known)
+        case "matmul":
+            sides = [_short(steps, a, known) for a in step.args]
+            return "".join(sides) if all(sides) else ""
+        case "add" if sum(sign < 0 for sign in step.data) == 1 and len(step.data) == 2:
+            return "r"
+        case "add":
+            return "z"
+        case "loop":
+            return "total" if step.data[0] == "sum" else "product"
+        case "write":
+            return "out"
+        case _:
+            return ""
+
+
+def _called(steps: Steps, step: Step, known: dict[int, str]) -> str:
+    function, _ = step.data
+    word = identifier(function.name)
+    inner = known.get(step.args[0]) if len(step.args) == 1 else None
+    return f"{word}_{inner}" if inner and len(inner) <= SHORT else f"{word}_1"
+
+
+def _short(steps: Steps, at: int, known: dict[int, str]) -> str:
+    step = steps[at]
+    if step.op == "transpose":
+        inner = known.get(step.args[0], "")
+        return f"{inner}t" if len(inner) == 1 else ""
+    word = known.get(at, "")
+    return word if len(word) <= SHORT and not word[-1:].isdigit() else ""

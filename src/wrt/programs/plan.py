@@ -1,0 +1,394 @@
+"""From formulas to the steps of a program: shared parts once, products in a good order, zeros never formed.
+
+One lowering for each kind of node; `plan` takes the nodes in order and never recurses but into loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from wrt.errors import TooLarge
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import (
+    Apply,
+    BoundedSum,
+    Constant,
+    Einsum,
+    Factor,
+    Node,
+    Pattern,
+    Reshape,
+    Result,
+    Sum,
+    Variable,
+)
+from wrt.expression.walk import rewrite, users
+from wrt.programs.products import Tensor, lower_product
+from wrt.programs.steps import Step, Steps
+
+__all__ = ["Plan", "plan"]
+
+#: Loops inside loops beyond this depth are an accident.
+MOST_LOOPS = 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a program in order, and what its results are.
+
+    `conditions` are whole numbers that must not be negative for the slices to exist.
+    """
+
+    roots: tuple[Node, ...]
+    steps: Steps
+    results: tuple[int, ...]
+    conditions: tuple[Dimension, ...]
+
+    @property
+    def all(self) -> Sequence[Step]:
+        """Every step."""
+        return self.steps.all
+
+    def shapes(self) -> Iterator[tuple[Dimension, ...]]:
+        """The axes of every array that the program forms."""
+        return iter(dict.fromkeys(step.dims for step in self.steps.all))
+
+
+def plan(
+    formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = None
+) -> Plan:
+    """The steps of one formula, or of several that share their work.
+
+    `sizes` by name of dimension decide the order of multiplying; what they leave out counts as 100.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> n = Dimension.of("n")
+    >>> A, x = Variable("A", (n, n)), Variable("x", (n,))
+    >>> [step.op for step in plan(A @ (A @ x)).all]
+    ['load', 'load', 'matmul', 'matmul']
+    """
+    roots = formula if isinstance(formula, tuple) else (formula,)
+    return _planned(roots, tuple(sorted((sizes or {}).items())))
+
+
+@lru_cache(maxsize=256)
+def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Plan:
+    planner = _Planner(tuple(_melted(root) for root in roots), dict(sizes))
+    results = tuple(planner.whole(planner.lower(root), root) for root in planner.roots)
+    return Plan(roots, planner.steps, results, tuple(dict.fromkeys(planner.conditions)))
+
+
+def _melted(root: Node) -> Node:
+    """Diagonals inside products as equal indices, so that their zeros are never formed."""
+
+    def rule(node: Node) -> Node:
+        if not isinstance(node, Einsum):
+            return node
+        inner = [isinstance(c, Einsum) and c.repeats for c in node.children]
+        if not any(inner) or build.is_zero(node):
+            return node
+        return _united(node, inner)
+
+    return rewrite(root, rule)
+
+
+def _united(node: Einsum, inner: Sequence[bool]) -> Node:
+    """A product with the factors that are diagonal replaced by what stands on their diagonals."""
+    same: dict[int, int] = {}
+
+    def find(i: int) -> int:
+        while i in same:
+            i = same[i]
+        return i
+
+    factors: list[Factor] = []
+    for (factor, exponent, indices), diagonal in zip(node.factors, inner, strict=True):
+        if not diagonal or exponent < 0:
+            factors.append((factor, exponent, indices))
+            continue
+        assert isinstance(factor, Einsum)
+        distinct = tuple(dict.fromkeys(factor.output))
+        core = build.product(factor.coefficient, factor.factors, distinct, factor.index_dims)
+        outer: dict[int, int] = {}
+        for own, index in zip(factor.output, indices, strict=True):
+            first = outer.setdefault(own, index)
+            a, b = sorted((find(first), find(index)))
+            if a != b:
+                same[b] = a
+        factors.append((core, exponent, tuple(outer[i] for i in distinct)))
+    moved = [(f, e, tuple(find(i) for i in indices)) for f, e, indices in factors]
+    output = [find(i) for i in node.output]
+    used = {i for _, _, indices in moved for i in indices} | set(output)
+    names = {i: k for k, i in enumerate(sorted(used | {find(i) for i in node.summed}))}
+    return build.product(
+        node.coefficient,
+        [(f, e, tuple(names[i] for i in indices)) for f, e, indices in moved],
+        [names[i] for i in output],
+        [node.index_dims[i] for i in names],
+    )
+
+
+class _Planner:
+    """Takes formulas node by node; `made` holds what is known in each block."""
+
+    def __init__(self, roots: tuple[Node, ...], sizes: Mapping[str, int]) -> None:
+        self.roots, self.sizes = roots, sizes
+        self.steps = Steps()
+        self.conditions: list[Dimension] = []
+        self.loops: list[tuple[Variable, int]] = []
+        self.made: list[dict[Node, Tensor]] = [{}]
+        self.inside = _inside_sums(roots)
+        self.count = users(*roots)
+
+    # The walk
+
+    def lower(self, root: Node) -> Tensor:
+        """The steps of a formula, its parts first."""
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            known = self._known(node)
+            if node in known:
+                continue
+            if ready:
+                known[node] = self._lowered(node)
+                continue
+            stack.append((node, True))
+            parts = node.children[:2] if isinstance(node, BoundedSum) else node.children
+            stack.extend((c, False) for c in reversed(parts) if not isinstance(c, Pattern))
+        return self._known(root)[root]
+
+    def _known(self, node: Node) -> dict[Node, Tensor]:
+        """The table of the innermost loop that a node depends on."""
+        for variable, block in reversed(self.loops):
+            if variable in node.names:
+                return self.made[block]
+        return self.made[0]
+
+    def _of(self, node: Node) -> Tensor:
+        return self._known(node)[node]
+
+    def whole(self, tensor: Tensor, node: Node) -> int:
+        """The step with every axis of the formula, repeated where it was left to broadcasting."""
+        steps = self.steps
+        at = steps.real(tensor.step)
+        if len(tensor.axes) == node.ndim:
+            return at
+        laid = steps.expand(at, [k in tensor.axes for k in range(node.ndim)])
+        return steps.add("broadcast", (laid,), None, node.dims)
+
+    def _lowered(self, node: Node) -> Tensor:
+        match node:
+            case Variable():
+                return self._variable(node)
+            case Constant():
+                return Tensor(self.steps.number(node.coefficient), ())
+            case Pattern():
+                return self._pattern(node)
+            case Einsum():
+                return self._product(node)
+            case Sum():
+                return self._sum(node)
+            case BoundedSum():
+                return self._bounded(node)
+            case Apply():
+                return self._call(node)
+            case Result():
+                call = self._of(node.call)
+                return self._picked(node.call, call, node.position)
+            case Reshape():
+                return self._reshape(node)
+        raise AssertionError(node)
+
+    # The kinds
+
+    def _variable(self, node: Variable) -> Tensor:
+        block = next((b for v, b in reversed(self.loops) if v is node), None)
+        kind = "complex" if "complex" in node.properties else "real"
+        if block is not None:
+            kind = "number"
+        at = self.steps.add("load", (), node, node.dims, kind, block)
+        return Tensor(at, tuple(range(node.ndim)))
+
+    def _pattern(self, node: Pattern) -> Tensor:
+        axes = tuple(range(node.ndim))
+        product = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
+        return self._product(product)
+
+    def _product(self, node: Einsum) -> Tensor:
+        tensors = [None if isinstance(c, Pattern) else self._of(c) for c in node.children]
+        outside = node in self.inside
+        return lower_product(self.steps, node, tensors, self.sizes, self.conditions, outside)
+
+    def _sum(self, node: Sum) -> Tensor:
+        steps = self.steps
+        terms = [self._of(term) for term in node.children]
+        axes = tuple(sorted({a for t in terms for a in t.axes}))
+        signed: list[tuple[int, int]] = []
+        for tensor in terms:
+            sign, at = 1, tensor.step
+            if steps[at].op == "negate":
+                sign, at = -1, steps[at].args[0]
+            elif steps[at].op == "number" and steps[at].data.value < 0:
+                sign, at = -1, steps.number(-steps[at].data)
+            signed.append((sign, steps.aligned(at, tensor.axes, axes)))
+        signed.sort(key=lambda term: _reading_order(steps, *term))
+        return Tensor(steps.plus(signed, [node.dims[a] for a in axes]), axes)
+
+    def _bounded(self, node: BoundedSum) -> Tensor:
+        steps = self.steps
+        if len(self.loops) >= MOST_LOOPS:
+            raise TooLarge(f"more than {MOST_LOOPS} sums inside one another are refused")
+        ends = [steps.add("whole", (self._of(c).step,), None, (), "number") for c in node.children[:2]]
+        outer = next((b for v, b in reversed(self.loops) if v in node.names), 0)
+        block = steps.open(outer)
+        self.loops.append((node.variable, block))
+        self.made.append({})
+        assert len(self.made) == len(steps.blocks)
+        counter = steps.add("load", (), node.variable, (), "number", block)
+        body = self.lower(node.body)
+        self.loops.pop()
+        at = self.whole(body, node.body) if node.kind == "prod" else body.step
+        if node.kind == "sum":
+            at = steps.expand(steps.real(at), [k in body.axes for k in range(node.ndim)])
+        kind = "complex" if steps[at].kind == "complex" else "real"
+        data = (node.kind, block)
+        loop = steps.add("loop", (*ends, counter, at), data, node.dims, kind, outer)
+        return Tensor(loop, tuple(range(node.ndim)))
+
+    def _call(self, node: Apply) -> Tensor:
+        arguments = [self._of(c) for c in node.children]
+        if node.function.entrywise:
+            return self._entrywise(node, arguments)
+        if len(arguments) == 1 and not _core_is_whole(arguments[0], node):
+            arguments = [self._core_made_whole(arguments[0], node)]
+        elif len(arguments) > 1:
+            arguments = [
+                Tensor(self.whole(t, c), tuple(range(c.ndim)))
+                for t, c in zip(arguments, node.children, strict=True)
+            ]
+        return self._general(node, arguments)
+
+    def _entrywise(self, node: Apply, arguments: Sequence[Tensor]) -> Tensor:
+        steps = self.steps
+        axes = tuple(sorted({a for t in arguments for a in t.axes}))
+        laid = [steps.real(steps.aligned(t.step, t.axes, axes)) for t in arguments]
+        at = steps.add("call", laid, (node.function, ()), [node.dims[a] for a in axes], "real")
+        return Tensor(self._kinded(at, laid), axes)
+
+    def _kinded(self, at: int, arguments: Sequence[int]) -> int:
+        """A call of complex arguments may be complex."""
+        if any(self.steps[a].kind == "complex" for a in arguments):
+            step = self.steps[at]
+            self.steps.all[at] = Step(step.op, step.args, step.data, step.dims, "complex", step.block)
+        return at
+
+    def _core_made_whole(self, tensor: Tensor, node: Apply) -> Tensor:
+        """Broadcasting may stay for the axes that a function is mapped over, not for its own."""
+        steps, child = self.steps, node.children[0]
+        kept = tuple(a for a in range(child.ndim) if a in tensor.axes or a >= node.batch)
+        laid = steps.expand(steps.real(tensor.step), [a in tensor.axes for a in kept])
+        return Tensor(steps.add("broadcast", (laid,), None, [child.dims[a] for a in kept]), kept)
+
+    def _general(self, node: Apply, arguments: Sequence[Tensor]) -> Tensor:
+        """A function of whole tensors, mapped over its first axes."""
+        steps, function = self.steps, node.function
+        form, _ = function.form_of(node.children, node.batch)
+        batch = sum(a < node.batch for a in arguments[0].axes)
+        given: list[int] = []
+        for argument, tensor in zip(form.arrays, arguments, strict=True):
+            at = steps.real(tensor.step)
+            if argument.kind == "whole":
+                at = steps.add("whole", (at,), None, (), "number")
+            if argument.dims is None and not given and len(steps[at].dims) != batch + 1:
+                at = self._flat(at, batch)
+            given.append(at)
+        dims = [self._result_dims(node, arguments[0], k) for k in range(len(node.results))]
+        call = steps.add("call", given, (function, tuple(map(len, dims))), dims[0], "real")
+        call = self._kinded(call, given)
+        axes = self._result_axes(node, arguments[0])
+        if len(node.results) > 1:
+            return Tensor(call, axes)
+        if form.arguments[0].dims is None and form.results[0].dims is None:
+            return Tensor(self._shaped(call, dims[0]), axes)
+        return Tensor(call, axes)
+
+    def _flat(self, at: int, batch: int) -> int:
+        """The axes after the first `batch` laid out as one."""
+        dims = self.steps[at].dims
+        length = Dimension.of(1)
+        for d in dims[batch:]:
+            length = length * d
+        return self.steps.add("reshape", (at,), None, (*dims[:batch], length))
+
+    def _shaped(self, at: int, dims: Sequence[Dimension]) -> int:
+        return at if len(dims) == 1 else self.steps.add("reshape", (at,), None, dims)
+
+    def _result_axes(self, node: Apply, first: Tensor, position: int = 0) -> tuple[int, ...]:
+        lead = tuple(a for a in first.axes if a < node.batch)
+        return (*lead, *range(node.batch, len(node.results[position])))
+
+    def _result_dims(self, node: Apply, first: Tensor, position: int) -> tuple[Dimension, ...]:
+        axes = self._result_axes(node, first, position)
+        return tuple(node.results[position][a] for a in axes)
+
+    def _picked(self, call: Apply, made: Tensor, position: int) -> Tensor:
+        step = self.steps[made.step]
+        at = step.args[0] if step.op == "pick" else made.step
+        lead = [a for a in made.axes if a < call.batch]
+        axes = (*lead, *range(call.batch, len(call.results[position])))
+        dims = [call.results[position][a] for a in axes]
+        return Tensor(self.steps.add("pick", (at,), position, dims, self.steps[at].kind), axes)
+
+    def _reshape(self, node: Reshape) -> Tensor:
+        body = node.body
+        kron = self._kron(node)
+        if kron is not None:
+            return kron
+        at = self.whole(self._of(body), body)
+        at = self.steps.add("reshape", (at,), None, node.dims)
+        return Tensor(at, tuple(range(node.ndim)))
+
+    def _kron(self, node: Reshape) -> Tensor | None:
+        """The Kronecker product of two plain matrices or vectors."""
+        body = node.body
+        if not (isinstance(body, Einsum) and len(body.children) == 2 and self.count[body] == 1):
+            return None
+        if body.coefficient != ONE or body.exponents != (1, 1) or body.summed or body.repeats:
+            return None
+        for a, b in ((0, 1), (1, 0)):
+            left, right = body.indices[a], body.indices[b]
+            paired = tuple(i for two in zip(left, right, strict=False) for i in two)
+            if len(left) != len(right) or body.output != paired:
+                continue
+            tensors = [self._of(body.children[k]) for k in (a, b)]
+            whole = [self.whole(t, body.children[k]) for t, k in zip(tensors, (a, b), strict=True)]
+            products = tuple(body.dims[2 * k] * body.dims[2 * k + 1] for k in range(len(left)))
+            if products == node.dims:
+                at = self.steps.add("kron", whole, None, node.dims)
+                return Tensor(at, tuple(range(node.ndim)))
+        return None
+
+
+def _inside_sums(roots: Sequence[Node]) -> frozenset[Node]:
+    """The products that only sums use: their minus signs belong to the sums."""
+    from wrt.expression.walk import postorder
+
+    summands: set[Node] = set()
+    others: set[Node] = set(roots)
+    for node in postorder(*roots):
+        (summands if isinstance(node, Sum) else others).update(node.children)
+    return frozenset(summands - others)
+
+
+def _reading_order(steps: Steps, sign: int, at: int) -> tuple[bool, bool, int]:
+    """Positive terms first, numbers after arrays."""
+    return (sign < 0, steps[at].op == "number", 0)
+
+
+def _core_is_whole(tensor: Tensor, node: Apply) -> bool:
+    return set(range(node.batch, node.children[0].ndim)) <= set(tensor.axes)

@@ -1,0 +1,201 @@
+"""The steps of a program: few operations on arrays, in order, each said once.
+
+A step names an operation, the earlier steps that it reads, what else it needs, and the axes of its array.
+Equal steps are one step (value numbering), and a step that does not depend on a loop stands outside it.
+
+Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum tensordot | sum
+trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron tril triu mask asfloat
+write | call pick whole | loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Dims
+
+__all__ = ["VIEWS", "Block", "Step", "Steps"]
+
+#: Steps that cost nothing: they are written again wherever they are used.
+VIEWS = frozenset({"load", "number", "transpose", "expand"})
+
+UNIT = Dimension.of(1)
+
+#: A sum is written this many terms at a time.
+MOST_TERMS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation. `kind` is what its entries are: number (Python's own), bool, real or complex."""
+
+    op: str
+    args: tuple[int, ...]
+    data: Any
+    dims: Dims
+    kind: str
+    block: int
+
+
+@dataclass
+class Block:
+    """The steps of the program itself (block 0) or of the body of a loop, in order."""
+
+    parent: int
+    depth: int
+    order: list[int] = field(default_factory=list)
+
+
+class Steps:
+    """Collects the steps of one program."""
+
+    def __init__(self) -> None:
+        self.all: list[Step] = []
+        self.blocks = [Block(0, 0)]
+        self._known: dict[Hashable, int] = {}
+
+    def __getitem__(self, at: int) -> Step:
+        return self.all[at]
+
+    def add(
+        self,
+        op: str,
+        args: Sequence[int] = (),
+        data: Any = None,
+        dims: Sequence[Dimension] = (),
+        kind: str | None = None,
+        block: int | None = None,
+    ) -> int:
+        """The place of a step, made where it is new."""
+        args, dims = tuple(args), tuple(dims)
+        key = (op, args, data, dims, block)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        inner = max((self.all[a].block for a in args), key=self._depth, default=0)
+        home = inner if block is None else block
+        self.all.append(Step(op, args, data, dims, kind or self._kind(args), home))
+        place = self._known[key] = len(self.all) - 1
+        self.blocks[home].order.append(place)
+        return place
+
+    def _depth(self, block: int) -> int:
+        return self.blocks[block].depth
+
+    def _kind(self, args: Sequence[int]) -> str:
+        kinds = {self.all[a].kind for a in args}
+        if "complex" in kinds:
+            return "complex"
+        return "number" if kinds == {"number"} else "real"
+
+    def open(self, parent: int) -> int:
+        """A new block for the body of a loop."""
+        self.blocks.append(Block(parent, self.blocks[parent].depth + 1))
+        return len(self.blocks) - 1
+
+    # What needs a word more than `add`
+
+    def number(self, coefficient: Coefficient) -> int:
+        """An exact number."""
+        imaginary = any(base == "i" for base, _ in coefficient.powers)
+        return self.add("number", (), coefficient, (), "complex" if imaginary else "number")
+
+    def is_number(self, at: int) -> bool:
+        """Whether a step is a literal."""
+        return self.all[at].op == "number"
+
+    def real(self, at: int) -> int:
+        """Zeros and ones as numbers where a step is true or false."""
+        step = self.all[at]
+        return self.add("asfloat", (at,), None, step.dims, "real") if step.kind == "bool" else at
+
+    def negate(self, at: int) -> int:
+        """Minus a step."""
+        step = self.all[at]
+        if step.op == "negate":
+            return step.args[0]
+        if step.op == "number":
+            return self.number(-step.data)
+        return self.add("negate", (self.real(at),), None, step.dims)
+
+    def power(self, at: int, exponent: Fraction | int) -> int:
+        """A power entry by entry."""
+        if exponent == 1:
+            return at
+        return self.add("power", (self.real(at),), Fraction(exponent), self.all[at].dims)
+
+    def transpose(self, at: int, order: Sequence[int]) -> int:
+        """The axes in another order."""
+        order = tuple(order)
+        if order == tuple(range(len(order))):
+            return at
+        step = self.all[at]
+        if step.op == "transpose":
+            return self.transpose(step.args[0], [step.data[k] for k in order])
+        dims = [step.dims[k] for k in order]
+        return self.add("transpose", (at,), order, dims, step.kind)
+
+    def expand(self, at: int, axes: Sequence[bool]) -> int:
+        """New axes of one entry where `axes` says False; leading ones are left to broadcasting."""
+        kept = list(axes)
+        while kept and not kept[0]:
+            kept.pop(0)
+        if all(kept) or not self.all[at].dims:
+            return at
+        own = iter(self.all[at].dims)
+        dims = [next(own) if real else UNIT for real in kept]
+        return self.add("expand", (at,), tuple(kept), dims, self.all[at].kind)
+
+    def aligned(self, at: int, indices: Sequence[int], order: Sequence[int]) -> int:
+        """A step with axes `indices`, laid out to broadcast against the axes `order`."""
+        wanted = [i for i in order if i in indices]
+        turned = self.transpose(at, [list(indices).index(i) for i in wanted])
+        return self.expand(turned, [i in indices for i in order])
+
+    def times(self, a: int, b: int, dims: Sequence[Dimension]) -> int:
+        """The product of two aligned steps."""
+        for one, other in ((a, b), (b, a)):
+            if self.is_number(one) and self.all[one].data == ONE:
+                return other
+        both = self.all[a].kind == self.all[b].kind == "bool"
+        return self.add("multiply", (a, b), None, dims, "bool" if both else None)
+
+    def over(self, a: int, b: int, dims: Sequence[Dimension]) -> int:
+        """The quotient of two aligned steps."""
+        if self.is_number(b) and self.all[b].data == ONE:
+            return a
+        return self.add("divide", (self.real(a), self.real(b)), None, dims)
+
+    def plus(self, terms: Sequence[tuple[int, int]], dims: Sequence[Dimension]) -> int:
+        """The sum of aligned steps with their signs."""
+        terms = [(sign, self.real(at)) for sign, at in terms]
+        total, rest = terms[:MOST_TERMS], terms[MOST_TERMS:]
+        while True:
+            signs = tuple(sign for sign, _ in total)
+            at = self.add("add", [at for _, at in total], signs, dims)
+            if not rest:
+                return at
+            total, rest = [(1, at), *rest[: MOST_TERMS - 1]], rest[MOST_TERMS - 1 :]
+
+    def total(self, at: int, axes: Sequence[int]) -> int:
+        """The sum over some axes."""
+        if not axes:
+            return at
+        step = self.all[at]
+        if step.op == "diagonal" and len(step.dims) == 1 and len(self.all[step.args[0]].dims) == 2:
+            return self.add("trace", step.args, None, ())
+        kept = [d for k, d in enumerate(step.dims) if k not in axes]
+        data = tuple(axes) if kept else None
+        return self.add("sum", (self.real(at),), data, kept)
+
+    def diagonal(self, at: int, first: int, second: int) -> int:
+        """The entries where two axes agree, as a last axis."""
+        dims = self.all[at].dims
+        kept = [d for k, d in enumerate(dims) if k not in (first, second)]
+        data = (first, second, len(dims))
+        return self.add("diagonal", (at,), data, [*kept, dims[first]], self.all[at].kind)
