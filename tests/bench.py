@@ -1,18 +1,19 @@
-"""The bench on which a record is tested: generic points, numerical truth, and what disagrees with it.
+"""The bench on which a record is tested: generic points, numerical truth, what disagrees with it.
 
-Points are unsymmetric and every dimension has a size of its own: on symmetric samples a missing transpose
-is invisible. The truth is the record's array code; rules are held against its 5-point differences.
+Points are unsymmetric and every dimension has a size of its own: on symmetric samples a missing
+transpose is invisible. The truth is the record's array code; rules are held against its 5-point
+differences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
-from sentences import PRODUCTS, says, side, syntax
 
+from sentences import PRODUCTS, says, side, syntax
 from wrt.errors import WrtError
 from wrt.expression.function import Function, Signature
 from wrt.expression.meaning import evaluate
@@ -32,7 +33,7 @@ Values = dict[str, Any]
 
 
 def draw(domain: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """A generic array where a function with this domain is smooth, no two entries of about one size."""
+    """A generic array where a function with this domain is smooth, all entries well apart."""
     size = int(np.prod(shape, dtype=int))
     spread = (rng.permutation(size).reshape(shape) + rng.uniform(0.2, 0.8, shape)) / size
     signs = rng.choice([-1.0, 1.0], shape)
@@ -54,7 +55,10 @@ def shapes_of(form: Signature) -> list[dict[str, tuple[int, ...]]]:
     """The shapes of the arguments at which a form is tried: any axes means one, two and three."""
     free = [()] if all(a.dims is not None for a in form.arrays) else [(5,), (3, 4), (2, 3, 4)]
     return [
-        {a.name: more if a.dims is None else tuple(d.size(SIZES) for d in a.dims) for a in form.arrays}
+        {
+            a.name: more if a.dims is None else tuple(d.size(SIZES) for d in a.dims)
+            for a in form.arrays
+        }
         for more in free
     ]
 
@@ -159,7 +163,7 @@ class Bench:
         ]
 
     def rules_agree(self, rule: str, other: str) -> bool:
-        """Whether two rules say the same at all points (those of this bench, which nobody tuned)."""
+        """Whether two rules say the same at all points of this bench."""
         return all(
             _same(_said(syntax(rule), known), _said(syntax(other), known))
             for known, _, _ in self.moves
@@ -197,7 +201,7 @@ class Bench:
         return faults if met >= 2 else [*faults, f"{law}: both sides are finite nowhere"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def bench(function: Function, seed: int = 1) -> Bench:
     """The bench of a record; another seed means other points."""
     return Bench(function, seed)
@@ -248,7 +252,9 @@ def formula_and_point(
     return function(*arguments), {n: np.asarray(values[n], float) for n in variables}
 
 
-def mapped(function: Function, form: Signature, batch: tuple[int, ...]) -> tuple[Node, list[Variable]]:
+def mapped(
+    function: Function, form: Signature, batch: tuple[int, ...]
+) -> tuple[Node, list[Variable]]:
     """A call with mapped axes of the given sizes in front of every array argument."""
     from wrt.expression.dimensions import Dimension
 

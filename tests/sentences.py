@@ -1,7 +1,7 @@
 """What a sentence of a record says, in plain NumPy: an oracle that shares nothing with the reader.
 
-It walks the syntax and multiplies arrays, so a rule is tested by itself, before any formula is made of it.
-A value is an array with a mark: a vector behind a transpose is a row.
+It walks the syntax and multiplies arrays, so a rule is tested by itself, before any formula is made
+of it. A value is an array with a mark: a vector behind a transpose is a row.
 """
 
 from __future__ import annotations

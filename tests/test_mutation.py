@@ -1,8 +1,8 @@
 """Spoiled rules, definitions, laws and products: the tests of the records must notice every one.
 
-Each sentence of each record is spoiled in all the small ways in which people spoil them. A spoiled sentence
-is let off only where it says the same as the right one at fresh points, with directions of their own; any
-other that the bench does not report is a survivor, and there must be none.
+Each sentence of each record is spoiled in all the small ways in which people spoil them. A spoiled
+sentence is let off only where it says the same as the right one at fresh points, with directions of
+their own; any other that the bench does not report is a survivor, and there must be none.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+
 from bench import RECORDS, Bench, bench, points, products_agree
 from sentences import says, shown, side, syntax
-
 from wrt.errors import WrtError
 from wrt.expression.function import Function
 from wrt.functions import BOOK
@@ -149,7 +149,7 @@ LAWS = [(f, law) for f in RECORDS for law in f.laws]
 
 @pytest.mark.parametrize(("function", "law"), LAWS, ids=[law for _, law in LAWS])
 def test_no_spoiled_law_survives(function: Function, law: str) -> None:
-    """A spoiled side is let off where it says what the right side said, or the whole is true elsewhere."""
+    """A spoiled law is let off only where it is true at the fresh points too."""
     left, right = side(law)
     texts = [f"{text} = {right}" for text in spoiled(left, function)]
     texts += [f"{left} = {text}" for text in spoiled(right, function)]

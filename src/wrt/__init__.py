@@ -1,1 +1,80 @@
-"""wrt: the derivative of any scalar, vector, matrix or tensor with respect to any other."""
+"""wrt: the derivative of any scalar, vector, matrix or tensor with respect to any other.
+
+>>> import wrt
+>>> D = wrt.derivative("tanh(W*s + U*x + b)", "s")
+>>> D.shape, D.matrix
+(('n', 'm'), 'diag(1-tanh(U*x+W*s+b).^2)*W')
+
+Text is read as mathematics (`A*x`, `x'`); formulas built in Python follow NumPy (`A @ x`, `x.T`). Every word of
+the language is here as well: `wrt.tanh(x)`, `wrt.inv(X)`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wrt import errors
+
+if TYPE_CHECKING:
+    from wrt.answers import Check, Derivative
+    from wrt.answers import derivative as derivative
+    from wrt.expression.function import Function
+    from wrt.answers.public import fill, gradients, matrix, read, scalar, tensor, vector
+
+__all__ = [
+    "Check",
+    "Derivative",
+    "Function",
+    "derivative",
+    "errors",
+    "fill",
+    "gradients",
+    "matrix",
+    "read",
+    "scalar",
+    "tensor",
+    "vector",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Check": "wrt.answers",
+    "Derivative": "wrt.answers",
+    "Function": "wrt.expression.function",
+    "derivative": "wrt.answers",
+    "fill": "wrt.answers.public",
+    "gradients": "wrt.answers.public",
+    "matrix": "wrt.answers.public",
+    "read": "wrt.answers.public",
+    "scalar": "wrt.answers.public",
+    "tensor": "wrt.answers.public",
+    "vector": "wrt.answers.public",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names and the words of the book, loaded when they are first used."""
+    from importlib import import_module
+
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name.startswith("_"):
+        raise AttributeError(f"module 'wrt' has no attribute {name!r}")
+    from wrt.functions import BOOK
+
+    if name in BOOK:
+        return BOOK[name]
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*__all__, *BOOK], n=3)
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    raise AttributeError(f"wrt has no name or function {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    from wrt.functions import BOOK
+
+    return sorted({*__all__, *BOOK})

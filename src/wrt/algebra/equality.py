@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["equal", "sample_point", "sample_sizes"]
+__all__ = ["constrained_value", "equal", "sample_point", "sample_sizes"]
 
 #: Relative agreement of two values that are equal, and of values worth nothing.
 TOLERANCE = 1e-9
@@ -53,11 +53,12 @@ def _declared(variable: Variable, value: Array) -> Array:
         return np.asarray(3.0)
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
         value = value + 2 * np.eye(len(value))
-        value = _constrained(properties, value)
+        value = constrained_value(properties, value)
     return value
 
 
-def _constrained(properties: frozenset[str], value: Array) -> Array:
+def constrained_value(properties: frozenset[str], value: Array) -> Array:
+    """A square matrix made symmetric, skew, diagonal, triangular or Toeplitz as its properties say."""
     import numpy as np
 
     if "toeplitz" in properties:

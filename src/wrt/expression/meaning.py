@@ -64,13 +64,32 @@ def evaluate(
     left = users(root)
     done: dict[Node, Array] = {}
     with np.errstate(all="ignore"):
+        needed = _needed(root)
         for node in postorder(root):
+            if node not in needed:
+                continue
             done[node] = _value(node, done, values, sizes, watch)
             for child in node.children:
                 left[child] -= 1
                 if not left[child]:
                     done.pop(child, None)
     return done[root]
+
+
+def _needed(root: Node) -> set[Node]:
+    """All nodes but those that hold a bound variable: their values come with each term."""
+    needed: set[Node] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if node not in needed:
+            needed.add(node)
+            stack.extend(_outside(node))
+    return needed
+
+
+def _outside(node: Node) -> tuple[Node, ...]:
+    return (node.low, node.high) if isinstance(node, BoundedSum) else node.children
 
 
 def measured(root: Node, arrays: Mapping[str, Array]) -> dict[str, int]:
@@ -97,14 +116,14 @@ def _value(
 ) -> Array:
     import numpy as np
 
-    children = [done[c] for c in node.children]
+    children = [done[c] for c in _outside(node)]
     match node:
         case Variable():
             if node.name not in values:
                 raise ValueMistake(f"no value was given for {node.name}")
             return np.asarray(values[node.name])
         case Constant():
-            return np.asarray(node.coefficient.number(sizes))
+            return np.asarray(_number(node.coefficient, sizes))
         case Pattern():
             return _pattern(node, sizes)
         case Einsum():
@@ -115,7 +134,7 @@ def _value(
                 total = total + child
             return total
         case BoundedSum():
-            return _bounded(node, values, sizes)
+            return _bounded(node, children, values, sizes)
         case Apply():
             if watch:
                 watch(node, children)
@@ -216,10 +235,15 @@ def _powered(base: Array, exponent: Any) -> Array:
     return base ** float(exponent)
 
 
-def _bounded(node: BoundedSum, values: Mapping[str, Array], sizes: Mapping[str, int]) -> Array:
+def _bounded(
+    node: BoundedSum,
+    bounds: Sequence[Array],
+    values: Mapping[str, Array],
+    sizes: Mapping[str, int],
+) -> Array:
     import numpy as np
 
-    low, high = (_whole(evaluate(c, values, sizes)) for c in (node.low, node.high))
+    low, high = map(_whole, bounds)
     if high - low > 100_000:
         raise TooLarge(f"a sum over {high - low:,} terms is refused here")
     shape = _shape(node.dims, sizes)

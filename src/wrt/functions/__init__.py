@@ -1,7 +1,8 @@
 """The book of functions: one record for each word of the language, pure text.
 
-Reading order: `elementwise` (functions of one entry), `activations`, `reductions` (many entries to one),
-`linalg` (square matrices and products), `patterns` (eye, ones, unit…). A new word is one more record there.
+Reading order: `elementwise` (functions of one entry), `activations`, `reductions` (many entries to
+one), `linalg` (square matrices and products), `patterns` (eye, ones, unit…). A new word is one more
+record there.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def find(word: str) -> Function:
     >>> find("tahn")
     Traceback (most recent call last):
     wrt.errors.NameMistake: no function is called tahn
-      perhaps tanh or tan
+      perhaps tan or tanh
     """
     record = BOOK.get(word)
     if record is None:

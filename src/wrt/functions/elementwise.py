@@ -1,7 +1,7 @@
 """Functions of one entry, and of two: mapped over every axis of their arguments.
 
-Rules read as in a school book: `*` and `^` are those of scalars, `y` is the value itself. `analytic` texts
-continue a function along the real part of its argument, so that a complex step differentiates it.
+Rules read as in a school book: `*` and `^` are those of scalars, `y` is the value itself.
+`analytic` texts continue a function along the real part of its argument, for complex steps.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from wrt.expression.function import POWER, Function
 
 __all__ = ["RECORDS"]
 
-# What a function of one entry keeps of a matrix: any keeps these two, one with f(0) = 0 the zeros too,
-# an odd one also the signs.
+# What a function of one entry keeps of a matrix: any keeps these two, one with f(0) = 0 the zeros
+# too, an odd one also the signs.
 ANY = "symmetric toeplitz"
 ZERO = "symmetric diagonal lower upper toeplitz"
 ODD = "symmetric skew diagonal lower upper toeplitz"

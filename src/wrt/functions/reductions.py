@@ -1,7 +1,7 @@
 """Sums, means, extremes and norms: many entries to one, over all axes or along one.
 
-An argument `x: ...` has any number of axes; its array comes with them laid out as one last axis. `x.^0` is
-all ones, so `sum(x.^0)` counts the entries.
+An argument `x: ...` has any number of axes; its array comes with them laid out as one last axis.
+`x.^0` is all ones, so `sum(x.^0)` counts the entries.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ RECORDS: tuple[Function, ...] = (
         domain="distinct",
         analytic=_picked("largest", "argmax"),
         axis="reduce",
-        note="max(x, y) of two arrays is entry by entry. At a tie the largest entries share alike.",
+        note="max(x, y) of two arrays is entry by entry. At a tie the largest share alike.",
     ),
     Function(
         "min(x: ...) -> y",
@@ -101,7 +101,7 @@ RECORDS: tuple[Function, ...] = (
         domain="lowest",
         analytic=_picked("smallest", "argmin"),
         axis="reduce",
-        note="min(x, y) of two arrays is entry by entry. At a tie the smallest entries share alike.",
+        note="min(x, y) of two arrays is entry by entry. At a tie the smallest share alike.",
     ),
     Function(
         "logsumexp(x: ...) -> y",

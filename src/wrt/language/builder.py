@@ -150,9 +150,7 @@ class Builder:
     def _word(self, word: str, part: Syntax) -> Callable[..., Node]:
         function = book().get(word)
         if function is None:
-            raise ShapeMistake(
-                f"the word {word} is not known yet", text=self.made.text, span=part.span
-            )
+            raise ShapeMistake(f"the word {word} is not known", text=self.made.text, span=part.span)
         return function
 
     def _infix(self, part: Infix) -> Node:
@@ -390,4 +388,3 @@ def _whole_power(base: Node, exponent: int) -> Node:
         base = build.matmul(base, base) if exponent else base
     assert made is not None
     return made
-

@@ -95,21 +95,17 @@ def _text(name: str, shape: str) -> Declared:
 def _one(name: str, word: str) -> Dimension:
     close = difflib.get_close_matches(word, PROPERTIES, 1, 0.75) if len(word) > 3 else []
     if close:
-        raise ShapeMistake(
-            f"{name}: {word!r} is no property", hint=f"did you mean {close[0]}?"
-        )
+        raise ShapeMistake(f"{name}: {word!r} is no property", hint=f"did you mean {close[0]}?")
     try:
         (dim,) = parse_dimensions(spelled(word))
     except (ShapeMistake, ValueError) as error:
         raise ShapeMistake(
-            f"{name}: {word!r} is no dimension; a name or a whole number is, as in \"n 4\""
+            f'{name}: {word!r} is no dimension; a name or a whole number is, as in "n 4"'
         ) from error
     return dim
 
 
-def _checked(
-    name: str, dims: tuple[Dimension, ...], properties: frozenset[str]
-) -> Declared:
+def _checked(name: str, dims: tuple[Dimension, ...], properties: frozenset[str]) -> Declared:
     for dim in dims:
         if dim.value is not None and dim.value < 1:
             raise ShapeMistake(f"{name}: a dimension of {dim} is refused; sizes begin at 1")

@@ -13,9 +13,20 @@ from typing import TYPE_CHECKING, NoReturn
 from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node
 from wrt.language.mistakes import quoted
-from wrt.language.syntax import Call, Index, Infix, Line, Name, Number, Postfix, Prefix, Syntax
+from wrt.language.syntax import (
+    Call,
+    Index,
+    Infix,
+    Line,
+    Name,
+    Postfix,
+    Prefix,
+    Slice,
+    Syntax,
+)
 
 if TYPE_CHECKING:
     from wrt.language.builder import Builder
@@ -24,7 +35,8 @@ __all__ = ["built", "letters_within"]
 
 F1 = Fraction(1)
 Letters = tuple[str, ...]
-Value = tuple[Node, Letters]
+#: A product under construction: factors with their letters and exponents, nothing summed yet.
+Value = list[tuple[Node, Letters, Fraction]]
 _JOINED = ("times", "entry_times")
 _OVER = ("divide", "entry_divide")
 
@@ -64,8 +76,9 @@ def built(line: Line, builder: Builder) -> Node:
     for part in made.parts:
         if part in closings.parts:
             value = _value(part, values, builder)
-            values[part] = _summed(value, closings.sums.get(part, frozenset()))
-    node, letters = values.get(line.body) or (builder.of(line.body), ())
+            gone = closings.sums.get(part)
+            values[part] = [(*_closed(value, gone), F1)] if gone else value
+    node, letters = _closed(values.get(line.body) or [(builder.of(line.body), (), F1)])
     missing = [name for name in line.indices if name not in letters]
     if missing:
         raise ShapeMistake(
@@ -105,9 +118,7 @@ def _closings(line: Line, inside: dict[Syntax, frozenset[str]], builder: Builder
     return found
 
 
-def _factors(
-    part: Syntax, inside: dict[Syntax, frozenset[str]], found: _Closings
-) -> list[Syntax]:
+def _factors(part: Syntax, inside: dict[Syntax, frozenset[str]], found: _Closings) -> list[Syntax]:
     """The factors of a term, signs and products opened, denominators kept as they are."""
     factors: list[Syntax] = []
     stack = [part]
@@ -173,14 +184,14 @@ def _terms(factor: Syntax, root: Syntax, builder: Builder) -> tuple[Syntax, ...]
 
 def _value(part: Syntax, values: dict[Syntax, Value], builder: Builder) -> Value:
     def of(one: Syntax) -> Value:
-        return values.get(one) or (builder.of(one), ())
+        return values.pop(one, None) or [(builder.of(one), (), F1)]
 
     match part:
         case Index():
-            return _leaf(part, builder)
+            return [(*_leaf(part, builder), F1)]
         case Prefix():
-            node, letters = of(part.operand)
-            return (build.negative(node) if part.operator.name == "minus" else node), letters
+            minus = [(build.number(-1), (), F1)] if part.operator.name == "minus" else []
+            return of(part.operand) + minus
         case Postfix():
             return of(part.operand)
         case Infix():
@@ -200,59 +211,51 @@ def _refused(part: Syntax, builder: Builder) -> NoReturn:
     )
 
 
-def _leaf(part: Index, builder: Builder) -> Value:
-    """An entry with letters: the tensor itself, its repeated letters a diagonal."""
+def _leaf(part: Index, builder: Builder) -> tuple[Node, Letters]:
+    """An entry with letters: the tensor itself, whole numbers already taken."""
     line = builder.made.indexed[part]
     letters = tuple(i.name for i in part.items if isinstance(i, Name))
     dims = [builder.sizes.resolved(builder.sizes.letters[line, k]) for k in letters]
     if part.base not in builder.made.slots:
         assert isinstance(part.base, Name)
-        node = build.identity(dims[0]) if part.base.name == "delta" else build.ones(dims)
-    else:
-        node = builder.of(part.base)
+        delta = part.base.name == "delta"
+        return (build.identity(dims[0]) if delta else build.ones(dims)), letters
+    node = builder.of(part.base)
+    if len(letters) < len(part.items):
         keys = [
             slice(None) if isinstance(i, Name) else builder.place(i, dim) - 1
             for i, dim in zip(part.items, node.dims, strict=True)
+            if not isinstance(i, Slice)
         ]
-        if any(isinstance(i, Number) for i in part.items):
-            node = build.getitem(node, tuple(keys))
-    return _joined([(node, letters, F1)])
+        node = build.getitem(node, tuple(keys))
+    return node, letters
 
 
-def _joined(factors: list[tuple[Node, Letters, Fraction]]) -> Value:
-    """The product over all letters, none summed."""
+def _places(values: Iterable[tuple[Node, Letters]]) -> tuple[dict[str, int], list[Dimension]]:
     places: dict[str, int] = {}
-    dims = []
-    for node, letters, _ in factors:
+    dims: list[Dimension] = []
+    for node, letters in values:
         for k, dim in zip(letters, node.dims, strict=True):
             if k not in places:
                 places[k] = len(dims)
                 dims.append(dim)
-    made = [(node, e, tuple(places[k] for k in letters)) for node, letters, e in factors]
-    return build.product(ONE, made, range(len(dims)), dims), tuple(places)
+    return places, dims
 
 
-def _summed(value: Value, gone: frozenset[str]) -> Value:
-    node, letters = value
-    kept = [k for k, name in enumerate(letters) if name not in gone]
-    if len(kept) == len(letters):
-        return value
-    factor = (node, F1, tuple(range(node.ndim)))
-    made = build.product(ONE, (factor,), kept, node.dims)
-    return made, tuple(letters[k] for k in kept)
+def _closed(value: Value, gone: frozenset[str] = frozenset()) -> tuple[Node, Letters]:
+    """The product of the factors, summed over the letters that go."""
+    places, dims = _places((node, letters) for node, letters, _ in value)
+    kept = tuple(k for k in places if k not in gone)
+    factors = [(node, e, tuple(places[k] for k in letters)) for node, letters, e in value]
+    return build.product(ONE, factors, [places[k] for k in kept], dims), kept
 
 
 def _aligned(values: list[Value]) -> tuple[list[Node], Letters]:
     """All values over the same letters, repeated along those that they lack."""
-    places: dict[str, int] = {}
-    dims = []
-    for node, letters in values:
-        for k, dim in zip(letters, node.dims, strict=True):
-            if k not in places:
-                places[k] = len(dims)
-                dims.append(dim)
+    closed = [_closed(value) for value in values]
+    places, dims = _places(closed)
     nodes = []
-    for node, letters in values:
+    for node, letters in closed:
         factor = (node, F1, tuple(places[k] for k in letters))
         nodes.append(build.product(ONE, (factor,), range(len(dims)), dims))
     return nodes, tuple(places)
@@ -261,19 +264,21 @@ def _aligned(values: list[Value]) -> tuple[list[Node], Letters]:
 def _infix(part: Infix, left: Value, right: Value, builder: Builder) -> Value:
     name = part.operator.name
     if name in _JOINED:
-        return _joined([(*left, F1), (*right, F1)])
+        left += right
+        return left
     if name in _OVER:
-        return _joined([(*left, F1), (*right, Fraction(-1))])
+        left += [(node, letters, -e) for node, letters, e in right]
+        return left
     if name not in ("add", "subtract", "power", "entry_power"):
         _refused(part, builder)
-    if name in ("add", "subtract"):
-        right = (build.negative(right[0]), right[1]) if name == "subtract" else right
-        nodes, letters = _aligned([left, right])
-        return build.add(*nodes), letters
-    if not right[1]:
-        return build.power(left[0], right[0]), left[1]
     nodes, letters = _aligned([left, right])
-    return build.power(*nodes), letters
+    if name in ("add", "subtract"):
+        last = build.negative(nodes[1]) if name == "subtract" else nodes[1]
+        return [(build.add(nodes[0], last), letters, F1)]
+    power, repeated = _closed(right)
+    if repeated:
+        return [(build.power(*nodes), letters, F1)]
+    return [(build.power(_closed(left)[0], power), _closed(left)[1], F1)]
 
 
 def _call(part: Call, values: list[Value], builder: Builder) -> Value:
@@ -281,4 +286,6 @@ def _call(part: Call, values: list[Value], builder: Builder) -> Value:
     if use.function is None or not use.function.entrywise or use.how != "function":
         _refused(part, builder)
     nodes, letters = _aligned(values)
-    return use.function(*nodes), letters
+    if part.word == "sqrt":
+        return [(build.power(nodes[0], Fraction(1, 2)), letters, F1)]
+    return [(use.function(*nodes), letters, F1)]

@@ -7,6 +7,7 @@ the queue holds states by what they must cost at least: so the first settled sta
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from wrt.language.lexer import letter_class
 __all__ = ["MOST_STEPS", "Choice", "infer"]
 
 #: Rules applied in one inference before it is given up; counted, so that every machine answers alike.
-MOST_STEPS = 300_000
+MOST_STEPS = 150_000
 #: Steps that the runner-up may take beyond those for the best.
 MORE_STEPS = 2_000
 
@@ -63,9 +64,9 @@ class _Network:
         self.limit = MOST_STEPS
         self.failed: Constraint | None = None
         self.names = {slot: letter_class(name) for name, slot in made.open.items()}
-        self.counted: dict[tuple[int, int | None], int] = {}
-        for event in made.events:
-            self.counted[event] = self.counted.get(event, 0) + 1
+        self.events: dict[int, list[tuple[int | None, int]]] = {}
+        for (slot, other), times in Counter(made.events).items():
+            self.events.setdefault(slot, []).append((other, times))
 
     def _register(self, k: int, one: Constraint) -> None:
         for slot in {*one.inputs, one.output}:
@@ -112,20 +113,31 @@ class _Network:
             raise _TooManySteps
         return True
 
-    def cost(self, masks: list[int]) -> Cost:
-        """What every reading within these sets costs at least."""
+    def cost(self, masks: list[int]) -> tuple[Cost, dict[int, int]]:
+        """What every reading within these sets costs at least, and the kinds that promise it.
+
+        Each open name takes its cheapest kind for itself; sums of such minima bound every reading.
+        """
         total = departures = count = 0
+        best: dict[int, int] = {}
         for slot, letters in self.names.items():
-            choices = kinds_in(masks[slot])
-            costs = [_cost(letters, kind) for kind in choices]
-            total += min(c for c, _ in costs)
-            departures += min(d for _, d in costs)
-            count += axes(choices[0])
-        scalar = bit(SCALAR)
-        for (slot, other), times in self.counted.items():
-            if masks[slot] == scalar and (other is None or not masks[other] & scalar):
-                total += times
-        return Cost(total, departures, count)
+            options = [
+                (*self._price(letters, kind, slot, masks), axes(kind), kind)
+                for kind in kinds_in(masks[slot])
+            ]
+            price, departs, ranks, best[slot] = min(options)
+            total, departures, count = total + price, departures + departs, count + ranks
+        self.steps += len(self.names)
+        return Cost(total, departures, count), best
+
+    def _price(self, letters: str, kind: int, slot: int, masks: list[int]) -> tuple[int, int]:
+        price, departs = _COSTS[letters].get(kind, (2, 1))
+        if kind == SCALAR:
+            scalar = bit(SCALAR)
+            for other, times in self.events.get(slot, ()):
+                if other is None or not masks[other] & scalar:
+                    price += times
+        return price, departs
 
     def undecided(self, masks: list[int]) -> int | None:
         """The open name that most rules speak of."""
@@ -138,10 +150,6 @@ class _Network:
 
 class _TooManySteps(Exception):
     """The count ran out."""
-
-
-def _cost(letters: str, kind: int) -> tuple[int, int]:
-    return _COSTS[letters].get(kind, (2, 1))
 
 
 def infer(made: Elaboration) -> Choice:
@@ -170,23 +178,49 @@ def infer(made: Elaboration) -> Choice:
 
 def _search(network: _Network, start: list[int]) -> Iterator[tuple[Cost, list[int]]]:
     """Settled states, cheapest first."""
-    queue: list[tuple[Cost, int, int, list[int]]] = [(network.cost(start), 0, 0, start)]
-    made = 0
+    cost, best = network.cost(start)
+    queue: list[tuple[Cost, int, list[int], dict[int, int]]] = [(cost, 0, start, best)]
+    pushed = 0
+    found: set[tuple[int, ...]] = set()
     while queue:
-        cost, _, _, masks = heapq.heappop(queue)
+        cost, _, masks, best = heapq.heappop(queue)
+        whole = _completed(network, masks, cost, best)
+        if whole is not None:
+            key = tuple(whole[slot] for slot in network.names)
+            if key not in found:
+                found.add(key)
+                yield cost, whole
         slot = network.undecided(masks)
         if slot is None:
-            yield cost, [m.bit_length() - 1 for m in masks]
             continue
         for kind in kinds_in(masks[slot]):
-            child = list(masks)
+            child = _settled(network, masks, {slot: kind})
+            if child is not None:
+                pushed += 1
+                bound, promise = network.cost(child)
+                heapq.heappush(queue, (bound, -pushed, child, promise))
+
+
+def _settled(network: _Network, masks: list[int], chosen: Mapping[int, int]) -> list[int] | None:
+    """The state with some names settled; None where that cannot be."""
+    child = list(masks)
+    waiting: list[int] = []
+    for slot, kind in chosen.items():
+        if child[slot] != bit(kind):
             child[slot] = bit(kind)
-            network.steps += len(masks) // 16
-            if network.propagate(child, list(network.users[slot])):
-                made += 1
-                # among equals the deeper state first, so that ties do not fan out
-                open_names = sum(only(child[s]) is None for s in network.names)
-                heapq.heappush(queue, (network.cost(child), open_names, made, child))
+            waiting += network.users[slot]
+    network.steps += len(masks) // 64
+    return child if network.propagate(child, list(dict.fromkeys(waiting))) else None
+
+
+def _completed(
+    network: _Network, masks: list[int], cost: Cost, best: Mapping[int, int]
+) -> list[int] | None:
+    """The reading that reaches the bound of its state, if there is one: nothing below can beat it."""
+    whole = _settled(network, masks, best)
+    if whole is None or network.cost(whole)[0] != cost:
+        return None
+    return [mask.bit_length() - 1 for mask in whole]
 
 
 def _with_clashes(network: _Network, made: Elaboration, start: list[int]) -> list[int]:
@@ -209,7 +243,7 @@ def _runner_up(
     first: tuple[Cost, list[int]],
     found: Iterator[tuple[Cost, list[int]]],
 ) -> Mapping[str, int] | None:
-    """The next reading, where it costs at most one more and was quickly found."""
+    """The next reading, where it is as cheap, or follows a letter that the best one does not."""
     network.limit = network.steps + MORE_STEPS
     try:
         second = next(found, None)
@@ -217,7 +251,9 @@ def _runner_up(
         return None
     if second is None or second[0].cost > first[0].cost + 1:
         return None
-    return {n: second[1][s] for n, s in made.open.items() if second[1][s] != first[1][s]}
+    other = {n: second[1][s] for n, s in made.open.items() if second[1][s] != first[1][s]}
+    departs = any(first[1][made.open[n]] != _BY_LETTER[letter_class(n)] for n in other)
+    return other if departs or second[0][:2] == first[0][:2] else None
 
 
 def _told(network: _Network, made: Elaboration) -> Exception:

@@ -22,10 +22,7 @@ MOST_TOKENS = 30_000
 #: Digits of one number.
 MOST_DIGITS = 300
 
-_SMALL = (
-    "α alpha β beta γ gamma δ delta ε epsilon ζ zeta η eta θ theta ι iota κ kappa λ lambda μ mu "
-    "ν nu ξ xi ο omicron π pi ρ rho σ sigma τ tau υ upsilon φ phi χ chi ψ psi ω omega"
-).split()
+_SMALL = ["α", "alpha", "β", "beta", "γ", "gamma", "δ", "delta", "ε", "epsilon", "ζ", "zeta", "η", "eta", "θ", "theta", "ι", "iota", "κ", "kappa", "λ", "lambda", "μ", "mu", "ν", "nu", "ξ", "xi", "ο", "omicron", "π", "pi", "ρ", "rho", "σ", "sigma", "τ", "tau", "υ", "upsilon", "φ", "phi", "χ", "chi", "ψ", "psi", "ω", "omega"]
 _VARIANTS = {"ϵ": "epsilon", "ϕ": "phi", "ϑ": "theta", "ς": "sigma", "µ": "mu", "ϱ": "rho"}
 
 #: Greek letters and how each is spelled.
@@ -79,7 +76,7 @@ _HINTS = {
     "}": "round brackets, as in 2*(x+y)",
     ".": "entry by entry is .* ./ .^",
     "!": "the words of the language are listed by `wrt functions`",
-    '"': "a quoted text ends with the same mark, as in einsum(\"ij,j->i\", A, x)",
+    '"': 'a quoted text ends with the same mark, as in einsum("ij,j->i", A, x)',
 }
 
 

@@ -277,7 +277,10 @@ def _infix_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str
     if name == "power":
         if b != SCALAR:
             return f"{whole}: a power with a {described(b)} as exponent", f"perhaps {left}.^{right}"
-        return f"{whole}: the power of a {described(a)}", f"perhaps {left}.^{right} (entry by entry)"
+        return (
+            f"{whole}: the power of a {described(a)}",
+            f"perhaps {left}.^{right} (entry by entry)",
+        )
     if name == "solve":
         return f"{whole}: A\\b wants a square matrix and a vector or a matrix", None
     return f"{whole}: the Kronecker product is of vectors and matrices", None
@@ -313,7 +316,9 @@ def _call_misfit(
 
 def _index_misfit(text: str, part: Index, of: tuple[int, ...]) -> tuple[str, str | None]:
     count, base = len(part.items), quoted(text, part.base)
-    message = f"{base} is a {described(of[0])} with {axes(of[0])} axes, and {count} indices are given"
+    message = (
+        f"{base} is a {described(of[0])} with {axes(of[0])} axes, and {count} indices are given"
+    )
     hint = f"perhaps {base}[1,2], {base}[1,:] or {base}[:,1]" if of[0] == MATRIX else None
     return message, hint
 
@@ -345,9 +350,7 @@ def product_sizes(
         hint = f"perhaps {_wrapped(part.left, a)}'*{b}"
     elif len(right) == 2 and left[-1] is right[-1]:
         hint = f"perhaps {a}*{_wrapped(part.right, b)}'"
-    return ShapeMistake(
-        f"{quoted(text, part)}: {one}, {two}", text=text, span=part.span, hint=hint
-    )
+    return ShapeMistake(f"{quoted(text, part)}: {one}, {two}", text=text, span=part.span, hint=hint)
 
 
 def _wrapped(part: Syntax, written: str) -> str:
@@ -362,7 +365,12 @@ def _said(name: str, dim: Dimension, what: str, tensor: bool) -> str:
 
 
 def sizes(
-    text: str, part: Syntax, one: Syntax, a: Sequence[Dimension], two: Syntax, b: Sequence[Dimension]
+    text: str,
+    part: Syntax,
+    one: Syntax,
+    a: Sequence[Dimension],
+    two: Syntax,
+    b: Sequence[Dimension],
 ) -> ShapeMistake:
     """Two operands of different shapes."""
     left, right = quoted(text, one), quoted(text, two)

@@ -90,7 +90,9 @@ def parse(text: str) -> Program:
     elif any(t.kind == "name" and t.text == "where" for t in found):
         _refuse(text, _back(text, found[-1].span), "nothing is defined behind where")
     if not lines:
-        raise SyntaxMistake("there is no formula, only declarations", text=text, span=(0, len(text)))
+        raise SyntaxMistake(
+            "there is no formula, only declarations", text=text, span=(0, len(text))
+        )
     for line in lines[:-1]:
         if line.target is None:
             _refuse(
@@ -157,9 +159,7 @@ def _line(segment: list[Token], text: str) -> Line:
     return Line(target, indices, _Parser(segment[equals + 1 :], text).expression(), span)
 
 
-def _target(
-    left: list[Token], equals: Token, text: str
-) -> tuple[str, tuple[str, ...] | None]:
+def _target(left: list[Token], equals: Token, text: str) -> tuple[str, tuple[str, ...] | None]:
     kinds = [t.kind for t in left]
     if kinds == ["name"]:
         return left[0].text, None

@@ -193,9 +193,7 @@ def read_wrt(text: str, reading: Reading) -> Wanted:
     return Wanted(text, variable, selection, conjugate, assumed)
 
 
-def _named(
-    name: str, text: str, part: Name, reading: Reading
-) -> tuple[Variable, str | None]:
+def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable, str | None]:
     if name in reading.variables:
         return reading.variables[name], None
     known = list(reading.variables)

@@ -60,10 +60,13 @@ class Sizes:
         return tuple(Dimension.of(f"?{next(self._count)}") for _ in range(count))
 
     def find(self, dim: Dimension) -> Dimension:
-        """What is known of a size."""
-        while dim in self.bound:
-            dim = self.bound[dim]
-        return dim
+        """What is known of a size; the way there is shortened for the next time."""
+        root = dim
+        while root in self.bound:
+            root = self.bound[root]
+        while dim is not root:
+            self.bound[dim], dim = root, self.bound[dim]
+        return root
 
     def same(self, a: Dimension, b: Dimension) -> bool:
         """Make two sizes one; False where they differ for sure, None where that is open."""
@@ -116,7 +119,9 @@ class Sizes:
             again = False
             for one, other, _ in self._later:
                 a, b = self.resolved(one), self.resolved(other)
-                if a is not b and (_solved(self, a, b) or _solved(self, b, a)):
+                if a is not b and (
+                    _solved(self, a, b) or _solved(self, b, a) or _matched(self, a, b)
+                ):
                     again = True
 
     def _invent(self) -> None:
@@ -129,7 +134,8 @@ class Sizes:
         ordered = sorted(
             (name for name in made.roles if name.name in self.variables), key=lambda n: n.span
         )
-        seen = [d for name in ordered for d in self.variables[name.name]]
+        seen = [d for (line, k), d in self.letters.items() if k in (line.indices or ())]
+        seen += [d for name in ordered for d in self.variables[name.name]]
         seen += [d for dims in self.dims.values() for d in dims]
         seen += list(self.letters.values())
         for dim in seen:
@@ -165,6 +171,29 @@ def _solved(sizes: Sizes, open_side: Dimension, known: Dimension) -> bool:
     return False
 
 
+def _matched(sizes: Sizes, a: Dimension, b: Dimension) -> bool:
+    """Solve n + 1 = m + 1 and n*p = k*m for open sizes: the first of each pair, then the second.
+
+    The last is a choice, the one that makes both factors of a square Kronecker product square.
+    """
+    terms = (a - b).terms
+    left = [mono for mono, factor in terms if factor == 1]
+    right = [mono for mono, factor in terms if factor == -1]
+    if len(left) != 1 or len(right) != 1 or len(terms) != 2:
+        return False
+    shared = dict(left[0]).keys() & dict(right[0]).keys()
+    pairs = [
+        sorted((str(atom) for atom, power in mono if atom not in shared and power == 1), key=_age)
+        for mono in (left[0], right[0])
+    ]
+    if not pairs[0] or len(pairs[0]) != len(pairs[1]):
+        return False
+    if any(len(pairs[k]) + len(shared) != len(side[0]) for k, side in enumerate((left, right))):
+        return False
+    united = [sizes.same(Dimension.of(x), Dimension.of(y)) for x, y in zip(*pairs, strict=True)]
+    return any(united)
+
+
 def size_parts(made: Elaboration, kinds: Sequence[int]) -> Sizes:
     """The axes of every part; ShapeMistake where sizes do not fit.
 
@@ -174,6 +203,9 @@ def size_parts(made: Elaboration, kinds: Sequence[int]) -> Sizes:
     """
     sizes = Sizes(made, kinds)
     lines = {id(line.body): line for line in made.lines.values()}
+    for line in made.lines.values():  # so that their sizes are named in this order
+        for name in line.indices or ():
+            letter(sizes, line, name)
     for part in made.parts:
         sizes.dims[part] = _dims_of(sizes, part)
         line = lines.get(id(part))

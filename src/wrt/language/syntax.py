@@ -43,6 +43,7 @@ class Number:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return ()
 
 
@@ -55,6 +56,7 @@ class Name:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return ()
 
 
@@ -67,6 +69,7 @@ class Words:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return ()
 
 
@@ -80,6 +83,7 @@ class Prefix:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return (self.operand,)
 
 
@@ -93,6 +97,7 @@ class Postfix:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return (self.operand,)
 
 
@@ -107,6 +112,7 @@ class Infix:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return (self.left, self.right)
 
 
@@ -122,6 +128,7 @@ class Call:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return self.arguments
 
 
@@ -144,6 +151,7 @@ class Index:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return (self.base,)
 
 
@@ -156,6 +164,7 @@ class Bracket:
 
     @property
     def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
         return tuple(item for row in self.rows for item in row)
 
 

@@ -15,7 +15,17 @@ from wrt.language import kinds
 from wrt.language.kinds import ANY, COLUMN, MATRIX, ROW, SCALAR, Rule, bit
 from wrt.language.syntax import Call, Name, Number, Syntax
 
-__all__ = ["BOUNDED", "CONSTANTS", "FILLS", "SIZED", "Use", "all_words", "book", "form_for", "use_of"]
+__all__ = [
+    "BOUNDED",
+    "CONSTANTS",
+    "FILLS",
+    "SIZED",
+    "Use",
+    "all_words",
+    "book",
+    "form_for",
+    "use_of",
+]
 
 #: Words whose arguments are sizes, and how many of them they take.
 SIZED: Mapping[str, tuple[int, ...]] = {

@@ -71,6 +71,8 @@ def index(
     tree = speaker.written()
     if tree is None:
         return None
+    while left in speaker.taken:
+        left += "1"
     head = f"{left}[{','.join(chosen)}]" if node.ndim else left
     return with_where(tree, speaker.definitions, f"{head} = ")
 
@@ -159,4 +161,6 @@ def latex_index(
     chosen = axis_letters(_groups(node, split), frozenset(speaker.taken))
     speaker.letters = chosen
     tree = speaker.written()
+    while left in speaker.taken:
+        left += "1"
     return None if tree is None else index_latex(left, chosen, tree, speaker.definitions)

@@ -164,7 +164,9 @@ class Network:
     def _project(self, matrix: Tree, vectors: Sequence[Tree], j: int) -> None:
         """Sum a matrix over its last index, columns on it multiplied in."""
         if vectors:
-            self.add(times(ONE, [matrix, entrywise(vectors)]), (j,))
+            column = entrywise(vectors)
+            made = _unvec_times(matrix, column) or times(ONE, [matrix, column])
+            self.add(made, (j,))
         elif self._closed(j):
             coefficient, scalars, body = _apart(matrix)
             whole = self._summed(body) if body.head in ("raised", "entry") else _sum_of(body)
@@ -236,6 +238,21 @@ class Network:
         return [*left, matrix, *([diagonal(last)] if last else [])]
 
 
+def _unvec_times(matrix: Tree, column: Tree) -> Tree | None:
+    """The rows, or columns, that a vector was cut into, times a column: kron(I, w')*v."""
+    turned = matrix.head == "transpose"
+    inner = matrix.parts[0] if turned else matrix
+    if inner.word != "unvec":
+        return None
+    (vector,) = inner.parts
+    coefficient, scalars, row = _apart(flip(column))
+    kept = inner.shape[1 if turned else 0]
+    assert kept is not None
+    parts = [row, eye(kept)] if turned else [eye(kept), row]
+    made = call("kron", parts, (kept, vector.shape[0]), flips=True, latex=r"@0 \otimes @1")
+    return times(coefficient, [*scalars, made, vector])
+
+
 def _apart(tree: Tree) -> tuple[Coefficient, tuple[Tree, ...], Tree]:
     """A phrase as coefficient, scalars and the rest."""
     if tree.head != "product":
@@ -250,6 +267,8 @@ def _length(tree: Tree) -> Tree:
 
 
 def _sum_of(tree: Tree) -> Tree:
+    if tree.word == "diag" and tree.shape[1] is None:
+        return call("tr", tree.parts, latex=r"\operatorname{tr}(@0)")
     body = cheaper(tree, flip(tree)) if None not in tree.shape else tree
     return call("sum", [body], latex=r"\operatorname{sum}(@0)")
 
@@ -259,7 +278,7 @@ def _sums(matrix: Tree) -> Tree:
     across = call("sum", [matrix, literal("2")], (matrix.shape[0], None))
     turned = flip(matrix)
     down = call("sum", [turned, literal("1")], (None, matrix.shape[0]))
-    return cheaper(across, flip(down))
+    return cheaper(flip(down), across) if matrix.head == "transpose" else cheaper(across, flip(down))
 
 
 def _rotations(chain: Sequence[Tree]) -> list[Tree]:

@@ -220,6 +220,8 @@ def _einsum(node: Node, speaker: Speaker) -> Tree | None:
     if not operands:
         return times(node.coefficient, scalars)
     subscripts = ",".join(group for group, _ in operands) + "->" + output
+    if len(operands) == 1 and operands[0][0] == output:
+        return times(node.coefficient, [*scalars, operands[0][1]])
     made = call("einsum", [literal(f'"{subscripts}"'), *(t for _, t in operands)])
     return times(node.coefficient, [*scalars, made])
 

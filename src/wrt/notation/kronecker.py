@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Node, Sum
 from wrt.notation.elimination import Network, network
 from wrt.notation.sentence import Speaker
 from wrt.notation.sums import collected
-from wrt.notation.tree import Tree, call, chain_of, diagonal, flip, scalars_of, times
+from wrt.notation.tree import Tree, call, chain_of, diagonal, flip, scalars_of, settled, times, zeros
 
 __all__ = ["kronecker_tree"]
 
@@ -35,11 +36,13 @@ def kronecker_tree(node: Node, split: int, order: str, speaker: Speaker) -> Tree
     terms = node.children if isinstance(node, Sum) else (node,)
     made = [_term(t, split, order, speaker) for t in terms]
     kept = [t for t in made if t is not None]
-    return collected(kept) if len(kept) == len(made) else None
+    return settled(collected(kept)) if len(kept) == len(made) else None
 
 
 def _term(node: Node, split: int, order: str, speaker: Speaker) -> Tree | None:
     axes = tuple(range(node.ndim))
+    if is_zero(node):
+        return zeros((_size(node.dims[:split]), _size(node.dims[split:])))
     if not isinstance(node, Einsum):
         node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
     net = network(node, speaker.trees, speaker.is_complex)
@@ -154,16 +157,17 @@ def _joined(blocks: list[_Block], coefficient: Coefficient, scalars: list[Tree])
             scalars = [*scalars, *scalars_of(part)]
             part = times(ONE, chain_of(part))
         cores.append(part)
-    cores[0] = times(coefficient, [*scalars, cores[0]])
-    if len(cores) == 1:
-        return cores[0]
-    return Tree("kron", "", tuple(cores), (_side(cores, 0), _side(cores, 1)))
+    if len(cores) > 1:
+        cores = [Tree("kron", "", tuple(cores), (_side(cores, 0), _side(cores, 1)))]
+    return times(coefficient, [*scalars, *cores])
+
+
+def _size(dims: Sequence[Dimension]) -> Dimension | None:
+    total: Dimension | None = None
+    for dim in dims:
+        total = dim if total is None else total * dim
+    return total
 
 
 def _side(parts: Sequence[Tree], side: int) -> Dimension | None:
-    sides = [p.shape[side] for p in parts]
-    total: Dimension | None = None
-    for dim in sides:
-        if dim is not None:
-            total = dim if total is None else total * dim
-    return total
+    return _size([d for d in (p.shape[side] for p in parts) if d is not None])

@@ -12,7 +12,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.language.lexer import GREEK
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
-from wrt.notation.tree import Tree, chain_of, scalars_of, times
+from wrt.notation.tree import Tree, chain_of, scalars_of, spread
 
 __all__ = ["index_latex", "latex_of"]
 
@@ -83,7 +83,7 @@ def _say(tree: Tree) -> Said:
         case "dot":
             return " ".join(_links(tree.parts)), PRODUCT
         case "power":
-            return _product(times_alone(tree))
+            return _product(_alone(tree))
         case "entry" | "raised":
             return _entry(tree)
         case "sum":
@@ -92,7 +92,7 @@ def _say(tree: Tree) -> Said:
             return r" \otimes ".join(_fit(_say(p), KRON + 1) for p in tree.parts), KRON
 
 
-def times_alone(tree: Tree) -> Tree:
+def _alone(tree: Tree) -> Tree:
     """A product of one part."""
     return Tree("product", "", (tree,))
 
@@ -145,6 +145,8 @@ def _sum(tree: Tree) -> str:
 
 
 def _product(tree: Tree) -> Said:
+    if spread(tree) is not tree:
+        return _say(spread(tree))
     over, under = _coefficient(tree.coefficient)
     for scalar in scalars_of(tree):
         base, e = (scalar.parts[0], scalar.exponent) if scalar.head == "power" else (scalar, 1)

@@ -39,10 +39,13 @@ from wrt.notation.tree import (
     literal,
     name,
     scalars_of,
+    settled,
     times,
+    unvec,
+    wrapped,
 )
 
-__all__ = ["Definition", "Speaker", "needed", "places", "shape_of", "with_where"]
+__all__ = ["Definition", "Speaker", "finished", "needed", "places", "shape_of", "with_where"]
 
 #: A phrase that is used more than once is named where it is longer than this many characters,
 LONG = 400
@@ -93,7 +96,8 @@ class Speaker:
     def speak(self) -> Tree | None:
         """The phrase of the whole formula."""
         self.walk()
-        return self.trees[self.root]
+        tree = self.trees[self.root]
+        return finished(tree) if tree is not None and tree.sayable else None
 
     def walk(self) -> None:
         """Find the phrases of all parts, children first."""
@@ -115,7 +119,7 @@ class Speaker:
         self, word: str, body: Tree, shape: Shape, letters: str = "", axes: int = 2
     ) -> Tree:
         """A name that stands for a phrase."""
-        self.definitions[word] = Definition(word, body, letters)
+        self.definitions[word] = Definition(word, settled(body), letters)
         return name(word, shape, len(self.places) + len(self.definitions), axes=axes)
 
     def fresh(self, stem: str) -> str:
@@ -201,8 +205,10 @@ class Speaker:
 
     def reshape(self, node: Reshape) -> Tree | None:
         """vec and kron; None for other ways to lay out entries."""
-        made = self.kron(node.body, node.dims)
         tree = self.trees[node.body]
+        if node.ndim == 2 and node.body.ndim == 1:
+            return None if tree is None else unvec(tree, shape_of(node.dims))
+        made = self.kron(node.body, node.dims)
         if made is None and node.ndim == 1 and node.body.ndim == 2 and tree is not None:
             inside = flip(times(ONE, chain_of(tree)))
             stacked = call("vec", [inside], (node.dims[0], None), latex=r"\operatorname{vec}(@0)")
@@ -226,6 +232,16 @@ class Speaker:
                 made = [_block(n, group, body, dims) for n, group in zip(parts, (left, right), strict=True)]
                 return _kron(net, [m for m in made if m is not None], dims)
         return None
+
+
+def finished(tree: Tree) -> Tree:
+    """A whole answer: signs inside, one transpose about the whole where that saves several."""
+    tree = settled(tree)
+    if tree.head != "product" or None in tree.shape:
+        return tree
+    core = flip(times(ONE, chain_of(tree)))
+    turned = times(tree.coefficient, [*scalars_of(tree), wrapped(core)])
+    return turned if (turned.cost[0], turned.cost[1] + 1) < tree.cost[:2] else tree
 
 
 def _scaled(net: Network) -> Tree | None:
@@ -293,6 +309,7 @@ def _entry_call(
     function: Function, arguments: list[Tree], dims: Sequence[Dimension]
 ) -> Tree | None:
     """A function mapped over entries; a repeated number among several arguments is said once."""
+    arguments = [settled(a) for a in arguments]
     shape = shape_of(dims)
     if len(arguments) > 1 and not all(_repeated(a) for a in arguments):
         arguments = [_number(a) if _repeated(a) else a for a in arguments]
@@ -328,6 +345,7 @@ def _template(function: Function) -> str:
 
 def _whole_call(function: Function, arguments: list[Tree], shape: Shape) -> Tree:
     """A function of whole arrays; one that does not care about transposes gets none."""
+    arguments = [settled(a) for a in arguments]
     name_, laws = function.name, {law.replace(" ", "") for law in function.laws}
     first = arguments[0]
     argument = function.forms[0].arguments[0].name
@@ -352,16 +370,19 @@ def _axis_call(function: Function, argument: Tree, dims: Sequence[Dimension]) ->
     """A function along the rows of a matrix, or down the columns of its transpose."""
     template = _template(function)
     shape = shape_of(dims)
+    argument = settled(argument)
     across = call(function.name, [argument, literal("2")], shape, latex=template)
     down = call(function.name, [flip(argument), literal("1")], shape[::-1], latex=template)
-    return cheaper(across, flip(down))
+    return cheaper(flip(down), across) if argument.head == "transpose" else cheaper(across, flip(down))
 
 
 # Where
 
 
-def with_where(tree: Tree, definitions: Mapping[str, Definition], head: str = "") -> str:
+def with_where(tree: Tree, definitions: Mapping[str, Definition], head: str = "") -> str | None:
     """The text of a phrase, and behind it the definitions that it needs."""
+    if not tree.sayable:
+        return None
     lines = [
         f"{d.word}{f'[{d.letters}]' if d.letters else ''} = {spaced(d.body)}"
         for d in needed(tree, definitions)

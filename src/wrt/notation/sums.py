@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.notation.tree import (
     SCALAR,
     Tree,
@@ -21,6 +21,7 @@ from wrt.notation.tree import (
     eye,
     flip,
     is_ones,
+    negated,
     ones,
     power,
     scalars_of,
@@ -138,9 +139,15 @@ def _sum(terms: Sequence[Tree]) -> Tree:
 
 
 def _ordered(terms: Sequence[Tree]) -> Tree:
+    """A sum in its order; in a difference the first name that a person meets is positive."""
     axes = max(t.axes for t in terms)
     ranked = tuple(sorted(terms, key=_rank))
-    return Tree("sum", "", ranked, ranked[0].shape, axes=axes)
+    made = Tree("sum", "", ranked, ranked[0].shape, axes=axes)
+    signs = {t.head == "product" and t.coefficient.value < 0 for t in terms}
+    first = min(terms, key=lambda t: (_rank(t)[2:], t.key))
+    if len(signs) > 1 and first.head == "product" and first.coefficient.value < 0:
+        return times(MINUS_ONE, [negated(made)])
+    return made
 
 
 def _rank(term: Tree) -> tuple[object, ...]:
@@ -289,7 +296,7 @@ def _entries(terms: Sequence[Tree]) -> list[_Move]:
         chain = chain_of(term)
         if len(chain) == 1 and chain[0].axes == 2 and term.shape[0] is not None:
             parts = chain[0].parts if chain[0].head == "entry" else (chain[0],)
-            pieces += [(part, k) for part in parts]
+            pieces += [(part, k) for part in parts if not is_ones(part)]
     moves = []
     for part, members in _groups(pieces).items():
         assert isinstance(part, Tree)

@@ -10,7 +10,7 @@ from itertools import groupby
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.language.operators import INFIX, OPERATORS
-from wrt.notation.tree import SCALAR, Tree, chain_of, is_ones, scalars_of
+from wrt.notation.tree import SCALAR, Tree, chain_of, is_ones, scalars_of, spread
 
 __all__ = [
     "ADD",
@@ -129,6 +129,18 @@ def _over_and_under(tree: Tree) -> tuple[list[Said], list[Said]]:
 def _product(tree: Tree) -> Said:
     over, under = _over_and_under(tree)
     chain = chain_of(tree)
+    if len(chain) == 1 and chain[0].head == "kron":
+        return spread(tree).said
+    if len(chain) == 1 and over and not under and _inverse(chain[0]):
+        text = "*".join(_fit(s, PRODUCT + 1) for s in over) + chain[0].text[1:]
+        return ("-" if tree.coefficient.value < 0 else "") + text, PRODUCT
+    if len(chain) == 1 and over and not under and chain[0].head == "entry":
+        text = "*".join([*(_fit(s, PRODUCT + 1) for s in over), chain[0].text])
+        return ("-" if tree.coefficient.value < 0 else "") + text, PRODUCT
+    if not tree.parts and under:
+        decimal = _decimal(abs(tree.coefficient.value))
+        if decimal and not tree.coefficient.powers:
+            return ("-" if tree.coefficient.value < 0 else "") + decimal, ATOM
     if len(chain) == 1 and not over:
         top = _fit(chain[0].said, PRODUCT) if under else chain[0].text
         binds = PRODUCT if under else chain[0].said[1]
@@ -144,6 +156,20 @@ def _product(tree: Tree) -> Said:
     if tree.coefficient.value < 0:
         return "-" + _fit((top, binds), PRODUCT), PRODUCT
     return top, binds
+
+
+def _inverse(tree: Tree) -> bool:
+    """Whether a product entry by entry has nothing above the line: 1./x."""
+    parts = tree.parts if tree.head == "entry" else (tree,)
+    return all(p.head == "raised" and p.exponent < 0 for p in parts)
+
+
+def _decimal(value: Fraction) -> str | None:
+    """A fraction of a power of ten as a decimal number."""
+    power = len(str(value.denominator)) - 1
+    if value.denominator != 10**power or power > 12:
+        return None
+    return f"{Decimal(value.numerator).scaleb(-power):f}"
 
 
 def _links(chain: Sequence[Tree]) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
-from wrt.expression.coefficient import ONE, ZERO, Coefficient
+from wrt.expression.coefficient import MINUS_ONE, ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 
 __all__ = [
@@ -32,12 +32,16 @@ __all__ = [
     "is_ones",
     "literal",
     "name",
+    "negated",
     "ones",
     "pick",
     "power",
     "raised",
     "scalars_of",
+    "settled",
+    "spread",
     "times",
+    "unvec",
     "wrapped",
     "zeros",
 ]
@@ -97,6 +101,11 @@ class Tree:
     def depth(self) -> int:
         """How deeply phrases are nested."""
         return 1 + max((p.depth for p in self.parts), default=0)
+
+    @cached_property
+    def sayable(self) -> bool:
+        """Whether the language has words for all of it."""
+        return self.word != "unvec" and all(p.sayable for p in self.parts)
 
     @cached_property
     def cost(self) -> tuple[int, int, int]:
@@ -192,8 +201,10 @@ def diagonal(vector: Tree) -> Tree:
     assert side is not None
     if is_ones(vector):
         return eye(side)
-    if vector.head == "product":
+    if vector.head == "product" and (vector.coefficient != ONE or scalars_of(vector)):
         return times(vector.coefficient, [*scalars_of(vector), diagonal(_bare(vector))])
+    if vector.head == "transpose" and vector.parts[0].head == "call":
+        vector = vector.parts[0]  # diag of a row is that of the column
     return call("diag", [vector], (side, side), flips=True, latex=r"\operatorname{diag}(@0)")
 
 
@@ -221,6 +232,11 @@ def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
     if tree.head == "transpose" and len(items) == 2:
         return flip(pick(tree.parts[0], items[::-1], shape[::-1]))
     return Tree("index", ",".join(items), (tree,), shape)
+
+
+def unvec(vector: Tree, shape: Shape) -> Tree:
+    """A vector cut into the rows of a matrix: has no word, but its products with vectors do."""
+    return call("unvec", [vector], shape)
 
 
 # Products
@@ -265,11 +281,52 @@ def times(coefficient: Coefficient, parts: Iterable[Tree]) -> Tree:
                     scalars[closed] = scalars.get(closed, Fraction(0)) + 1
     if coefficient.value == 0:
         return zeros(_shape(chain))
-    kept = sorted((_powered(b, e) for b, e in scalars.items() if e), key=lambda t: t.order)
+    if coefficient.powers:
+        coefficient, scalars, chain = _means(coefficient, scalars, chain)
+    kept = sorted((_powered(b, e) for b, e in scalars.items() if e), key=_names_first)
     if coefficient == ONE and len(kept) + len(chain) == 1:
         return (kept + chain)[0]
     axes = max((p.axes for p in chain), default=2)
     return Tree("product", "", (*kept, *chain), _shape(chain), coefficient, axes=axes)
+
+
+def _means(
+    coefficient: Coefficient, scalars: dict[Tree, Fraction], chain: list[Tree]
+) -> tuple[Coefficient, dict[Tree, Fraction], list[Tree]]:
+    """A sum over entries divided by how many there are is their mean."""
+    powers: dict[Tree, Fraction] = {}
+    for base, e in scalars.items():
+        if e == 1:
+            coefficient, base = _mean(coefficient, base)
+        powers[base] = powers.get(base, Fraction(0)) + e
+    links = []
+    for link in chain:
+        coefficient, link = _mean(coefficient, link)
+        links.append(link)
+    return coefficient, powers, links
+
+
+def _mean(coefficient: Coefficient, part: Tree) -> tuple[Coefficient, Tree]:
+    if part.head == "transpose":
+        coefficient, inner = _mean(coefficient, part.parts[0])
+        return coefficient, wrapped(inner)
+    if part.word != "sum" or len(part.parts) > 2:
+        return coefficient, part
+    shape = part.parts[0].shape
+    sides = {"1": shape[:1], "2": shape[1:]}.get(part.parts[-1].word, shape)
+    counted = [d for d in sides if d is not None]
+    powers = dict(coefficient.powers)
+    if not counted or any(powers.get(d, 0) > -counted.count(d) for d in counted):
+        return coefficient, part
+    for d in counted:
+        coefficient = coefficient * Coefficient.of(d)
+    template = r"\operatorname{mean}(@0)" if part.latex else ""
+    return coefficient, replace(part, word="mean", latex=template)
+
+
+def _names_first(scalar: Tree) -> tuple[object, ...]:
+    base = scalar.parts[0] if scalar.head == "power" else scalar
+    return base.head not in ("name", "index", "dot"), scalar.order, scalar.key
 
 
 def _shape(chain: Sequence[Tree]) -> Shape:
@@ -314,6 +371,16 @@ def power(base: Tree, exponent: Fraction | int) -> Tree:
 
 def _powered(base: Tree, exponent: Fraction) -> Tree:
     return base if exponent == 1 else Tree("power", "", (base,), exponent=Fraction(exponent))
+
+
+def spread(tree: Tree) -> Tree:
+    """Numbers before a ⊗ taken into its first factor."""
+    chain = chain_of(tree)
+    if tree.head != "product" or len(chain) != 1 or chain[0].head != "kron":
+        return tree
+    first, *rest = chain[0].parts
+    first = times(tree.coefficient, [*scalars_of(tree), first])
+    return replace(chain[0], parts=(first, *rest))
 
 
 # Entry by entry
@@ -365,6 +432,85 @@ def entrywise(parts: Iterable[Tree]) -> Tree:
         return times(coefficient, [*scalars, *made])
     made = kept if len(kept) == 1 else [Tree("entry", "", tuple(kept), kept[0].shape)]
     return times(coefficient, [*scalars, *made])
+
+
+# Signs
+
+
+def settled(tree: Tree) -> Tree:
+    """A whole phrase with its minus inside a difference, where that saves the sign: not -(a-b) but b-a."""
+    if _all_negative(tree):
+        terms = [settled(t) for t in tree.parts]
+        return Tree("sum", "", tuple(terms), tree.shape, axes=tree.axes)
+    if not _is_negative(tree):
+        return tree
+    if len(tree.parts) == 1 and tree.parts[0].head == "sum":
+        turned = settled(negated(tree.parts[0]))
+        rest = -tree.coefficient
+        return times(rest, [turned]) if rest == ONE or not _all_negative(turned) else tree
+    for k, part in enumerate(tree.parts):
+        turned = _turned(part)
+        inside = _difference(part)
+        if turned is None or inside is None or _holds(tree, inside) > 1:
+            continue
+        return times(-tree.coefficient, [*tree.parts[:k], turned, *tree.parts[k + 1 :]])
+    return tree
+
+
+def _is_negative(tree: Tree) -> bool:
+    return tree.head == "product" and tree.coefficient.value < 0
+
+
+def _all_negative(tree: Tree) -> bool:
+    return tree.head == "sum" and all(_is_negative(t) for t in tree.parts)
+
+
+def _signs_sorted(terms: Sequence[Tree], tree: Tree) -> Tree:
+    ranked = sorted(terms, key=_is_negative)
+    return Tree("sum", "", tuple(ranked), tree.shape, axes=tree.axes)
+
+
+def negated(tree: Tree) -> Tree:
+    """Minus a sum, term by term."""
+    return _signs_sorted([times(MINUS_ONE, [t]) for t in tree.parts], tree)
+
+
+def _difference(part: Tree) -> Tree | None:
+    """The difference that a factor is, or is linear in."""
+    while part.word in ("diag", "sum", "tr") or part.head in ("transpose", "entry"):
+        part = part.parts[_odd(part)]
+    return part if part.head == "sum" and any(map(_is_negative, part.parts)) else None
+
+
+def _turned(part: Tree) -> Tree | None:
+    """A factor with the sign of its difference changed."""
+    inside = _difference(part)
+    if inside is None:
+        return None
+    if part is inside:
+        return negated(inside)
+    k = _odd(part)
+    inner = _turned(part.parts[k])
+    if inner is None:
+        return None
+    return replace(part, parts=(*part.parts[:k], inner, *part.parts[k + 1 :]))
+
+
+def _odd(part: Tree) -> int:
+    """The part of a product entry by entry that is a difference; the only one of other phrases."""
+    if part.head != "entry":
+        return 0
+    return next((k for k, p in enumerate(part.parts) if _difference(p) is not None), 0)
+
+
+def _holds(tree: Tree, inside: Tree) -> int:
+    """How often a phrase occurs within another."""
+    found, stack = 0, [tree]
+    while stack:
+        part = stack.pop()
+        found += part == inside
+        stack.extend(part.parts)
+    return found
 
 
 # Transposes

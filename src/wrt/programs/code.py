@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from wrt.expression.coefficient import Coefficient
+from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension, Smaller
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "attribute",
     "binary",
     "call",
-    "divided",
     "literal",
     "name",
     "number",
@@ -175,78 +174,48 @@ def number(c: Coefficient, names: dict[str, Code], pi: Code) -> Code:
     return binary("/", top, product(below)) if below else top
 
 
-def divided(c: Coefficient) -> bool:
-    """Whether a number is written with a fraction bar."""
-    return any(power < 0 for _, power in c.powers) or _as_float(c.value) is None
-
-
 def _parts(c: Coefficient, names: dict[str, Code], pi: Code) -> tuple[list[Code], list[Code]]:
+    """What stands above the fraction bar and below it."""
     above: list[Code] = []
     below: list[Code] = []
-    value = _as_float(abs(c.value))
-    if value is None:
-        top, bottom = abs(c.value).numerator, abs(c.value).denominator
-        below.append(_whole(bottom))
-        above += [_whole(top)] if top != 1 else []
+    value = Fraction(max(c.value, -c.value))
+    decimal = _decimal(value)
+    if decimal is None:
+        below.append(literal(value.denominator))
+        above += [literal(value.numerator)] if value.numerator != 1 else []
     elif value != 1:
-        above.append(value if isinstance(value, Code) else literal(value))
+        above.append(decimal)
     for base, power in c.powers:
         code = _base(base, names, pi)
         if abs(power) != 1:
-            code = binary("**", code, _exponent(abs(power)))
+            code = binary("**", code, exponent(abs(power)))
         (above if power > 0 else below).append(code)
     if c.value < 0:
         above[:1] = [negative(above[0] if above else literal(1))]
     return above, below
 
 
-def _whole(value: int) -> Code:
-    """A whole number, or a float where it is beyond what floats count exactly."""
-    if value < MOST_EXACT:
-        return literal(value)
+def _decimal(value: Fraction) -> Code | None:
+    """A positive number as a whole number or a decimal; None where only a fraction is exact."""
+    if value.denominator == 1 and value < MOST_EXACT:
+        return literal(value.numerator)
     try:
-        return literal(float(value))
+        decimal = float(value)
     except OverflowError:
         return text("float('inf')")
+    long = max(value.numerator, value.denominator) >= MOST_EXACT
+    return literal(decimal) if long or Fraction(repr(decimal)) == value else None
 
 
-def _as_float(value: Fraction) -> int | float | Code | None:
-    """A whole number or a short decimal; None for a fraction that needs its bar."""
-    value = abs(value)
-    if value.denominator == 1:
-        return int(value) if value < MOST_EXACT else _whole(int(value))
-    if max(value.numerator, value.denominator) >= MOST_EXACT:
-        return _ratio(value)
-    decimal = float(value)
-    exact = Fraction(repr(decimal)) == value
-    return decimal if exact else None
+def exponent(power: Fraction) -> Code:
+    """A positive exponent."""
+    return _decimal(power) or binary("/", literal(power.numerator), literal(power.denominator))
 
 
-def _ratio(value: Fraction) -> int | float | Code:
-    try:
-        return float(value)
-    except OverflowError:
-        return text("float('inf')")
-
-
-def _exponent(power: Fraction) -> Code:
-    decimal = float(power)
-    if power.denominator == 1:
-        return literal(int(power))
-    if Fraction(repr(decimal)) == power:
-        return literal(decimal)
-    return binary("/", literal(power.numerator), literal(power.denominator))
-
-
-exponent = _exponent
-
-
-def _base(base: object, names: dict[str, Code], pi: Code) -> Code:
+def _base(base: Base, names: dict[str, Code], pi: Code) -> Code:
     if isinstance(base, Dimension):
         return size(base, names)
     if isinstance(base, Fraction):
-        value = _as_float(base)
-        code = value if isinstance(value, Code) else literal(value) if value is not None else None
-        plain = code or binary("/", literal(abs(base).numerator), literal(abs(base).denominator))
+        plain = exponent(abs(base))
         return plain if base > 0 else call(name("complex"), negative(plain))
     return pi if base == "pi" else literal(1j)

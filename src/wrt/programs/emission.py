@@ -79,6 +79,15 @@ class Emission:
         value = py.tuple_of(results) if len(results) > 1 else results[0]
         return [*self._lines, ast.Return(value.expr)]
 
+    def conditions(self, conditions: Sequence[Dimension]) -> list[ast.stmt]:
+        """What must hold of the sizes, so that no slice reads beside its axis."""
+        lines: list[ast.stmt] = []
+        for dim in conditions:
+            above = Dimension(tuple(t for t in dim.terms if t[1] > 0))
+            left, right = self._size(above), self._size(above - dim)
+            lines.append(ast.Assert(py.compare(left, ">=", right).expr, None))
+        return lines
+
     def _returned(self, at: int) -> Code:
         """A result of its own: nothing that only looks at another array."""
         code = self._of(at)
@@ -269,7 +278,7 @@ class Emission:
             self._lines.append(_assignment(word, py.binary(sign, code, total)))
         lines, self._lines = self._lines, saved
         self._ranges = ranges
-        ends = [py.binary("+", last, py.literal(1))]
+        ends = [_after(last)]
         if not _is_literal(first, 0):
             ends.insert(0, first)
         over = py.call(py.name("range"), *ends)
@@ -510,6 +519,13 @@ def _sum(signs: Sequence[int], terms: Sequence[Code]) -> Code:
     for sign, term in zip(signs[1:], terms[1:], strict=True):
         total = py.binary("+" if sign > 0 else "-", total, term)
     return total
+
+
+def _after(a: Code) -> Code:
+    """`a + 1`."""
+    if isinstance(a.expr, ast.Constant) and isinstance(a.expr.value, int):
+        return py.literal(a.expr.value + 1)
+    return py.binary("+", a, py.literal(1))
 
 
 def _is_literal(a: Code, value: int) -> bool:

@@ -94,7 +94,7 @@ def module(
     helpers = Helpers(library, words.taken)
     words.taken |= set(_helper_names(planned, library.name))
     emission = Emission(planned, library, given, lengths, helpers, words)
-    body = emission.body()
+    body = [*emission.conditions(planned.conditions), *emission.body()]
     if len(emission.temporaries) > MOST_NAMED:
         body = _recycled(body, emission.temporaries, words.taken - emission.temporaries)
     header, missing = _measured(emission.sizes.used, given, lengths)
@@ -272,7 +272,8 @@ def _recycled(body: list[ast.stmt], temporaries: set[str], taken: set[str]) -> l
         words = dict.fromkeys(word for _, word in found)
         done = [now[w] for w in words if last[w] == k and w in now]
         # inside a loop a name that is read again must not be given away
-        later = done if isinstance(statement, ast.For) else free.extend(done) or []
+        later, done = (done, []) if isinstance(statement, ast.For) else ([], done)
+        free += done
         for word in words:
             if word not in now:
                 now[word] = free.pop() if free else next(fresh)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Einsum, Pattern
 from wrt.programs.contraction import Operand, order, pair, upright
@@ -51,7 +51,7 @@ def lower_product(
     operands = [_read(steps, o, places) for o in operands]
     operands = _masked(steps, operands, places)
     coefficient = _counted(node, operands, places)
-    negative = coefficient.value < 0 and (outside or coefficient == -ONE)
+    negative = coefficient.value < 0 and outside
     coefficient = -coefficient if negative else coefficient
     bases = tuple(dict.fromkeys(s.base for s in spots if s.base is not None))
     carried = tuple(b for b in bases if any(b in o.indices for o in operands))
@@ -183,6 +183,8 @@ def _multiplied(
     tensors = [_summed(steps, o, k, operands, out) for k, o in enumerate(operands) if o.indices]
     scalars += [o for o in tensors if not o.indices]
     tensors = [o for o in tensors if o.indices]
+    # of orders that cost the same the last is taken: weights go to the factor on the right
+    tensors.sort(key=lambda o: max((out.index(i) for i in o.indices if i in out), default=len(out)))
     scale = _Scale(steps, coefficient, scalars)
     if not tensors:
         return scale.alone()
@@ -296,9 +298,11 @@ class _Scale:
         if below is None:
             if _is_unit_fraction(c):
                 return steps.over(at, steps.number(c**-1), dims)
+            if c == MINUS_ONE:
+                return steps.negate(at)
             return at if c == ONE else steps.times(steps.number(c), at, dims)
-        if c == ONE:
-            return steps.over(at, below, dims)
+        if c in (ONE, MINUS_ONE):
+            return steps.over(at if c == ONE else steps.negate(at), below, dims)
         if _is_unit_fraction(c):
             return steps.over(at, steps.times(steps.number(c**-1), below, ()), dims)
         return steps.times(steps.over(steps.number(c), below, ()), at, dims)

@@ -1,0 +1,274 @@
+"""The numerical proof that every answer carries.
+
+A derivative is contracted with directions and compared, at random points where the formula is defined, with
+a difference of the formula's slow meaning: a complex step where every word is analytic, else 5-point differences;
+for higher orders the further variables by 5-point differences. Formula and derivative share no code here but the
+meaning of a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product as cartesian
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from wrt.algebra import conditions
+from wrt.algebra.equality import constrained_value
+from wrt.calculus import constrain, constraint
+from wrt.errors import CheckFailed
+from wrt.expression.meaning import evaluate
+from wrt.expression.nodes import Apply, Node, Variable
+from wrt.expression.walk import dimension_names, postorder, variables
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Check", "check", "points"]
+
+#: How many random points, and how many tries to find each.
+POINTS, TRIES = 3, 60
+#: A variable with up to this many entries is checked entry by entry, a larger one along this many directions.
+MOST_ENTRIES, DIRECTIONS = 40, 6
+#: The largest tensor that is laid out to be checked.
+LARGEST = 300_000
+#: Relative errors that pass, by order of the derivative: complex steps, then 5-point differences.
+PASSES = {True: (1e-9, 1e-6, 1e-4, 1e-2), False: (1e-7, 1e-5, 1e-3, 3e-2)}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check found: at how many points, the largest relative error, by which differences."""
+
+    points: int
+    error: float
+    method: str
+    passed: bool
+
+    def __str__(self) -> str:
+        return f"{self.points} random points, largest error {self.error:.0e}"
+
+
+def check(
+    f: Node, xs: Sequence[Variable], derivative: Node, convention: str = "projected"
+) -> Check:
+    """Compare a derivative (axes of f, then of every x) with differences of f.
+
+    Raises CheckFailed where no point is found at which the formula is defined.
+    """
+    is_analytic = all(
+        n.function.analytic is not False for n in postorder(f) if isinstance(n, Apply)
+    )
+    is_analytic &= not any("complex" in v.properties for v in f.names)
+    sizes = small_sizes(f, xs, derivative)
+    worst, count = 0.0, 0
+    for values in points((f, derivative), xs, sizes):
+        exact = evaluate(derivative, values, sizes)
+        worst = max(worst, _largest_error(f, xs, exact, values, sizes, convention, is_analytic))
+        count += 1
+    method = "complex steps" if is_analytic else "5-point differences"
+    limit = PASSES[is_analytic][min(len(xs), 4) - 1]
+    return Check(count, worst, method, worst <= limit)
+
+
+def small_sizes(f: Node, xs: Sequence[Variable], derivative: Node) -> dict[str, int]:
+    """Small sizes for all dimensions, different from each other while the tensor stays small."""
+    names = dimension_names(f, derivative, *xs)
+    for pool in ((3, 4, 5, 6, 7, 8, 9), (2, 3, 4, 5, 6, 7, 8), (2, 3, 4), (2, 3), (2,)):
+        if pool[-1] > 6 and len(names) > len(pool):
+            continue
+        sizes = {name: pool[k % len(pool)] for k, name in enumerate(names)}
+        entries = 1
+        for dim in derivative.dims:
+            entries *= max(dim.size(sizes), 1)
+        if entries <= LARGEST:
+            return sizes
+    return sizes
+
+
+# Points
+
+
+def points(
+    roots: Sequence[Node], xs: Sequence[Variable], sizes: Mapping[str, int]
+) -> Iterator[dict[str, Array]]:
+    """Random values of the variables at which every condition of the formulas holds with a margin."""
+    wanted = conditions(roots)
+    free = tuple(dict.fromkeys((*variables(*roots), *xs)))
+    for k in range(POINTS):
+        for attempt in range(TRIES):
+            values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 4) for v in free}
+            if all(_holds(domain, evaluate(n, values, sizes)) for domain, n in wanted):
+                break
+        else:
+            raise CheckFailed(
+                "no point was found at which the formula is defined: "
+                "declare what its variables are (positive, spd, …)"
+            )
+        yield values
+
+
+def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:
+    """One value: generic normal, positive, close to the identity, or small."""
+    import numpy as np
+
+    rng = np.random.default_rng([seed, crc32(variable.name.encode())])
+    shape = [d.size(sizes) for d in variable.dims]
+    value = rng.normal(size=shape)
+    properties = variable.properties
+    if "whole" in properties:
+        return np.asarray(float(rng.integers(2, 4)))
+    if properties & {"positive", "simplex"} or style == 1:
+        value = rng.uniform(0.3, 2, size=shape)
+    elif style == 3:
+        value = 0.2 * value
+    if "simplex" in properties:
+        return np.asarray(value / value.sum())
+    if len(shape) == 2 and shape[0] == shape[1] and (style == 2 or _inverts(variable)):
+        value = value + 3 * np.eye(shape[0])
+    if len(shape) == 2 and shape[0] == shape[1]:
+        value = constrained_value(properties, value)
+    if "spd" in properties:
+        value = value @ value.T / shape[0] + np.eye(shape[0])
+    if "orthogonal" in properties:
+        value = np.linalg.qr(value)[0]
+    return np.asarray(value)
+
+
+def _inverts(variable: Variable) -> bool:
+    return bool(variable.properties & {"invertible", "spd"})
+
+
+def _holds(domain: str, value: Array) -> bool:
+    import numpy as np
+
+    if not np.all(np.isfinite(value)):
+        return False
+    value = np.real(value)
+    match domain:
+        case "positive":
+            return bool(value.min(initial=np.inf) > 0.02)
+        case "nonzero":
+            return bool(abs(value).min(initial=np.inf) > 0.02)
+        case "inside":
+            return bool(abs(value).max(initial=0) < 0.95)
+        case "above":
+            return bool(value.min(initial=np.inf) > -0.95)
+        case "invertible":
+            return bool(np.linalg.cond(value).max(initial=0) < 1e3)
+        case "distinct":
+            line = np.sort(value.reshape(-1))
+            return line.size < 2 or bool(np.diff(line).min() > 0.02)
+        case _:
+            return True
+
+
+# Differences
+
+
+
+
+def _largest_error(
+    f: Node,
+    xs: Sequence[Variable],
+    exact: Array,
+    values: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    convention: str,
+    is_analytic: bool,
+) -> float:
+    import numpy as np
+
+    scale = max(float(np.abs(exact).max(initial=0)), 1e-3)
+    worst = 0.0
+    for directions in _directions(xs, sizes):
+        got = exact
+        for direction in reversed(directions):
+            got = np.tensordot(got, direction, axes=direction.ndim)
+        moved = [_moved(x, d, convention, sizes) for x, d in zip(xs, directions, strict=True)]
+        want = _difference(f, xs, moved, values, sizes, is_analytic)
+        size = max(scale, float(np.abs(want).max(initial=0)))
+        error = float(np.abs(got - want).max(initial=0)) / size
+        worst = max(worst, error if np.isfinite(error) else np.inf)
+    return worst
+
+
+def _directions(xs: Sequence[Variable], sizes: Mapping[str, int]) -> Iterator[tuple[Array, ...]]:
+    """Every entry of one small variable; else random directions."""
+    import numpy as np
+
+    shapes = [[d.size(sizes) for d in x.dims] for x in xs]
+    if len(xs) == 1 and int(np.prod(shapes[0], dtype=int)) <= MOST_ENTRIES:
+        for index in cartesian(*map(range, shapes[0])):
+            unit = np.zeros(shapes[0])
+            unit[index] = 1.0
+            yield (unit,)
+        return
+    rng = np.random.default_rng(7)
+    for _ in range(DIRECTIONS):
+        yield tuple(rng.normal(size=shape) for shape in shapes)
+
+
+def _moved(x: Variable, direction: Array, convention: str, sizes: Mapping[str, int]) -> Array:
+    """How x moves along a direction: freely, projected on its constraint, or tied."""
+    rules = constraint(x)
+    if not rules:
+        return direction
+    letter = Variable("direction", x.dims)
+    return evaluate(constrain(letter, rules, convention), {"direction": direction}, sizes)
+
+
+def _difference(
+    f: Node,
+    xs: Sequence[Variable],
+    directions: Sequence[Array],
+    values: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    is_analytic: bool,
+) -> Array:
+    """∂f along one direction for each x: the first by complex step or 5 points, the others by 5 points."""
+
+    def at(point: Mapping[str, Array]) -> Array:
+        return evaluate(f, point, sizes)
+
+    current: Callable[[Mapping[str, Array]], Array] = at
+    for k, (x, direction) in enumerate(zip(xs, directions, strict=True)):
+        step = _complex_step if is_analytic and k == 0 else _five_points(len(xs))
+        current = step(current, x.name, direction)
+    return current(values)
+
+
+Function = Callable[[Mapping[str, "Array"]], "Array"]
+
+
+def _complex_step(f: Function, name: str, direction: Array) -> Function:
+    import numpy as np
+
+    def derivative(values: Mapping[str, Array]) -> Array:
+        h = 1e-30
+        return np.imag(f({**values, name: values[name] + 1j * h * direction})) / h
+
+    return derivative
+
+
+def _five_points(order: int) -> Callable[[Function, str, Array], Function]:
+    import numpy as np
+
+    def step(f: Function, name: str, direction: Array) -> Function:
+        def derivative(values: Mapping[str, Array]) -> Array:
+            h = 10.0 ** (-3.0 if order < 2 else -2.0)
+            h /= max(1.0, float(np.abs(direction).max(initial=0)))
+
+            def at(k: int) -> Array:
+                return f({**values, name: values[name] + k * h * direction})
+
+            return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
+
+        return derivative
+
+    return step
+
+

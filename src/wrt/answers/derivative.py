@@ -1,0 +1,474 @@
+"""The derivative that a person holds: what it is, how it reads, how it runs, why it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from wrt import notation, programs
+from wrt.algebra import Structure, conditions, expand, flat_form, normal_form, structure
+from wrt.answers.checking import Check, check
+from wrt.answers.layers import Layer, layers
+from wrt.answers.steps import Step, steps
+from wrt.answers.views import VIEWS, laid_out
+from wrt.answers.words import structure_sentence, valid_sentences
+from wrt.calculus import CONVENTIONS, constrained_derivative, constraint, gradients
+from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake
+from wrt.expression import build
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import variables
+from wrt.language import Reading, Wanted, read, read_wrt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Derivative", "derivative", "derivatives"]
+
+Formula = str | Node | Reading
+Name = str | Variable
+
+
+def derivative(
+    f: Formula,
+    *names: Name,
+    shapes: Mapping[str, Any] | None = None,
+    symmetric: str = "projected",
+) -> Derivative:
+    """The derivative of a formula with respect to one name, or to several in order (higher derivatives).
+
+    `f` is text of the language or a formula built in Python; `names` are variables, or texts such as `W`,
+    `X[1,2]`, `X[:,1]`; `shapes` declares names, as in `{"W": "n m", "S": "n n symmetric"}`; `symmetric` is
+    the convention for constrained variables, "projected" or "tied". The result has the axes of f followed
+    by those of each name. Raises Mistake for a question that cannot be, NotDifferentiable for a function
+    without a rule.
+
+    >>> D = derivative("W*x", "W")
+    >>> D.shape, D.index
+    (('n', 'n', 'm'), 'D[i,a,b] = δ[i,a]*x[b]')
+    >>> derivative("x'*A*x", "x").matrix
+    "(A+A')*x"
+    >>> derivative("x'*A*x", "x", "x").matrix
+    "A+A'"
+    """
+    if not names:
+        raise NameMistake("a derivative is with respect to something: name a variable")
+    question = _question(f, shapes)
+    wanted = tuple(_wanted(name, question) for name in names)
+    return _made(question, wanted, symmetric)
+
+
+def derivatives(
+    f: Formula,
+    *names: Name,
+    shapes: Mapping[str, Any] | None = None,
+) -> tuple[Derivative, ...]:
+    """Several first derivatives that share one sweep over the formula.
+
+    >>> [D.matrix for D in derivatives("x'*A*y", "x", "y")]
+    ['A*y', "A'*x"]
+    """
+    question = _question(f, shapes)
+    wanted = [_wanted(name, question) for name in names]
+    if any(constraint(w.variable) or w.selection for w in wanted):
+        return tuple(_made(question, (w,), "projected") for w in wanted)
+    start = normal_form(expand(question.formula))
+    found = gradients(start, [w.variable for w in wanted])
+    return tuple(
+        Derivative(question, (w,), node, None) for w, node in zip(wanted, found, strict=True)
+    )
+
+
+def _question(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
+    if isinstance(f, Reading):
+        return f
+    if isinstance(f, str):
+        return read(f, shapes=shapes)
+    node = build.as_node(f)
+    if shapes:
+        raise ShapeMistake("a formula built in Python has its shapes; declare them on its variables")
+    known: dict[str, Variable] = {}
+    for variable in variables(node):
+        if known.setdefault(variable.name, variable) is not variable:
+            raise ShapeMistake(f"two different variables of the formula are called {variable.name}")
+    text = notation.matrix(node) or notation.index(node, "f") or repr(node)
+    names = frozenset().union(*(d.names for v in known.values() for d in v.dims))
+    return Reading(text=text, formula=node, row=False, variables=known, dimensions=names)
+
+
+def _wanted(name: Name, question: Reading) -> Wanted:
+    if isinstance(name, Variable):
+        known = question.variables.get(name.name, name)
+        if known is not name:
+            raise NameMistake(f"the formula's {name.name} is another variable than the one given")
+        return Wanted(name.name, name)
+    wanted = read_wrt(name, question)
+    if wanted.conjugate:
+        raise NotDifferentiable("derivatives by a conjugate variable are not known yet")
+    return wanted
+
+
+def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Derivative:
+    if convention not in CONVENTIONS:
+        raise NotDifferentiable(
+            f"{convention!r} is no convention for constrained matrices; "
+            f"{' and '.join(CONVENTIONS)} are"
+        )
+    node = normal_form(expand(question.formula))
+    for one in wanted:
+        node = normal_form(constrained_derivative(node, one.variable, convention))
+    tied = any(constraint(w.variable) for w in wanted)
+    return Derivative(question, wanted, node, convention if tied else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Derivative:
+    """A derivative: a tensor with structure, with the axes of f and then of every variable.
+
+    `question` is the formula as it was read, `wanted` what it is differentiated by, `whole` the derivative by
+    the whole variables, `convention` how a constrained variable was treated, `layout` the name of the view.
+    """
+
+    question: Reading
+    wanted: tuple[Wanted, ...]
+    whole: Node
+    convention: str | None
+    layout: str | None = None
+
+    # What it is
+
+    @property
+    def f(self) -> Node:
+        """The formula that was differentiated."""
+        return self.question.formula
+
+    @cached_property
+    def plain(self) -> Node:
+        """The derivative by what was asked for, entries of variables selected, before any view."""
+        key: list[Any] = [slice(None)] * self.f.ndim
+        for one in self.wanted:
+            axes = one.variable.ndim
+            key += list(one.selection.key) if one.selection else [slice(None)] * axes
+        if all(k == slice(None) for k in key):
+            return self.whole
+        return normal_form(build.getitem(self.whole, tuple(key)))
+
+    @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """The number of axes of f, then of each variable (of the entries asked for)."""
+        counts = [self.f.ndim]
+        for one in self.wanted:
+            picked = one.selection.key if one.selection else (slice(None),) * one.variable.ndim
+            counts.append(sum(isinstance(k, slice) for k in picked))
+        return tuple(counts)
+
+    @property
+    def split(self) -> int:
+        """How many of the axes are those of f."""
+        return self.f.ndim
+
+    @cached_property
+    def formula(self) -> Node:
+        """The derivative in the layout of this view, in normal form."""
+        if self.layout is None:
+            return self.plain
+        return normal_form(laid_out(self.plain, self.groups, self.layout))
+
+    @cached_property
+    def flat(self) -> Node:
+        """The same formula for reading: products of shared parts multiplied out."""
+        return flat_form(self.formula)
+
+    @property
+    def shape(self) -> tuple[int | str, ...]:
+        """The axes: sizes as whole numbers where they are known, else as text."""
+        return self.formula.shape
+
+    @cached_property
+    def structure(self) -> Structure:
+        """What can differ from zero, how few numbers determine it, under which exchanges it is symmetric."""
+        return structure(self.formula, self.split if self.layout is None else 0)
+
+    @cached_property
+    def structure_sentence(self) -> str:
+        """The structure in a sentence."""
+        return structure_sentence(self.structure, self._names)
+
+    @cached_property
+    def why_zero(self) -> str | None:
+        """Why the derivative is zero, where it is."""
+        if not build.is_zero(self.flat):
+            return None
+        for one in self.wanted:
+            if one.variable not in self.f.names:
+                return f"{self.question.text.strip()} does not depend on {one.variable.name}"
+        return "it is zero wherever it is defined"
+
+    @cached_property
+    def valid(self) -> tuple[str, ...]:
+        """Where the formula and its derivative are defined, as sentences; empty: everywhere."""
+        found = conditions((expand(self.f), flat_form(self.whole)))
+        return valid_sentences(found, self._names)
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed of names that nobody declared."""
+        more = tuple(w.assumed for w in self.wanted if w.assumed)
+        return self.question.assumed + more
+
+    @property
+    def runner_up(self) -> str | None:
+        """The next best reading of the shapes, where it was close."""
+        return self.question.runner_up
+
+    # How it reads
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self.question.variables)
+
+    @cached_property
+    def matrix(self) -> str | None:
+        """The closed form in matrix notation, text of the language; None where there is none."""
+        if self.formula.ndim > 2:
+            return None
+        return notation.matrix(self.flat, names=self._names)
+
+    @cached_property
+    def index(self) -> str | None:
+        """The index form, as in `D[i,a,b] = δ[i,a]*x[b]`."""
+        split = self.groups[:-1] if self.layout is None else self.formula.ndim
+        return notation.index(self.flat, split=split, names=self._names)
+
+    @cached_property
+    def einsum(self) -> str | None:
+        """The derivative as einsum over its factors; None where a factor has no phrase."""
+        return notation.einsum(self.flat, names=self._names)
+
+    def kronecker(self, order: str = "rows") -> str | None:
+        """The matrix that takes vec(dX) to vec(df), x and f laid out by "rows" or by "columns".
+
+        None where it is no sum of Kronecker products. Raises ShapeMistake for another order.
+
+        >>> D = derivative("A*X*B", "X")
+        >>> D.kronecker("rows"), D.kronecker("columns")
+        ("A ⊗ B'", "B' ⊗ A")
+        """
+        if order not in ("rows", "columns"):
+            raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
+        return notation.kronecker(flat_form(self.plain), self.split, order, names=self._names)
+
+    def latex(self) -> str | None:
+        """The matrix form as LaTeX; where there is none, the index form."""
+        if self.matrix is not None:
+            return notation.latex(self.flat, names=self._names)
+        split = self.groups[:-1] if self.layout is None else self.formula.ndim
+        return notation.latex_index(self.flat, split=split, names=self._names)
+
+    def steps(self) -> tuple[Step, ...]:
+        """The derivation line by line: each named part, its differential and the rule that gave it."""
+        return steps(self.f, self.wanted[0].variable, self._names, self)
+
+    def entry(self, *indices: int) -> str:
+        """The closed form of one entry, indices counted from 1.
+
+        >>> derivative("W*s + U*x", "W").entry(2, 1, 3), derivative("W*s", "W").entry(2, 2, 3)
+        ('0', 's[3]')
+        """
+        text = notation.matrix(flat_form(self._entry(indices)), names=self._names)
+        assert text is not None
+        return text
+
+    def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
+        """One entry as a number (0-d), without forming the others."""
+        made = programs.compile(normal_form(self._entry(indices)), arguments=self._arguments)
+        result: Array = made(values)
+        return result
+
+    def _entry(self, indices: Sequence[int]) -> Node:
+        if len(indices) != self.formula.ndim:
+            raise ShapeMistake(
+                f"the derivative has {self.formula.ndim} axes, {len(indices)} indices were given"
+            )
+        if any(i < 1 for i in indices):
+            raise ShapeMistake("entries are counted from 1")
+        return build.getitem(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
+
+    def layers(self) -> tuple[Layer, ...] | None:
+        """One table for each entry of f, laid out as x: the text of every cell; None where too large."""
+        return layers(self) if self.layout is None else None
+
+    def view(self, name: str) -> Derivative:
+        """The same tensor in another layout.
+
+        `numerator` (f's axes, then x's reversed), `denominator` (x's axes, then f's reversed), `gradient`
+        (x's axes, then f's), `vec-rows` and `vec-columns` (a matrix: entries of f by entries of x, both laid
+        end to end by rows or by columns). Raises ShapeMistake for another name.
+
+        >>> D = derivative("A*x", "x", shapes={"A": "m n"})
+        >>> D.view("denominator").matrix, D.view("gradient").shape
+        ("A'", ('n', 'm'))
+        """
+        if name not in VIEWS:
+            raise ShapeMistake(f"{name!r} is no view; {', '.join(VIEWS)} are")
+        return replace(self, layout=name)
+
+    # How it runs
+
+    @cached_property
+    def _arguments(self) -> tuple[Variable, ...]:
+        """The variables in the order of the question, then those that only the derivative is by."""
+        met = self.question.variables.values()
+        used = [v for v in met if v in self.f.names or v in self.formula.names]
+        by = [w.variable for w in self.wanted]
+        return tuple(dict.fromkeys((*used, *by)))
+
+    def compile(
+        self, backend: str = "numpy", *, limit: int = programs.MOST_ENTRIES
+    ) -> programs.Program:
+        """A function of the variables by keyword that returns the dense array.
+
+        Raises TooLarge when called for more entries than `limit`.
+
+        >>> derivative("x'*A*x", "x").compile()(A=[[1, 2], [3, 4]], x=[1, 0])
+        array([2., 5.])
+        """
+        return programs.compile(
+            self.formula, backend, arguments=self._arguments, limit=limit, title=self.title
+        )
+
+    @property
+    def title(self) -> str:
+        """What the derivative is called, as in ∂(W*x)/∂W."""
+        names = "∂".join(w.text.strip() for w in self.wanted)
+        order = "" if len(self.wanted) == 1 else "²³⁴⁵⁶⁷⁸⁹"[min(len(self.wanted), 9) - 2]
+        text = " ".join(self.question.text.split())
+        inner = text if text.isidentifier() else f"({text})"
+        return f"∂{order}{inner}/∂{names}"
+
+    def source(self, backend: str = "numpy") -> str:
+        """The text of a standalone module with one function, the dense derivative."""
+        return programs.source(self.formula, backend, arguments=self._arguments, doc=self.title + ".")
+
+    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
+        """The dense array at given values: by keyword, or `D({"lambda": …})`."""
+        program = self.compile()
+        result: Array = program(mapping, **values) if mapping is not None else program(**values)
+        return result
+
+    def apply(self, direction: Any, /, **values: Any) -> Array:
+        """The linear map in the last variable: how f changes along a direction, without forming D.
+
+        `direction` has the shape of the last variable; the result that of f and the variables before.
+
+        >>> derivative("W*x", "W").apply([[1, 0], [0, 0]], W=[[1, 2], [3, 4]], x=[5, 6])
+        array([5., 0.])
+        """
+        return self._mapped(self.along("direction"), "direction", self._last, direction, values)
+
+    def pullback(self, gradient: Any, /, **values: Any) -> Array:
+        """The transposed map: a gradient by f (and the variables before) becomes one by the last variable.
+
+        >>> derivative("W*x", "W").pullback([1, 2], W=[[1, 2], [3, 4]], x=[5, 6])
+        array([[ 5.,  6.],
+               [10., 12.]])
+        """
+        return self._mapped(self.pulled_back("gradient"), "gradient", self._first, gradient, values)
+
+    @property
+    def _last(self) -> tuple[Dimension, ...]:
+        return self.plain.dims[self.plain.ndim - self.groups[-1] :]
+
+    @property
+    def _first(self) -> tuple[Dimension, ...]:
+        return self.plain.dims[: self.plain.ndim - self.groups[-1]]
+
+    def along(self, name: str = "V") -> Node:
+        """The directional derivative along a variable of that name, as a formula."""
+        cut = self.plain.ndim - self.groups[-1]
+        return self._contracted(name, tuple(range(cut, self.plain.ndim)), range(cut))
+
+    def pulled_back(self, name: str = "g") -> Node:
+        """The product of a variable of that name, shaped as f, with the derivative, as a formula."""
+        cut = self.plain.ndim - self.groups[-1]
+        return self._contracted(name, tuple(range(cut)), range(cut, self.plain.ndim))
+
+    def direction(self, name: str = "V") -> str | None:
+        """The directional derivative in matrix notation; None where there is none.
+
+        >>> derivative("A*X*b", "X").direction("V")
+        'A*V*b'
+        """
+        while name in self.question.variables:
+            name += "_"
+        node = flat_form(self.along(name))
+        known = (*self._names, name)
+        return notation.matrix(node, names=known) or notation.index(node, "D", names=known)
+
+    def _contracted(self, name: str, axes: tuple[int, ...], output: Sequence[int]) -> Node:
+        node = self.plain
+        variable = Variable(name, [node.dims[a] for a in axes])
+        whole = tuple(range(node.ndim))
+        terms = node.children if type(node).__name__ == "Sum" else (node,)
+        made = [
+            build.product(build.ONE, ((t, 1, whole), (variable, 1, axes)), output, node.dims)
+            for t in terms
+        ]
+        return normal_form(build.add(*made))
+
+    def _mapped(
+        self,
+        node: Node,
+        name: str,
+        dims: tuple[Dimension, ...],
+        value: Any,
+        values: Mapping[str, Any],
+    ) -> Array:
+        arguments = (Variable(name, dims), *self._arguments)
+        program = programs.compile(node, arguments=arguments, title=self.title)
+        result: Array = program({name: value, **_plain_keys(values, self._arguments)})
+        return result
+
+    # Why it is right
+
+    @cached_property
+    def _check(self) -> Check:
+        xs = [w.variable for w in self.wanted]
+        return check(self.f, xs, self.whole, self.convention or "projected")
+
+    def check(self) -> Check:
+        """The comparison with differences of the formula at random points.
+
+        Raises CheckFailed where they disagree, or where no point is found at which the formula is defined.
+
+        >>> derivative("tanh(W*x)", "W").check().passed
+        True
+        """
+        found = self._check
+        if not found.passed:
+            raise CheckFailed(
+                f"{self.title}: the derivative and its {found.method} disagree "
+                f"(relative error {found.error:.1e}); no answer is given. Please report this formula."
+            )
+        return found
+
+    def __repr__(self) -> str:
+        axes = " × ".join(map(str, self.shape)) or "scalar"
+        said = self.matrix or self.index or "no short form"
+        return f"<{self.title}: {axes}; {said}>"
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("a derivative is called with values; its layers, steps and views are methods")
+
+
+def _plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str, Any]:
+    """Keyword names as names of variables: a trailing underscore keeps a Python word apart."""
+    names = {v.name for v in known}
+    return {
+        (k[:-1] if k.endswith("_") and k not in names and k[:-1] in names else k): v
+        for k, v in values.items()
+    }

@@ -1,0 +1,89 @@
+"""The public functions for formulas built in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wrt.answers.derivative import Derivative, Formula, Name, derivatives
+from wrt.errors import ShapeMistake
+from wrt.expression import build
+from wrt.expression.dimensions import parse_dimensions
+from wrt.expression.nodes import Node, Variable
+from wrt.language import read as read_text
+from wrt.language.declarations import Declared, declared, variable
+
+__all__ = ["fill", "gradients", "matrix", "read", "scalar", "tensor", "vector"]
+
+
+def read(text: str, shapes: Mapping[str, Any] | None = None) -> Node:
+    """The formula of a text; `shapes` declares names.
+
+    >>> read("W*x", shapes={"W": "3 4"}).shape
+    (3,)
+    """
+    return read_text(text, shapes=shapes).formula
+
+
+def tensor(name: str, shape: str | tuple[int | str, ...] = "") -> Variable:
+    """A variable with any number of axes: `tensor("T", "i j k")`, properties after the dimensions.
+
+    >>> tensor("A", "n n symmetric").properties
+    frozenset({'symmetric'})
+    """
+    made = declared(name, shape)
+    if not isinstance(made, Declared):
+        raise ShapeMistake(f"{shape!r} declares a function, not a tensor")
+    return variable(name, made)
+
+
+def scalar(name: str, properties: str = "") -> Variable:
+    """A variable without axes."""
+    return _with_axes(name, properties, 0)
+
+
+def vector(name: str, shape: str | tuple[int | str, ...]) -> Variable:
+    """A variable with one axis: `vector("x", "n")`."""
+    return _with_axes(name, shape, 1)
+
+
+def matrix(name: str, shape: str | tuple[int | str, ...]) -> Variable:
+    """A variable with two axes: `matrix("W", "n m")`.
+
+    >>> W, x = matrix("W", "n m"), vector("x", "m")
+    >>> (W @ x).shape
+    ('n',)
+    """
+    return _with_axes(name, shape, 2)
+
+
+def _with_axes(name: str, shape: str | tuple[int | str, ...], axes: int) -> Variable:
+    made = tensor(name, shape)
+    if made.ndim != axes:
+        kind = ("scalar", "vector", "matrix")[axes]
+        raise ShapeMistake(f"a {kind} has {axes} axes, and {shape!r} says {made.ndim}")
+    return made
+
+
+def fill(value: Any, shape: str) -> Node:
+    """A number, or a scalar formula, repeated: `fill(2, "n m")`; in text `matrix(2)`.
+
+    >>> fill(2, "n m").shape
+    ('n', 'm')
+    """
+    node = build.as_node(value)
+    if node.ndim:
+        raise ShapeMistake("fill repeats a scalar")
+    return build.broadcast(node, parse_dimensions(shape))
+
+
+def gradients(
+    f: Formula, *names: Name, shapes: Mapping[str, Any] | None = None
+) -> tuple[Derivative, ...]:
+    """Several first derivatives of one formula that share their work.
+
+    >>> x, A = vector("x", "n"), matrix("A", "n n")
+    >>> [D.matrix for D in gradients(x @ A @ x, x, A)]
+    ["(A+A')*x", "x*x'"]
+    """
+    return derivatives(f, *names, shapes=shapes)

@@ -1,0 +1,48 @@
+"""The layouts in which books write one and the same tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt.algebra.normal import reshaped
+from wrt.expression import build
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Node
+
+__all__ = ["VIEWS", "laid_out"]
+
+VIEWS = ("numerator", "denominator", "gradient", "vec-rows", "vec-columns")
+
+
+def laid_out(node: Node, groups: Sequence[int], view: str) -> Node:
+    """A derivative with axes of f and then of x, in another layout; see `Derivative.view`."""
+    cut = groups[0]
+    f, x = list(range(cut)), list(range(cut, node.ndim))
+    match view:
+        case "numerator":
+            return build.transpose(node, f + x[::-1])
+        case "denominator":
+            return build.transpose(node, x + f[::-1])
+        case "gradient":
+            return build.transpose(node, x + f)
+        case "vec-columns":
+            node = build.transpose(node, _columns([range(cut)]) + _columns(_parts(groups)))
+    rows, columns = _volume(node.dims[:cut]), _volume(node.dims[cut:])
+    return reshaped(node, (rows, columns))
+
+
+def _parts(groups: Sequence[int]) -> list[range]:
+    starts = [sum(groups[:k]) for k in range(1, len(groups))]
+    return [range(s, s + g) for s, g in zip(starts, groups[1:], strict=True)]
+
+
+def _columns(groups: Sequence[range]) -> list[int]:
+    """The axes in the order that lays each group out by columns."""
+    return [axis for group in groups for axis in reversed(group)]
+
+
+def _volume(dims: Sequence[Dimension]) -> Dimension:
+    product = Dimension.of(1)
+    for dim in dims:
+        product = product * dim
+    return product

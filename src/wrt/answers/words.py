@@ -1,0 +1,63 @@
+"""Sentences about an answer: its structure, where it is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt import notation
+from wrt.algebra import Structure
+from wrt.expression.dimensions import Dimension
+from wrt.expression.function import DOMAINS
+from wrt.expression.nodes import Node
+
+__all__ = ["structure_sentence", "valid_sentences"]
+
+#: A part of an answer is named in a sentence only while it is this short.
+SHORT = 24
+
+
+def structure_sentence(found: Structure, names: Sequence[str]) -> str:
+    """What can differ from zero and what determines it."""
+    if found.kind == "zero":
+        return f"all {found.entries} entries are 0"
+    numbers, given = _given(found, names)
+    if found.nonzero is found.entries:
+        if found.entries.value == 1 or found.node.ndim == 0:
+            return "one number"
+        head = f"all {found.entries} entries can differ from 0"
+        if found.numbers is found.entries:
+            return head
+    else:
+        head = f"{found.nonzero} of {found.entries} entries can differ from 0"
+    said = f"{head}; {_all(found.nonzero)} given by {numbers}{given}"
+    return said
+
+
+def _all(nonzero: Dimension) -> str:
+    return "it is" if nonzero.value == 1 else "all of them are"
+
+
+def _given(found: Structure, names: Sequence[str]) -> tuple[str, str]:
+    if not found.given_by:
+        return "constants alone", ""
+    texts = [notation.matrix(node, names=names) for node in found.given_by]
+    known = all(t is not None and len(t) <= SHORT for t in texts) and len(texts) <= 4
+    given = f" ({', '.join(map(str, texts))})" if known else ""
+    count = found.numbers
+    return f"{count} number{'' if count.value == 1 else 's'}", given
+
+
+def valid_sentences(
+    found: Sequence[tuple[str, Node]], names: Sequence[str]
+) -> tuple[str, ...]:
+    """Conditions as sentences; the domain of an array means every entry of it."""
+    said = dict.fromkeys(_sentence(domain, node, names) for domain, node in found)
+    return tuple(s for s in said if s)
+
+
+def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
+    text = notation.matrix(node, names=names) if node.ndim < 3 else None
+    text = text or notation.index(node, "", names=names) or "a part of the formula"
+    said = DOMAINS[domain].format(x=text)
+    single = not node.ndim or domain in ("invertible", "distinct")
+    return said if single else f"{said} in every entry"

@@ -1,0 +1,297 @@
+"""What comes in at the door of a program: names, shapes, types and values, checked before anything runs.
+
+Whole numbers, Python numbers and lists become floats of the arrays beside them; float16 becomes float32;
+float32 stays float32 where every array of floats is float32. NaN is refused, infinity passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from wrt.errors import ValueMistake
+from wrt.expression.dimensions import Dimension, show_dimensions
+from wrt.expression.nodes import Variable
+from wrt.programs.module import linear
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["arrays", "check", "collected", "measured"]
+
+
+# Names
+
+
+def collected(
+    wanted: Mapping[str, str], mapping: Mapping[str, Any] | None, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was given, by the names of the formula; `wanted` maps these to keywords."""
+    if mapping is not None and not isinstance(mapping, Mapping):
+        kind = type(mapping).__name__
+        raise ValueMistake(f"values are given by name, as in x=…, or as one mapping; got a {kind}")
+    spelled = {**{word: name for name, word in wanted.items()}, **{name: name for name in wanted}}
+    found: dict[str, Any] = {}
+    for given, value in [*(mapping or {}).items(), *values.items()]:
+        if given not in spelled:
+            raise ValueMistake(_unknown(str(given), wanted))
+        if spelled[given] in found:
+            raise ValueMistake(f"{given} is given twice")
+        found[spelled[given]] = value
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise ValueMistake(f"no value is given for {' and '.join(missing)}")
+    return found
+
+
+def _unknown(given: str, wanted: Mapping[str, str]) -> str:
+    near = get_close_matches(given, wanted, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    names = f"the names are {', '.join(wanted)}" if wanted else "it takes no values"
+    return f"nothing here is called {given}{hint} ({names})"
+
+
+# Types
+
+
+def arrays(given: Mapping[Variable, Any]) -> dict[Variable, Array]:
+    """The values as arrays of one floating type."""
+    import numpy as np
+
+    found = {v: _array(v, value) for v, value in given.items()}
+    firm = {
+        a.dtype.itemsize // (2 if a.dtype.kind == "c" else 1)
+        for v, a in found.items()
+        if isinstance(given[v], (np.ndarray, np.generic)) and a.dtype.kind in "fc"
+    }
+    single = bool(firm) and max(firm) <= 4
+    real, complex_ = (np.float32, np.complex64) if single else (np.float64, np.complex128)
+    for variable, array in found.items():
+        wanted = complex_ if "complex" in variable.properties else real
+        found[variable] = array.astype(wanted, copy=False)
+    return found
+
+
+def _array(variable: Variable, value: Any) -> Array:
+    import numpy as np
+
+    name = variable.name
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueMistake(f"{name} is a masked array; fill its gaps with a number first")
+    if callable(value) and not hasattr(value, "__array__"):
+        raise ValueMistake(f"{name} is a function; wanted an array of {_said(variable)}")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise ValueMistake(f"{name} is not an array of numbers: {error}") from None
+    kind = array.dtype.kind
+    if kind == "c" and "complex" not in variable.properties:
+        raise ValueMistake(
+            f"{name} has complex entries, but is not declared complex"
+            f" (as in {name}: {' '.join(map(str, variable.dims))} complex)"
+        )
+    if kind not in "biufc":
+        what = "objects" if kind == "O" else "text" if kind in "US" else str(array.dtype)
+        raise ValueMistake(f"{name} holds {what} ({type(value).__name__}), not numbers")
+    return array
+
+
+def _said(variable: Variable) -> str:
+    return show_dimensions(variable.dims)
+
+
+# Shapes
+
+
+def measured(values: Mapping[Variable, Array], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The size of every dimension, all shapes agreeing; ValueMistake names the two that do not."""
+    told: dict[str, tuple[int, str]] = {n: (s, f"{n} = {s} was given") for n, s in sizes.items()}
+    for variable, array in values.items():
+        _axes_fit(variable, array)
+    for plain in (True, False):
+        for variable, array in values.items():
+            for axis, (dim, size) in enumerate(zip(variable.dims, array.shape, strict=True)):
+                if (str(dim) in dim.names) is plain:
+                    _one_axis(variable, axis, dim, size, told)
+    return {n: size for n, (size, _) in told.items()}
+
+
+def _axes_fit(variable: Variable, array: Array) -> None:
+    if array.ndim != variable.ndim:
+        wanted = {0: "a number", 1: "a vector", 2: "a matrix"}
+        kind = wanted.get(variable.ndim, f"a tensor of {variable.ndim} axes")
+        axes = f" ({_said(variable)})" if variable.ndim else ""
+        raise ValueMistake(f"{variable.name} is {kind}{axes}, given an array of shape {array.shape}")
+    if not array.size:
+        raise ValueMistake(f"{variable.name} has no entries: its shape is {array.shape}")
+
+
+def _one_axis(
+    variable: Variable, axis: int, dim: Dimension, size: int, told: dict[str, tuple[int, str]]
+) -> None:
+    """Take one size in, or find that it disagrees."""
+    saying = f"{variable.name} has {size} {_axis_name(variable, axis, size)} ({dim} = {size})"
+    unknown = [n for n in sorted(dim.names) if n not in told]
+    if len(unknown) == 1 and len(dim.names) == 1:
+        solved = linear(dim, unknown[0])
+        if solved is not None:
+            factor, constant = solved
+            whole, rest = divmod(size - constant, factor)
+            if rest or whole < 1:
+                raise ValueMistake(f"{saying}, which no whole {unknown[0]} makes")
+            told[unknown[0]] = (whole, saying)
+            return
+    if unknown:
+        return
+    expected = dim.size({n: s for n, (s, _) in told.items()})
+    if expected == size:
+        return
+    short = saying.rpartition(" (")[0]
+    if not dim.names:
+        raise ValueMistake(f"{short}, declared with {expected}")
+    others = dict.fromkeys(told[n][1] for n in sorted(dim.names))
+    raise ValueMistake(f"{', '.join(others)}, {saying}")
+
+
+def _axis_name(variable: Variable, axis: int, size: int) -> str:
+    if variable.ndim > 2:
+        return f"{'entry' if size == 1 else 'entries'} along axis {axis + 1}"
+    if variable.ndim == 1:
+        return "entry" if size == 1 else "entries"
+    word = "column" if axis else "row"
+    return word if size == 1 else f"{word}s"
+
+
+# Values
+
+
+def check(variable: Variable, array: Array) -> None:
+    """Refuse NaN, and entries that contradict what was declared."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        suspicious = not np.isfinite(array.sum())
+    if suspicious and np.isnan(array).any():
+        raise ValueMistake(f"{_entry(variable.name, np.argwhere(np.isnan(array))[0])} is NaN")
+    for word in sorted(variable.properties):
+        wrong = PROPERTY.get(word, _nothing)(variable.name, array)
+        if wrong:
+            raise ValueMistake(f"{variable.name} is declared {word}, but {wrong}")
+
+
+def _entry(name: str, place: Sequence[Any]) -> str:
+    return f"{name}[{', '.join(str(int(k)) for k in place)}]" if len(place) else name
+
+
+def _nothing(name: str, X: Array) -> str:
+    return ""
+
+
+def _tolerance(X: Array) -> float:
+    import numpy as np
+
+    return float(np.sqrt(np.finfo(X.dtype).eps) * np.abs(X).max())
+
+
+def _apart(name: str, X: Array, Y: Array, other: str) -> str:
+    """Where X and what it should be differ most; `other` names the second entry."""
+    import numpy as np
+
+    gap = np.abs(X - Y)
+    if not gap.max() > _tolerance(X):
+        return ""
+    i, j = np.unravel_index(int(gap.argmax()), gap.shape)
+    second = f"{other}{_entry(name, (j, i))} = {X[j, i]:g}" if other != "0" else "not 0"
+    join = " and " if other != "0" else ", "
+    return f"{_entry(name, (i, j))} = {X[i, j]:g}{join}{second}"
+
+
+def _symmetric(name: str, X: Array) -> str:
+    return _apart(name, X, X.T, "")
+
+
+def _skew(name: str, X: Array) -> str:
+    return _apart(name, X, -X.T, "")
+
+
+def _diagonal(name: str, X: Array) -> str:
+    import numpy as np
+
+    return _apart(name, X, np.diag(np.diag(X)), "0")
+
+
+def _lower(name: str, X: Array) -> str:
+    import numpy as np
+
+    return _apart(name, X, np.tril(X), "0")
+
+
+def _upper(name: str, X: Array) -> str:
+    import numpy as np
+
+    return _apart(name, X, np.triu(X), "0")
+
+
+def _toeplitz(name: str, X: Array) -> str:
+    import numpy as np
+
+    gap = np.abs(X[1:, 1:] - X[:-1, :-1])
+    if not gap.size or not gap.max() > _tolerance(X):
+        return ""
+    i, j = np.unravel_index(int(gap.argmax()), gap.shape)
+    return (
+        f"{_entry(name, (i, j))} = {X[i, j]:g} and "
+        f"{_entry(name, (i + 1, j + 1))} = {X[i + 1, j + 1]:g}"
+    )
+
+
+def _orthogonal(name: str, X: Array) -> str:
+    import numpy as np
+
+    gap = np.abs(X.T @ X - np.eye(X.shape[1])).max()
+    return f"{name}'*{name} is {gap:.2g} away from the identity" if gap > 1e-4 else ""
+
+
+def _spd(name: str, X: Array) -> str:
+    import numpy as np
+
+    if _symmetric(name, X):
+        return _symmetric(name, X)
+    try:
+        np.linalg.cholesky(X)
+    except np.linalg.LinAlgError:
+        return f"its smallest eigenvalue is {np.linalg.eigvalsh(X)[0]:.2g}"
+    return ""
+
+
+def _positive(name: str, X: Array) -> str:
+    import numpy as np
+
+    if X.min() > 0:
+        return ""
+    place = np.unravel_index(int(X.argmin()), X.shape)
+    return f"{_entry(name, place)} = {X.min():g}"
+
+
+def _simplex(name: str, X: Array) -> str:
+    if X.min() < 0:
+        return f"its smallest entry is {X.min():g}"
+    total = float(X.sum())
+    return f"its entries sum to {total:g}, not 1" if abs(total - 1) > 1e-4 else ""
+
+
+PROPERTY = {
+    "symmetric": _symmetric,
+    "skew": _skew,
+    "diagonal": _diagonal,
+    "lower": _lower,
+    "upper": _upper,
+    "toeplitz": _toeplitz,
+    "orthogonal": _orthogonal,
+    "spd": _spd,
+    "positive": _positive,
+    "simplex": _simplex,
+}

@@ -1,0 +1,284 @@
+"""Programs that run: a formula as a function of arrays, with everything checked at its door."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from wrt.errors import TooLarge, ValueMistake
+from wrt.expression.dimensions import Dimension
+from wrt.expression.function import Function
+from wrt.expression.nodes import Dims, Node, Variable
+from wrt.programs import door
+from wrt.programs.module import Module, linear, module
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["MOST_ENTRIES", "Program", "compile"]
+
+#: A dense array of more entries than this is refused: 2 GB of float64.
+MOST_ENTRIES = 250_000_000
+
+
+def compile(  # noqa: A001  # the word that people know for this
+    formula: Node | tuple[Node, ...],
+    backend: str = "numpy",
+    arguments: Sequence[Variable] | None = None,
+    *,
+    limit: int = MOST_ENTRIES,
+    sizes: Mapping[str, int] | None = None,
+    name: str = "derivative",
+    doc: str | None = None,
+    title: str = "the result",
+) -> Program:
+    """The program of a formula: a function of its variables by keyword, or by one mapping.
+
+    Several formulas in a tuple share their work and give a tuple. `arguments` may hold variables that do not
+    occur; `sizes` help the order of multiplying; `limit` is the most entries that an array may have, `title`
+    what a refusal calls the result.
+
+    >>> import numpy as np
+    >>> n = Dimension.of("n")
+    >>> A, x = Variable("A", (n, n)), Variable("x", (n,))
+    >>> program = compile(A @ x)
+    >>> program(A=[[1, 2], [3, 4]], x=[1, 1])
+    array([3., 7.])
+    >>> program(A=np.eye(3), x=np.ones(2))
+    Traceback (most recent call last):
+    wrt.errors.ValueMistake: A has 3 rows (n = 3), x has 2 entries (n = 2)
+    """
+    given = None if arguments is None else tuple(arguments)
+    known = tuple(sorted((sizes or {}).items()))
+    return _compiled(formula, backend, given, limit, known, name, doc, title)
+
+
+@lru_cache(maxsize=256)
+def _compiled(
+    formula: Node | tuple[Node, ...],
+    backend: str,
+    arguments: tuple[Variable, ...] | None,
+    limit: int,
+    sizes: tuple[tuple[str, int], ...],
+    name: str,
+    doc: str | None,
+    title: str,
+) -> Program:
+    made = module(formula, backend, name, arguments, doc, sizes)
+    return Program(formula, made, limit, title)
+
+
+class Program:
+    """A formula as a function of arrays.
+
+    `source` is its text, `function` the bare function of that text: positional, unchecked, for hot loops.
+    Called with arrays by keyword (a name that is a Python word with a trailing underscore), or with one
+    mapping of names. A function that nobody defined is given as a callable of whole arrays, its primes as
+    `phi_prime` or, in a mapping, `phi'`.
+
+    Raises ValueMistake for values of the wrong name, shape, type or property, for NaN, and where a matrix
+    is singular; TooLarge, before computing, for arrays beyond the limit.
+    """
+
+    def __init__(
+        self, formula: Node | tuple[Node, ...], made: Module, limit: int, title: str
+    ) -> None:
+        self.formula, self.source, self.limit, self.title = formula, made.text, limit, title
+        self._module = made
+        self._wanted = {
+            **{v.name: word for v, word in made.arguments.items()},
+            **{f.name: word for f, word in made.functions.items()},
+            **made.sizes,
+        }
+        self.function = _function(made)
+        self._fits: tuple[tuple[str, int], ...] | None = None
+
+    def __repr__(self) -> str:
+        return f"<program {self._module.name}({', '.join(self._wanted)})>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        made = self._module
+        arguments = tuple(made.arguments)
+        return (_again, (self.formula, arguments, self.limit, made.name, self.title))
+
+    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
+        """The value at these arrays: an array, 0-dimensional for a scalar."""
+        import numpy as np
+
+        made = self._module
+        given = door.collected(self._wanted, mapping, values)
+        arrays = door.arrays({v: given[v.name] for v in made.arguments})
+        sizes = door.measured(arrays, {n: _size(n, given[n]) for n in made.sizes})
+        for variable, array in arrays.items():
+            door.check(variable, array)
+        single = any(a.dtype.itemsize // (1 + (a.dtype.kind == "c")) < 8 for a in arrays.values())
+        self._fit(sizes, 4 if single else 8)
+        functions = [_checked(f, given[f.name], sizes) for f in made.functions]
+        lengths = {made.sizes[n]: sizes[n] for n in made.sizes}
+        with np.errstate(all="ignore"):
+            result = self._run([*arrays.values(), *functions], lengths)
+        if isinstance(self.formula, tuple):
+            pairs = zip(result, self.formula, strict=True) if len(self.formula) > 1 else [
+                (result, self.formula[0])
+            ]
+            return tuple(self._finished(r, arrays, single) for r, _ in pairs)
+        return self._finished(result, arrays, single)
+
+    def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
+        import numpy as np
+
+        try:
+            return self.function(*arguments, **lengths)
+        except np.linalg.LinAlgError as error:
+            raise ValueMistake(_singular(error, self.source)) from None
+        except MemoryError as error:
+            raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
+        except ZeroDivisionError:
+            raise ValueMistake("division by zero at this point") from None
+        except ValueMistake:
+            raise
+        except (ValueError, OverflowError) as error:
+            raise ValueMistake(str(error)) from error
+
+    def _fit(self, sizes: Mapping[str, int], itemsize: int) -> None:
+        """Refuse what would be too large, before anything is computed."""
+        key = tuple(sizes.items())
+        if key == self._fits:
+            return
+        plan = self._module.plan
+        for condition in plan.conditions:
+            if condition.size(sizes) < 0:
+                raise ValueMistake(_needed(condition))
+        for root in plan.roots:
+            self._small(root.dims, sizes, itemsize, self.title)
+        for dims in plan.shapes():
+            self._small(dims, sizes, itemsize, f"a step on the way to {self.title}")
+        self._fits = key
+
+    def _small(self, dims: Dims, sizes: Mapping[str, int], itemsize: int, what: str) -> None:
+        lengths = [d.size(sizes) for d in dims]
+        entries = prod(lengths)
+        if entries > self.limit:
+            shape = " × ".join(map(str, lengths))
+            raise TooLarge(
+                f"{what} would have {shape} = {entries:,} entries ({_bytes(entries * itemsize)}); "
+                "apply, pullback, entry and structure answer without forming it"
+            )
+
+    def _finished(self, result: Any, arrays: Mapping[Variable, Array], single: bool) -> Array:
+        """An array of its own, of the type of what came in."""
+        import numpy as np
+
+        array = np.asarray(result)
+        kinds = (np.complex64, np.complex128) if array.dtype.kind == "c" else (
+            np.float32,
+            np.float64,
+        )
+        own = array.astype(kinds[not single], copy=False)
+        if own is result and any(np.may_share_memory(own, a) for a in arrays.values()):
+            own = own.copy()
+        infinite = [v.name for v, a in arrays.items() if np.isinf(a).any()]
+        if infinite and np.isnan(own).any():
+            raise ValueMistake(f"{infinite[0]} has infinite entries; {self.title} is no number there")
+        return own
+
+
+def _again(
+    formula: Node | tuple[Node, ...],
+    arguments: tuple[Variable, ...],
+    limit: int,
+    name: str,
+    title: str,
+) -> Program:
+    return compile(formula, arguments=arguments, limit=limit, name=name, title=title)
+
+
+def _function(made: Module) -> Callable[..., Any]:
+    space: dict[str, Any] = {}
+    exec(builtins.compile(made.text, f"<{made.name}>", "exec"), space)
+    function: Callable[..., Any] = space[made.name]
+    return function
+
+
+def _size(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
+        raise ValueMistake(f"the size {name} is a whole number of at least 1, given {value!r}")
+    return int(value)
+
+
+def _checked(function: Function, given: Any, sizes: Mapping[str, int]) -> Callable[..., Any]:
+    """What a person gave for a function that nobody defined, its shapes watched."""
+    if not callable(given):
+        kind = type(given).__name__
+        raise ValueMistake(f"{function.name} is a function of arrays, given a {kind}")
+    form = function.forms[0]
+    core = [len(a.dims or ()) for a in form.arguments]
+
+    def watched(*arrays: Any) -> Any:
+        import numpy as np
+
+        shapes = [np.shape(a) for a in arrays]
+        lead = shapes[0][: len(shapes[0]) - core[0]]
+        known = dict(sizes)
+        for argument, shape, count in zip(form.arguments, shapes, core, strict=True):
+            inner = shape[len(shape) - count :]
+            known.update({str(d): s for d, s in zip(argument.dims or (), inner, strict=True)})
+        wanted = (*lead, *(d.size(known) for d in form.results[0].dims or ()))
+        got = np.asarray(given(*arrays))
+        if got.shape != wanted:
+            raise ValueMistake(f"{function.name} gave shape {got.shape}, wanted {wanted}")
+        return got
+
+    return watched
+
+
+def _needed(condition: Dimension) -> str:
+    names = sorted(condition.names)
+    solved = linear(condition, names[0]) if len(names) == 1 else None
+    if solved is None:
+        return f"{condition} must not be negative"
+    factor, constant = solved
+    return f"{names[0]} must be at least {-(constant // factor)}"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if count >= size:
+            return f"{round(count / size):,} {unit}" if count >= 10 * size else (
+                f"{count / size:.1f} {unit}"
+            )
+    return f"{count:,} bytes"
+
+
+_LINE = re.compile(r"np\.linalg\.(\w+)\(([^\W\d]\w*)?(\.T)?")
+
+
+def _singular(error: Exception, source: str) -> str:
+    """What could not be inverted or factorised, by its name where it has one."""
+    line = _failed_line(error, source)
+    match = _LINE.search(line)
+    word, name = (match.group(1), match.group(2)) if match else ("", None)
+    what = name if name else "a matrix inside"
+    where = "" if name and len(name) < 3 and not name[-1:].isdigit() else f" (in {line.strip()})"
+    if "positive definite" in str(error):
+        return f"{what} is not positive definite at this point{where}"
+    if "ingular" in str(error):
+        said = f"inv({name})" if name else "its inverse"
+        return f"{what} is singular: {said} does not exist at this point{where}"
+    return f"{word or 'a function'} of {what}: {error}{where}"
+
+
+def _failed_line(error: Exception, source: str) -> str:
+    trace, number = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.startswith("<"):
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    lines = source.split("\n")
+    return lines[number - 1] if 0 < number <= len(lines) else ""
