@@ -62,9 +62,9 @@ def constrained_value(properties: frozenset[str], value: Array) -> Array:
     import numpy as np
 
     if "toeplitz" in properties:
-        n = len(value)
-        line = np.concatenate([value[0, ::-1], value[1:, 0]])
-        value = np.array([[line[n - 1 + i - j] for j in range(n)] for i in range(n)])
+        i, j = np.indices(value.shape)
+        means = [np.diagonal(value, -k).mean() for k in range(1 - len(value), len(value))]
+        value = np.asarray(means)[i - j + len(value) - 1]
     if properties & {"symmetric", "spd"}:
         value = (value + value.T) / 2
     if "skew" in properties:

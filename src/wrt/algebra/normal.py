@@ -118,9 +118,22 @@ class _Pass:
         while isinstance(made, Einsum):
             flatter = self.flatter(made)
             if flatter is made:
-                break
+                return self.settled_turn(made)
             made = flatter
         return made
+
+    def settled_turn(self, node: Einsum) -> Node:
+        """The product with symmetric factors and sums turned the way that is kept: where turning goes
+        round in a circle, the least of it by digest."""
+        seen: dict[Node, None] = {}
+        made: Node = node
+        while isinstance(made, Einsum) and made not in seen and self.turns(made):
+            seen[made] = None
+            made = self.turned(made)
+        if made not in seen:
+            return made
+        order = list(seen)
+        return min(order[order.index(made) :], key=_digest)
 
     def oriented(self, factors: Sequence[Factor]) -> list[Factor]:
         """The indices of symmetric factors in order: A[j,i] is A[i,j]."""
@@ -157,7 +170,7 @@ class _Pass:
         simpler = resolved(node)
         if simpler is not None:
             return simpler
-        return self.turned(node) if self.turns(node) else node
+        return node
 
     def turns(self, node: Einsum) -> bool:
         """Whether a factor is a symmetric matrix or a sum whose sign has to be looked at."""
@@ -232,7 +245,7 @@ class _Pass:
 
     def transposed_product(self, node: Einsum) -> Node:
         made = build.product(node.coefficient, node.factors, node.output[::-1], node.index_dims)
-        return self.turned(made) if isinstance(made, Einsum) else made
+        return self.settled_turn(made) if isinstance(made, Einsum) else made
 
     def transposed(self, term: Node) -> Node:
         if self.symmetric.get(term):
@@ -240,6 +253,10 @@ class _Pass:
         if isinstance(term, Einsum):
             return self.transposed_product(term)
         return build.transpose(term)
+
+
+def _digest(node: Node) -> bytes:
+    return node.digest
 
 
 def _inlined(node: Einsum, positions: list[int]) -> Node:

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from wrt.algebra import conditions
 from wrt.algebra.equality import constrained_value
-from wrt.calculus import constrain, constraint
+from wrt.calculus import constraint
 from wrt.errors import CheckFailed
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Apply, Node, Variable
@@ -63,9 +63,8 @@ def check(
         n.function.analytic is not False for n in postorder(f) if isinstance(n, Apply)
     )
     is_analytic &= not any("complex" in v.properties for v in f.names)
-    sizes = small_sizes(f, xs, derivative)
     worst, count = 0.0, 0
-    for values in points((f, derivative), xs, sizes):
+    for sizes, values in _places(f, xs, derivative):
         exact = evaluate(derivative, values, sizes)
         worst = max(worst, _largest_error(f, xs, exact, values, sizes, convention, is_analytic))
         count += 1
@@ -74,19 +73,40 @@ def check(
     return Check(count, worst, method, worst <= limit)
 
 
-def small_sizes(f: Node, xs: Sequence[Variable], derivative: Node) -> dict[str, int]:
-    """Small sizes for all dimensions, different from each other while the tensor stays small."""
+def _places(
+    f: Node, xs: Sequence[Variable], derivative: Node
+) -> list[tuple[dict[str, int], dict[str, Array]]]:
+    """Sizes and points at which the formula is defined; other sizes are tried where one choice has none."""
+    for sizes in small_sizes(f, xs, derivative):
+        found = list(points((f, derivative), xs, sizes))
+        if found:
+            return [(sizes, values) for values in found]
+    raise CheckFailed(
+        "no point was found at which the formula is defined: "
+        "declare what its variables are (positive, spd, …)"
+    )
+
+
+def small_sizes(f: Node, xs: Sequence[Variable], derivative: Node) -> Iterator[dict[str, int]]:
+    """Small sizes for all dimensions: different while the tensor stays small, in several orders."""
     names = dimension_names(f, derivative, *xs)
-    for pool in ((3, 4, 5, 6, 7, 8, 9), (2, 3, 4, 5, 6, 7, 8), (2, 3, 4), (2, 3), (2,)):
-        if pool[-1] > 6 and len(names) > len(pool):
+    count = len(names)
+    pools = [range(3, 3 + count), range(2, 2 + count), (2, 3, 4), (2, 3), (2,)]
+    for pool in pools:
+        sizes = [pool[k % len(pool)] for k in range(count)]
+        if _entries(derivative, dict(zip(names, sizes, strict=True))) > LARGEST or count > 12 * len(pool):
             continue
-        sizes = {name: pool[k % len(pool)] for k, name in enumerate(names)}
-        entries = 1
-        for dim in derivative.dims:
-            entries *= max(dim.size(sizes), 1)
-        if entries <= LARGEST:
-            return sizes
-    return sizes
+        turns = [sizes, sizes[::-1], sizes[1:] + sizes[:1], [max(sizes, default=1)] * count]
+        yield from (dict(zip(names, turn, strict=True)) for turn in turns)
+        return
+    yield dict.fromkeys(names, 2)
+
+
+def _entries(node: Node, sizes: Mapping[str, int]) -> int:
+    entries = 1
+    for dim in node.dims:
+        entries *= max(dim.size(sizes), 1)
+    return entries
 
 
 # Points
@@ -97,18 +117,28 @@ def points(
 ) -> Iterator[dict[str, Array]]:
     """Random values of the variables at which every condition of the formulas holds with a margin."""
     wanted = conditions(roots)
+    whole = _whole_arguments(roots)
     free = tuple(dict.fromkeys((*variables(*roots), *xs)))
     for k in range(POINTS):
         for attempt in range(TRIES):
             values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 4) for v in free}
+            values |= {v.name: values[v.name] * 0 + 2 + k for v in whole if v in free}
             if all(_holds(domain, evaluate(n, values, sizes)) for domain, n in wanted):
                 break
         else:
-            raise CheckFailed(
-                "no point was found at which the formula is defined: "
-                "declare what its variables are (positive, spd, …)"
-            )
+            return
         yield values
+
+
+def _whole_arguments(roots: Sequence[Node]) -> list[Variable]:
+    """Variables that stand where a whole number is wanted, as the k of X^k."""
+    found = []
+    for node in postorder(*roots):
+        if isinstance(node, Apply):
+            form, _ = node.function.form_of(node.children, node.batch)
+            pairs = zip(form.arrays, node.children, strict=True)
+            found += [v for a, c in pairs if a.kind == "whole" for v in c.names]
+    return found
 
 
 def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:
@@ -158,7 +188,7 @@ def _holds(domain: str, value: Array) -> bool:
         case "above":
             return bool(value.min(initial=np.inf) > -0.95)
         case "invertible":
-            return bool(np.linalg.cond(value).max(initial=0) < 1e3)
+            return bool(np.linalg.cond(value).max(initial=0) < 100)
         case "distinct":
             line = np.sort(value.reshape(-1))
             return line.size < 2 or bool(np.diff(line).min() > 0.02)
@@ -214,11 +244,33 @@ def _directions(xs: Sequence[Variable], sizes: Mapping[str, int]) -> Iterator[tu
 
 def _moved(x: Variable, direction: Array, convention: str, sizes: Mapping[str, int]) -> Array:
     """How x moves along a direction: freely, projected on its constraint, or tied."""
+    import numpy as np
+
     rules = constraint(x)
     if not rules:
         return direction
-    letter = Variable("direction", x.dims)
-    return evaluate(constrain(letter, rules, convention), {"direction": direction}, sizes)
+    if convention == "projected":
+        return constrained_value(frozenset(rules), direction)
+    basis = np.array(_parameters(rules, len(direction)))
+    return np.asarray(np.tensordot(basis, direction, axes=2) @ basis.reshape(len(basis), -1)).reshape(
+        direction.shape
+    )
+
+
+def _parameters(rules: tuple[str, ...], n: int) -> list[Array]:
+    """The matrices along which the free parameters of a constrained matrix move it."""
+    import numpy as np
+
+    found: dict[bytes, Array] = {}
+    for i, j in np.ndindex(n, n):
+        unit = np.zeros((n, n))
+        unit[i, j] = 1.0
+        moved = constrained_value(frozenset(rules), unit)
+        moved = moved / max(np.abs(moved).max(), 1e-300)
+        key = (moved if moved.ravel()[np.abs(moved).argmax()] > 0 else -moved).tobytes()
+        if np.abs(moved).max() > 0:
+            found.setdefault(key, moved)
+    return list(found.values())
 
 
 def _difference(
@@ -259,7 +311,7 @@ def _five_points(order: int) -> Callable[[Function, str, Array], Function]:
 
     def step(f: Function, name: str, direction: Array) -> Function:
         def derivative(values: Mapping[str, Array]) -> Array:
-            h = 10.0 ** (-3.0 if order < 2 else -2.0)
+            h = (1e-3, 1e-3, 3e-3, 1e-2)[min(order, 4) - 1]
             h /= max(1.0, float(np.abs(direction).max(initial=0)))
 
             def at(k: int) -> Array:

@@ -118,11 +118,23 @@ def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Der
             f"{convention!r} is no convention for constrained matrices; "
             f"{' and '.join(CONVENTIONS)} are"
         )
+    _no_complex(question, wanted)
     node = normal_form(expand(question.formula))
     for one in wanted:
         node = normal_form(constrained_derivative(node, one.variable, convention))
     tied = any(constraint(w.variable) for w in wanted)
     return Derivative(question, wanted, node, convention if tied else None)
+
+
+def _no_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
+    """Complex variables need derivatives by x and by conj(x), which nothing here gives yet."""
+    used = [*question.formula.names, *(w.variable for w in wanted)]
+    for variable in sorted(used, key=lambda v: v.name):
+        if "complex" in variable.properties:
+            raise NotDifferentiable(
+                f"{variable.name} is declared complex, and derivatives of complex variables "
+                "(by x and by conj(x)) are not known yet"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,7 +298,7 @@ class Derivative:
     def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
         """One entry as a number (0-d), without forming the others."""
         made = programs.compile(normal_form(self._entry(indices)), arguments=self._arguments)
-        result: Array = made(values)
+        result: Array = made(self._needed(values))
         return result
 
     def _entry(self, indices: Sequence[int]) -> Node:
@@ -357,8 +369,15 @@ class Derivative:
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
         """The dense array at given values: by keyword, or `D({"lambda": …})`."""
         program = self.compile()
-        result: Array = program(mapping, **values) if mapping is not None else program(**values)
+        needed = self._needed({**(mapping or {}), **values})
+        result: Array = program(needed)
         return result
+
+    def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values by name, without those of variables that the answer does not depend on."""
+        given = _plain_keys(values, tuple(self.question.variables.values()))
+        idle = set(self.question.variables) - {v.name for v in self._arguments}
+        return {name: value for name, value in given.items() if name not in idle}
 
     def apply(self, direction: Any, /, **values: Any) -> Array:
         """The linear map in the last variable: how f changes along a direction, without forming D.
@@ -430,7 +449,7 @@ class Derivative:
     ) -> Array:
         arguments = (Variable(name, dims), *self._arguments)
         program = programs.compile(node, arguments=arguments, title=self.title)
-        result: Array = program({name: value, **_plain_keys(values, self._arguments)})
+        result: Array = program({name: value, **self._needed(values)})
         return result
 
     # Why it is right

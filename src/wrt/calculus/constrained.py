@@ -83,7 +83,7 @@ def _turned(node: Node) -> Node:
 def _diagonal(node: Node) -> Node:
     """What stands on the diagonal of the last two axes, zero elsewhere."""
     axes = tuple(range(node.ndim - 1)) + (node.ndim - 2,)
-    return build.product(ONE, ((node, 1, axes),), axes, node.dims)
+    return build.product(ONE, ((node, 1, axes),), axes, node.dims[:-1])
 
 
 def _masked(node: Node, relation: Relation) -> Node:

@@ -1,7 +1,8 @@
 """The language room: text to formula.
 
-Reading order: `operators` (one table), `lexer`, `syntax`, `parser`, `declarations`, `words`, `kinds`,
-`elaboration`, `inference`, `shapes`, `builder`, `indexform`, `reader`; `mistakes` words what is wrong.
+Reading order: `operators` (one table), `lexer`, `syntax`, `parser`, `declarations`, `words`,
+`kinds`, `elaboration`, `inference`, `shapes`, `builder`, `indexform`, `reader`; `mistakes` words
+what is wrong.
 """
 
 from __future__ import annotations

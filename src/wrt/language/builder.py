@@ -1,15 +1,16 @@
-"""Syntax with known kinds and sizes to a formula, through the constructors of `expression.build`."""
+"""Syntax with known kinds and sizes to a formula, by the constructors of `expression.build`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 from wrt.errors import Mistake, ShapeMistake, TooLarge
 from wrt.expression import build
 from wrt.expression.coefficient import IMAGINARY, ONE, PI
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Constant, Node, Variable
+from wrt.expression.nodes import Constant, Factor, Node, Variable
 from wrt.language import indexform, mistakes
 from wrt.language.elaboration import Elaboration, size_of
 from wrt.language.kinds import COLUMN, MATRIX, ROW, SCALAR
@@ -56,14 +57,14 @@ class Builder:
         inside = indexform.letters_within(self.made.parts, self) if self.made.indexed else {}
         made: Node | None = None
         for part in self.made.parts:
+            if part not in inside:
+                self.nodes[part] = self._guarded(part, partial(self._node, part))
             line = bodies.get(id(part))
-            if line is not None and line.indices is not None:
-                made = self._guarded(part, lambda line=line: self._index_line(line))
-            elif part not in inside:
-                self.nodes[part] = self._guarded(part, lambda part=part: self._node(part))
             if line is not None:
-                made = made if line.indices is not None else self.of(part)
-                if line.target is not None and made is not None:
+                indexed = line.indices is not None
+                whole = partial(self._index_line, line) if indexed else partial(self.of, part)
+                made = self._guarded(part, whole)
+                if line.target is not None:
                     self.lines[line.target] = made
         assert made is not None
         return made
@@ -256,13 +257,15 @@ class Builder:
         if use.how == "axis" or (use.how == "either" and self.kind(use.operands[0]) == MATRIX):
             assert use.axis is not None
             axis = use.axis - 1 if operands[0].ndim == 2 else 0
-            return use.function(operands[0], axis=axis)
+            along: Node = use.function(operands[0], axis=axis)
+            return along
         if use.how == "either":
             return self._word({"max": "maximum", "min": "minimum"}[part.word], part)(*operands)
         if part.word == "sqrt" and use.function is book().get("sqrt"):
             return build.power(operands[0], Fraction(1, 2))
         made = use.function(*operands)
-        return made[0] if isinstance(made, tuple) else made
+        first: Node = made[0] if isinstance(made, tuple) else made
+        return first
 
     def _sized(self, part: Call) -> Node:
         dims = self.dims(part)
@@ -347,7 +350,7 @@ class Builder:
         wanted = {COLUMN: (0,), ROW: (1,)}.get(self.kind(part), (0, 1))
         own = {COLUMN: (0,), ROW: (1,), SCALAR: ()}.get(kind, (0, 1))
         dims: list[Dimension] = []
-        factors: list[build.Factor] = []
+        factors: list[Factor] = []
         output: list[int] = []
         indices: list[int] = []
         for axis in wanted:

@@ -93,7 +93,8 @@ def _text(name: str, shape: str) -> Declared:
 
 
 def _one(name: str, word: str) -> Dimension:
-    close = difflib.get_close_matches(word, PROPERTIES, 1, 0.75) if len(word) > 3 else []
+    near = [*PROPERTIES, "entrywise", "scalar"]
+    close = difflib.get_close_matches(word, sorted(near), 1, 0.75) if len(word) > 3 else []
     if close:
         raise ShapeMistake(f"{name}: {word!r} is no property", hint=f"did you mean {close[0]}?")
     try:

@@ -1,7 +1,7 @@
 """Syntax to a network: every part a slot with a set of kinds, every operator a rule between slots.
 
-Names are resolved here: bound ones, those that a line defines, variables, sizes, constants. What costs a reading
-something (language.md) is noted beside the rules. Nothing is decided yet; that is the inference's.
+Names are resolved here: bound ones, those that a line defines, variables, sizes, constants. What
+costs a reading something is noted beside the rules. Nothing is decided yet: the inference does.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ class Constraint:
     inputs: tuple[int, ...]
     output: int
     part: Syntax
+    #: Whether the part stands in index form without indices and so must be a scalar.
+    bare: bool = False
 
 
 @dataclass(slots=True)
@@ -73,8 +75,8 @@ class Elaboration:
     variables: dict[str, int] = field(default_factory=dict)
     #: (a, b): costs 1 where the name of slot a is a scalar and b (if any) is none.
     events: list[tuple[int, int | None]] = field(default_factory=list)
-    #: Products of two bare names with vector letters; they must not be read away.
-    clashes: list[tuple[int, int, int, Infix]] = field(default_factory=list)
+    #: Misfits by the letters that must not be read away, as y*z: the rule and the names' kinds.
+    clashes: list[tuple[Constraint, dict[int, int]]] = field(default_factory=list)
     #: Parts in index form, with the line that they stand in.
     indexed: dict[Syntax, Line] = field(default_factory=dict)
     root: int = 0
@@ -174,6 +176,7 @@ def _line(made: Elaboration, line: Line) -> None:
         made.slots[part] = _slot(made, part, line)
     made.parts += parts
     if line.indices is not None:
+        _scalars_beside_letters(made, parts)
         made.fresh(bit(kinds.kind_of(len(line.indices))))
         made.root = len(made.masks) - 1
     else:
@@ -206,6 +209,24 @@ def _in_order(made: Elaboration, line: Line) -> list[Syntax]:
             stack.extend((p, bound) for p in part.children)
     found.reverse()
     return found
+
+
+def _scalars_beside_letters(made: Elaboration, parts: list[Syntax]) -> None:
+    """In index form whatever has no indices is a number."""
+    lettered: set[Syntax] = set()
+    rule = kinds.fixed((bit(SCALAR),), SCALAR)
+    for part in parts:
+        inside = made.uses[part].operands if isinstance(part, Call) else part.children
+        if part in made.indexed:
+            lettered.add(part)
+        elif any(p in lettered for p in inside):
+            lettered.add(part)
+            for p in inside:
+                if p not in lettered:
+                    made.constraints.append(Constraint(rule, (made.slots[p],), 0, p, bare=True))
+    if parts[-1] not in lettered:
+        slot = made.slots[parts[-1]]
+        made.constraints.append(Constraint(rule, (slot,), 0, parts[-1], bare=True))
 
 
 def _by_letters(made: Elaboration, part: Index) -> bool:
@@ -307,20 +328,39 @@ def _infix_slot(made: Elaboration, part: Infix) -> int:
         _event(made, right, left)
     elif name == "times":
         _event(made, right, left)
-        if _vector_letters(made, left) and _vector_letters(made, right):
-            output = made.fresh()
-            made.clashes.append((*inputs, output, part))
-            return output
     elif name == "kron":
         _event(made, left, None)
         _event(made, right, None)
-    return made.rule(kinds.RULES[name], inputs, part)
+    return _clash(made, part) or made.rule(kinds.RULES[name], inputs, part)
 
 
-def _vector_letters(made: Elaboration, part: Syntax) -> bool:
-    if not isinstance(part, Name) or made.roles[part] != "variable":
-        return False
-    return part.name in made.open and letter_class(part.name) == "vector"
+def _clash(made: Elaboration, part: Infix) -> int | None:
+    """Two names with vector letters, plain or transposed, whose vectors do not fit: `y*z`, `x'+y`.
+
+    The rule is kept aside; the inference refuses it unless another part forbids the vectors.
+    """
+    rule, of, names = kinds.RULES[part.operator.name], [], {}
+    for side in (part.left, part.right):
+        turned = isinstance(side, Postfix)
+        name = side.operand if isinstance(side, Postfix) else side
+        if not isinstance(name, Name) or made.roles[name] != "variable":
+            return None
+        if name.name not in made.open or letter_class(name.name) != "vector":
+            return None
+        of.append(kinds.ROW if turned else COLUMN)
+        names[made.slots[name]] = COLUMN
+    if rule(tuple(of)) is not None:
+        return None
+    inputs = (made.slots[part.left], made.slots[part.right])
+    return _aside(made, rule, inputs, part, names)
+
+
+def _aside(
+    made: Elaboration, rule: Rule, inputs: tuple[int, ...], part: Syntax, names: dict[int, int]
+) -> int:
+    output = made.fresh()
+    made.clashes.append((Constraint(rule, inputs, output, part), names))
+    return output
 
 
 def _call_slot(made: Elaboration, call: Call) -> int:
@@ -335,6 +375,10 @@ def _call_slot(made: Elaboration, call: Call) -> int:
     if use.wants_array:
         for part in use.operands:
             _event(made, part, None)
+    if use.how == "function" and use.function and use.function.axis == "map":
+        (part,) = use.operands
+        if isinstance(part, Name) and part.name in made.open and part.name[0].isupper():
+            return _aside(made, use.rule, inputs, call, {inputs[0]: MATRIX})
     return made.rule(use.rule, inputs, call)
 
 

@@ -1,6 +1,7 @@
 """Index form: `D[i,a,b] = δ[i,a]*x[b]`, where an index that the left lacks is summed.
 
-A part with index letters is a tensor with a letter for each axis. An index is summed in the smallest term that
+A part with index letters is a tensor with a letter for each axis. An index is summed in the
+smallest term that
 holds all its places: an addend, the argument of a function, or the whole right side.
 """
 
@@ -96,26 +97,71 @@ class _Closings:
     def __init__(self) -> None:
         self.sums: dict[Syntax, frozenset[str]] = {}
         self.parts: set[Syntax] = set()
+        #: the factors of every term, terms before those inside them
+        self.factors: dict[Syntax, list[Syntax]] = {}
+        #: letters that a term leaves for the terms around it
+        self.open: dict[Syntax, frozenset[str]] = {}
 
 
 def _closings(line: Line, inside: dict[Syntax, frozenset[str]], builder: Builder) -> _Closings:
     assert line.indices is not None
     found = _Closings()
-    stack: list[tuple[Syntax, frozenset[str]]] = [(line.body, frozenset(line.indices))]
+    stack: list[Syntax] = [line.body]
     while stack:
-        part, outer = stack.pop()
-        if part not in inside:
-            continue
-        factors = _factors(part, inside, found)
-        here = frozenset(
-            k for k in inside[part] - outer if _summed_here(k, factors, inside, builder)
-        )
-        found.sums[part] = here
-        for factor in factors:
-            if not isinstance(factor, Index):
-                found.parts.add(factor)
-                stack += [(p, outer | here) for p in _terms(factor, part, builder)]
+        part = stack.pop()
+        if part in inside:
+            found.factors[part] = _factors(part, inside, found)
+            for factor in found.factors[part]:
+                stack += _terms(factor, part, builder)
+    target = frozenset(line.indices)
+    for part in reversed(found.factors):
+        _close(part, target, found, builder)
+    _last_chance(line.body, found, builder)
     return found
+
+
+def _close(part: Syntax, target: frozenset[str], found: _Closings, builder: Builder) -> None:
+    """Sum in a term what two of its factors share, leave what one has to the terms around."""
+    once: set[str] = set()
+    here: set[str] = set()
+    for factor in found.factors[part]:
+        for k in _left_open(factor, part, found, builder) - target:
+            (here if k in once else once).add(k)
+        if isinstance(factor, Index):
+            names = [i.name for i in factor.items if isinstance(i, Name)]
+            here |= {k for k in names if names.count(k) > 1} - target
+    found.sums[part] = frozenset(here)
+    found.open[part] = frozenset(once - here)
+
+
+def _left_open(factor: Syntax, root: Syntax, found: _Closings, builder: Builder) -> frozenset[str]:
+    if isinstance(factor, Index):
+        return frozenset(i.name for i in factor.items if isinstance(i, Name))
+    terms = _terms(factor, root, builder)
+    return frozenset().union(*(found.open.get(p, frozenset()) for p in terms))
+
+
+def _last_chance(body: Syntax, found: _Closings, builder: Builder) -> None:
+    """x[k]^2 sums over k by itself; any other index that is left alone is a mistake."""
+    stack = [(body, k) for k in sorted(found.open.get(body, ()))]
+    while stack:
+        part, k = stack.pop()
+        for factor in found.factors[part]:
+            if k not in _left_open(factor, part, found, builder):
+                continue
+            if isinstance(factor, Index):
+                _single(k, factor, builder)
+            if _power_of_entry(factor):
+                found.sums[factor] = found.sums.get(factor, frozenset()) | {k}
+                continue
+            inner = _terms(factor, part, builder)
+            stack += [(p, k) for p in inner if k in found.open.get(p, ())]
+
+
+def _power_of_entry(factor: Syntax) -> bool:
+    if not isinstance(factor, Infix) or not isinstance(factor.left, Index):
+        return False
+    return factor.operator.name in ("power", "entry_power")
 
 
 def _factors(part: Syntax, inside: dict[Syntax, frozenset[str]], found: _Closings) -> list[Syntax]:
@@ -124,9 +170,10 @@ def _factors(part: Syntax, inside: dict[Syntax, frozenset[str]], found: _Closing
     stack = [part]
     while stack:
         one = stack.pop()
-        if one not in inside:
+        if one in inside:
+            found.parts.add(one)
+        else:
             continue
-        found.parts.add(one)
         if isinstance(one, Infix) and one.operator.name in _JOINED:
             stack += [one.left, one.right]
         elif isinstance(one, Infix) and one.operator.name in _OVER:
@@ -139,22 +186,6 @@ def _factors(part: Syntax, inside: dict[Syntax, frozenset[str]], found: _Closing
         else:
             factors.append(one)
     return factors
-
-
-def _summed_here(
-    k: str, factors: list[Syntax], inside: dict[Syntax, frozenset[str]], builder: Builder
-) -> bool:
-    holders = [f for f in factors if k in inside[f]]
-    if len(holders) > 1:
-        return True
-    (holder,) = holders
-    if isinstance(holder, Index):
-        if sum(isinstance(i, Name) and i.name == k for i in holder.items) > 1:
-            return True
-        _single(k, holder, builder)
-    if isinstance(holder, Infix) and holder.operator.name in ("power", "entry_power"):
-        return isinstance(holder.left, Index)
-    return False
 
 
 def _single(k: str, holder: Index, builder: Builder) -> NoReturn:
@@ -198,8 +229,7 @@ def _value(part: Syntax, values: dict[Syntax, Value], builder: Builder) -> Value
             return _infix(part, of(part.left), of(part.right), builder)
         case Call():
             return _call(part, [of(p) for p in builder.made.uses[part].operands], builder)
-        case _:
-            _refused(part, builder)
+    _refused(part, builder)
 
 
 def _refused(part: Syntax, builder: Builder) -> NoReturn:

@@ -1,14 +1,16 @@
-"""Which names are scalars, vectors, matrices: the cheapest reading that type-checks, searched best first.
+"""Which names are scalars, vectors, matrices: the cheapest reading, searched best first.
 
-A state is a set of kinds for every slot. Propagation along the rules narrows it, a branch settles one name, and
-the queue holds states by what they must cost at least: so the first settled state that comes out is the best.
+A state is a set of kinds for every slot. Propagation along the rules narrows it, a branch settles
+one name, and
+the queue holds states by what they must cost at least: so the first settled state that comes out
+is the best.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,12 +22,14 @@ from wrt.language.lexer import letter_class
 
 __all__ = ["MOST_STEPS", "Choice", "infer"]
 
-#: Rules applied in one inference before it is given up; counted, so that every machine answers alike.
+#: Rules applied in one inference before it is given up; counted, so that every machine answers
+#: alike.
 MOST_STEPS = 150_000
 #: Steps that the runner-up may take beyond those for the best.
 MORE_STEPS = 2_000
 
-#: What a kind costs by the letter of the name (language.md), and whether it departs from the letter.
+#: What a kind costs by the letter of the name, and whether it departs from the
+#: letter.
 _COSTS: Mapping[str, Mapping[int, tuple[int, int]]] = {
     "matrix": {SCALAR: (2, 1), COLUMN: (2, 1), MATRIX: (0, 0)},
     "vector": {SCALAR: (1, 1), COLUMN: (0, 0), MATRIX: (2, 1)},
@@ -94,7 +98,8 @@ class _Network:
                 return False
             if narrowed == (left, right):
                 continue
-            for slot, mask in zip((*one.inputs, one.output), (*narrowed[0], narrowed[1])):
+            slots, kept = (*one.inputs, one.output), (*narrowed[0], narrowed[1])
+            for slot, mask in zip(slots, kept, strict=True):
                 mask &= masks[slot]
                 if mask == masks[slot]:
                     continue
@@ -148,7 +153,7 @@ class _Network:
         return best
 
 
-class _TooManySteps(Exception):
+class _TooManySteps(Exception):  # noqa: N818 a signal, no mistake
     """The count ran out."""
 
 
@@ -216,7 +221,7 @@ def _settled(network: _Network, masks: list[int], chosen: Mapping[int, int]) -> 
 def _completed(
     network: _Network, masks: list[int], cost: Cost, best: Mapping[int, int]
 ) -> list[int] | None:
-    """The reading that reaches the bound of its state, if there is one: nothing below can beat it."""
+    """The reading that reaches the bound of its state, if any: nothing below can beat it."""
     whole = _settled(network, masks, best)
     if whole is None or network.cost(whole)[0] != cost:
         return None
@@ -227,10 +232,10 @@ def _with_clashes(network: _Network, made: Elaboration, start: list[int]) -> lis
     """Refuse `y*z` where nothing but this product speaks against two vectors."""
     if not made.clashes:
         return start
-    for left, right, output, part in made.clashes:
-        if start[left] & start[right] & bit(COLUMN):
-            raise mistakes.two_vectors(made.text, part, made.open)
-        network.add(Constraint(kinds.times, (left, right), output, part))
+    for one, names in made.clashes:
+        if all(start[slot] & bit(kind) for slot, kind in names.items()):
+            raise _by_letters(network, made, [*made.constraints, one])
+        network.add(one)
     added = list(range(len(network.constraints) - len(made.clashes), len(network.constraints)))
     if not network.propagate(start, added):
         raise _told(network, made)
@@ -243,7 +248,7 @@ def _runner_up(
     first: tuple[Cost, list[int]],
     found: Iterator[tuple[Cost, list[int]]],
 ) -> Mapping[str, int] | None:
-    """The next reading, where it is as cheap, or follows a letter that the best one does not."""
+    """The next reading, where it is as cheap or keeps a letter that the best one does not."""
     network.limit = network.steps + MORE_STEPS
     try:
         second = next(found, None)
@@ -258,15 +263,21 @@ def _runner_up(
 
 def _told(network: _Network, made: Elaboration) -> Exception:
     """The mistake as it is met when every open name is read by its letter."""
+    return _by_letters(network, made, network.constraints)
+
+
+def _by_letters(network: _Network, made: Elaboration, rules: Sequence[Constraint]) -> Exception:
     masks = list(made.masks)
     for name, slot in made.open.items():
         kind = _BY_LETTER[letter_class(name)]
         masks[slot] = bit(kind)
-    for one in sorted(network.constraints, key=lambda c: c.output):
+    for one in sorted(rules, key=lambda c: c.output):
         inputs = tuple(masks[s] for s in one.inputs)
         narrowed = narrow(one.rule, inputs, masks[one.output])
         if narrowed is None:
             of = tuple(m.bit_length() - 1 for m in inputs)
+            if one.bare:
+                return mistakes.without_indices(made.text, one.part, of[0], made.open)
             return mistakes.misfit(made.text, one.part, of, made)
         masks[one.output] = narrowed[1]
     part = network.failed.part if network.failed else made.program.lines[-1].body

@@ -1,7 +1,7 @@
-"""Kinds: how many axes a part of a formula has and whether it lies as a row; what each operator makes of them.
+"""Kinds: how many axes a part of a formula has, if it lies as a row, what operators make of it.
 
-A kind is a small whole number, a set of kinds a bit mask. A rule takes the kinds of the operands and gives the
-kind of the result, or None where they do not fit.
+A kind is a small whole number, a set of kinds a bit mask. A rule takes the kinds of the operands
+and gives the kind of the result, or None where they do not fit.
 """
 
 from __future__ import annotations

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 #: Quoted parts longer than this are cut.
 QUOTED = 40
 
-_ASKS = {"matrix": "matrix", "vector": "vector", "scalar": "scalar"}
-
 
 def quoted(text: str, part: Syntax) -> str:
     """A part as it was written, cut where it is long."""
@@ -46,8 +44,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     'did you mean softmax?'
     """
     near = difflib.get_close_matches(word, sorted(set(known)), 1, 0.6)
-    same = [k for k in known if k.lower() == word.lower()]
-    chosen = (same or near)[:1]
+    swapped = [k for k in known if sorted(k.lower()) == sorted(word.lower())]
+    chosen = sorted(swapped)[:1] or near
     return f"did you mean {chosen[0]}?" if chosen and chosen[0] != word else None
 
 
@@ -82,7 +80,7 @@ def call(
     text: str, part: Call, functions: Mapping[str, Function], variables: Iterable[str]
 ) -> Mistake:
     """A call of something that is no function, or with another number of arguments."""
-    from wrt.language.words import SIZED, all_words, book
+    from wrt.language.words import BOUNDED, SIZED, all_words, book
 
     word = part.word
     function = functions.get(word) or book().get(word)
@@ -101,6 +99,10 @@ def call(
         count = len(part.arguments)
         message = f"{word} does not take {count} argument{'s' * (count != 1)}"
         hint = "it is " + " or ".join(wanted) if wanted else None
+        if function is not None and function.axis:
+            hint = f"perhaps {word}(x), {word}(X,1) over each column or {word}(X,2) over each row"
+        if word in BOUNDED and count == 3:
+            hint = f"perhaps {word}(k, 1, n, …), with the term last"
         return SyntaxMistake(message, text=text, span=part.span, hint=hint)
     if word in variables:
         inside = text[part.word_span[1] : part.span[1]]
@@ -251,8 +253,24 @@ def misfit(text: str, part: Syntax, of: tuple[int, ...], made: Elaboration) -> M
         message = f"{what} is a {described(of[0])}, and only vectors and matrices have a transpose"
         hint = "einsum permutes the axes of a tensor"
     else:
-        message, hint = f"{quoted(text, part)}: these blocks do not fit together", None
+        message = f"{quoted(text, part)}: these blocks do not fit together"
+        hint = "a vector is a column of a matrix, x' a row, and a number stands beside vectors only"
     return ShapeMistake(message + letters, text=text, span=part.span, hint=hint)
+
+
+def without_indices(
+    text: str, part: Syntax, kind: int, undeclared: Mapping[str, object]
+) -> ShapeMistake:
+    """An array without its indices in index form."""
+    what = quoted(text, part)
+    letters = ",".join("ijkl"[: axes(kind)])
+    return ShapeMistake(
+        f"in index form {what}, a {described(kind)}, wants its indices"
+        + by_letters(_undeclared(part, undeclared)),
+        text=text,
+        span=part.span,
+        hint=f"perhaps {_wrapped(part, what)}[{letters}]",
+    )
 
 
 def _infix_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str | None]:
@@ -316,9 +334,8 @@ def _call_misfit(
 
 def _index_misfit(text: str, part: Index, of: tuple[int, ...]) -> tuple[str, str | None]:
     count, base = len(part.items), quoted(text, part.base)
-    message = (
-        f"{base} is a {described(of[0])} with {axes(of[0])} axes, and {count} indices are given"
-    )
+    wants = f"{axes(of[0])} ind{'ex' if axes(of[0]) == 1 else 'ices'}" if of[0] else "no index"
+    message = f"{base} is a {described(of[0])} and takes {wants}, {count} given"
     hint = f"perhaps {base}[1,2], {base}[1,:] or {base}[:,1]" if of[0] == MATRIX else None
     return message, hint
 
@@ -339,7 +356,7 @@ def no_reading(text: str, part: Syntax, undeclared: Mapping[str, object]) -> Sha
 
 
 def product_sizes(
-    text: str, part: Infix, left: Sequence[Dimension], right: Sequence[Dimension], row: bool
+    text: str, part: Infix, left: Sequence[Dimension], right: Sequence[Dimension]
 ) -> ShapeMistake:
     """`A has 4 columns, x has 3 entries`."""
     a, b = quoted(text, part.left), quoted(text, part.right)
@@ -374,11 +391,20 @@ def sizes(
 ) -> ShapeMistake:
     """Two operands of different shapes."""
     left, right = quoted(text, one), quoted(text, two)
+    turned = len(a) == 2 and tuple(a) == tuple(b)[::-1] and isinstance(part, Infix)
+    hint = f"perhaps {left}{part.operator.plain}{_wrapped(two, right)}'" if turned else None  # type: ignore[union-attr]
     return ShapeMistake(
-        f"{quoted(text, part)}: {left} is {show_dimensions(a)}, {right} is {show_dimensions(b)}",
+        f"{quoted(text, part)}: {_shaped(left, a)}, {_shaped(right, b)}",
         text=text,
         span=part.span,
+        hint=hint,
     )
+
+
+def _shaped(name: str, dims: Sequence[Dimension]) -> str:
+    if len(dims) == 1:
+        return _said(name, dims[0], "entries", False)
+    return f"{name} is {show_dimensions(dims)}"
 
 
 def not_square(text: str, part: Syntax, what: str, dims: Sequence[Dimension]) -> ShapeMistake:

@@ -1,6 +1,7 @@
 """Tokens to syntax: precedence climbing with a stack of its own, so depth costs memory only.
 
-A frame is an open bracket, call, entry or ‖; it holds the operands and operators met since it was opened.
+A frame is an open bracket, call, entry or ‖; it holds the operands and operators met since it was
+opened.
 """
 
 from __future__ import annotations
@@ -166,9 +167,9 @@ def _target(left: list[Token], equals: Token, text: str) -> tuple[str, tuple[str
     if kinds[:2] == ["name", "["] and kinds[-1] == "]":
         inside = left[2:-1]
         names, commas = inside[::2], inside[1::2]
-        if len(inside) % 2 and all(t.kind == "," for t in commas):
-            if all(t.kind == "name" for t in names):
-                return left[0].text, tuple(t.text for t in names)
+        well = len(inside) % 2 and all(t.kind == "," for t in commas)
+        if well and all(t.kind == "name" for t in names):
+            return left[0].text, tuple(t.text for t in names)
     span = (left[0].span[0], left[-1].span[1]) if left else equals.span
     _refuse(
         text,
@@ -254,7 +255,7 @@ class _Parser:
         frame = self.frames[-1]
         sign, sign_token = frame.operators.pop()
         if sign.name == "minus":
-            power, power_token = frame.operators.pop()
+            power, _ = frame.operators.pop()
             one = Prefix(_MINUS, _one(token), sign_token.span)
             frame.operands.append(self._infix(power, frame.operands.pop(), one))
         operand = frame.operands.pop()
@@ -321,9 +322,8 @@ class _Parser:
                 continue
             right, left = frame.operands.pop(), frame.operands.pop()
             frame.operands.append(self._infix(operator, left, right))
-            if operator.binds == _POWER and coming is not None and coming.place == "infix":
-                if coming.binds == _POWER:
-                    self._power_of_power(left, token)
+            if operator.binds == _POWER and coming in (INFIX["^"], INFIX[".^"]):
+                self._power_of_power(left, token)
 
     def _infix(self, operator: Operator, left: Syntax, right: Syntax) -> Infix:
         return Infix(operator, left, right, (left.span[0], right.span[1]))
@@ -358,7 +358,7 @@ class _Parser:
             _refuse(
                 self.text,
                 token.span,
-                "a colon stands only in slices, as in x[2:4], and in declarations on their own line",
+                "a colon stands only in slices, as in x[2:4], and in declarations on a line",
             )
         self.wants_operand = True
 
@@ -422,6 +422,8 @@ class _Parser:
         if token.kind in ("name", "number", "imaginary", "("):
             rest = token.text if token.kind != "(" else "(…)"
             hint = f"perhaps {_short(before)}*{rest}"
+            if isinstance(left, Name) and len(before) > 2:
+                hint += f", or {_short(before)}({token.text})" if token.kind == "name" else ""
         _refuse(self.text, span, f"an operator is missing between {shown}", hint)
 
     def _finish(self, token: Token) -> Syntax:

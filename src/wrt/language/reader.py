@@ -1,4 +1,4 @@
-"""Reading: a text, with what is declared of its names, to a formula and what was assumed on the way."""
+"""Reading: a text, with what is declared of its names, to a formula and what was assumed."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def read(
 ) -> Reading:
     """Read a formula.
 
-    `shapes` declares names: `{"W": "n m", "a": "", "S": "n n symmetric", "phi": "entrywise"}`; `functions` are
-    further words; `line` names the line that is asked for, the last one otherwise. Raises SyntaxMistake,
-    NameMistake and ShapeMistake with their place, TooLarge beyond the stated limits.
+    `shapes` declares names: `{"W": "n m", "a": "", "S": "n n spd", "phi": "entrywise"}`;
+    `functions` are further words; `line` names the line that is asked for, the last one otherwise. Raises
+    SyntaxMistake, NameMistake and ShapeMistake with their place, TooLarge beyond the stated limits.
 
     >>> read("x'*A*x").formula.shape, read("x*x'").formula.shape
     ((), ('n', 'n'))
     >>> read("y*z")
     Traceback (most recent call last):
-    wrt.errors.ShapeMistake: y*z: two vectors cannot be multiplied (y and z read as vectors by their letters)
+    wrt.errors.ShapeMistake: y*z: two vectors cannot be multiplied (y and z read as vectors by ...
         y*z
         ^^^
       perhaps y'*z (inner product), y*z' (outer product) or y.*z (entry by entry)
@@ -132,7 +132,8 @@ def _runner_up(choice: Choice) -> str | None:
     if not choice.runner_up:
         return None
     said = [f"{name} a {kinds.described(kind)}" for name, kind in choice.runner_up.items()]
-    return "close to it: " + " and ".join(said)
+    first, *others = said
+    return " and ".join([first.replace(" a ", " could also be a ", 1), *others])
 
 
 # With respect to
@@ -168,8 +169,8 @@ class Wanted:
 def read_wrt(text: str, reading: Reading) -> Wanted:
     """Read the name that a derivative is taken by: `W`, `X[1,2]`, `X[:,1]`, `conj(X)`.
 
-    NameMistake for a word or size. A name that does not occur is taken by its letter, and said so, unless it
-    looks like a slip of the pen.
+    NameMistake for a word or size. A name that does not occur is taken by its letter, and said so,
+    unless it looks like a slip of the pen.
 
     >>> read_wrt("W[1,:]", read("W*x")).selection.key
     (Dimension('0'), slice(Dimension('0'), Dimension('m'), None))

@@ -1,7 +1,7 @@
 """Dimensions: with the kinds known, every part gets its axes by unification.
 
-An unknown size is a dimension named by a number, `?3`; two that must be equal are united. What stays open at the
-end is named n, m, p, k, … in the order in which a person meets it.
+An unknown size is a dimension named by a number, `?3`; two that must be equal are united. What
+stays open at the end is named n, m, p, k, … in the order in which a person meets it.
 """
 
 from __future__ import annotations
@@ -203,9 +203,9 @@ def size_parts(made: Elaboration, kinds: Sequence[int]) -> Sizes:
     """
     sizes = Sizes(made, kinds)
     lines = {id(line.body): line for line in made.lines.values()}
-    for line in made.lines.values():  # so that their sizes are named in this order
-        for name in line.indices or ():
-            letter(sizes, line, name)
+    for one in made.lines.values():  # so that their sizes are named in this order
+        for name in one.indices or ():
+            letter(sizes, one, name)
     for part in made.parts:
         sizes.dims[part] = _dims_of(sizes, part)
         line = lines.get(id(part))
@@ -385,7 +385,7 @@ def _sized_dims(sizes: Sizes, part: Call) -> Dims:
 
 
 def _axis_dims(use: Use, dims: Dims, kind: int) -> Dims:
-    assert use.function is not None and use.axis is not None
+    assert use.function is not None
     if use.function.axis == "map":
         return dims
     if kind in (COLUMN, ROW):

@@ -1,7 +1,7 @@
 """Words: what a call means before any shape is known, and the rule for its kinds.
 
-Everything about a word comes from its record. Only the words that take sizes, bind a name, or have their shape
-from their surroundings are met here by name.
+Everything about a word comes from its record. Only the words that take sizes, bind a name, or have
+their shape from their surroundings are met here by name.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def all_words() -> tuple[str, ...]:
 
 
 def use_of(call: Call, functions: Mapping[str, Function]) -> Use | None:
-    """What a call means; None where nobody knows the word or its arguments are of another number."""
+    """What a call means; None for an unknown word or another number of arguments."""
     word, arguments = call.word, call.arguments
     if word in functions:
         return _undefined(functions[word], call)
@@ -95,6 +95,8 @@ def use_of(call: Call, functions: Mapping[str, Function]) -> Use | None:
 
 def _undefined(function: Function, call: Call) -> Use | None:
     if len(call.arguments) != len(function.forms[0].arguments):
+        return None
+    if call.primes and (len(call.arguments) > 1 or function.defined):
         return None
     for _ in range(call.primes):
         function = function.prime()

@@ -1,8 +1,9 @@
 """Formula to the shortest sentence: matrix, index, einsum and Kronecker form, as text and as LaTeX.
 
-What is printed is input: the language room reads every text back to the same numbers. Reading order: `tree`
-(the sentence as a small tree), `text` and `latex` (printing it), `sums` (the factoring move), `elimination`
-(a product over indices becomes matrices), `sentence` (whole formulas), `indexed`, `kronecker`, `typeset`.
+What is printed is input: the language room reads every text back to the same numbers. Reading
+order: `tree` (the sentence as a small tree), `text` and `latex` (printing it), `sums` (the
+factoring move), `elimination` (a product over indices becomes matrices), `sentence` (whole
+formulas), `indexed`, `kronecker`, `typeset`.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ def index(
     letters: Sequence[str] | None = None,
     names: Sequence[str] = (),
 ) -> str | None:
-    """The index form: letters i, j, … for the axes of f, a, b, … for those of x, p, q, … for a second x.
+    """The index form: letters i, j, … for axes of f, a, b, … for those of x, p, q, … of a second x.
 
-    `split` says how many axes are f's, or how many are f's, the first x's and so on. None where a part has
-    neither a phrase nor entries that the language can say.
+    `split` says how many axes are f's, or how many are f's, the first x's and so on. None where a
+    part has neither a phrase nor entries that the language can say.
 
     >>> from wrt.expression import build
     >>> from wrt.expression.dimensions import Dimension

@@ -1,8 +1,8 @@
-"""Index elimination: a product over named indices becomes matrix notation, one summed index at a time.
+"""Index elimination: a product over indices becomes matrix notation, one summed index at a time.
 
-Each step removes the summed index that fewest matrices carry: none is `x'*y` or a sum, one is `A'*v`, two in
-line are `A'*diag(v)*B`, two side by side are `tr`, `diag` or `.*`. What cannot be removed is left for the
-index form.
+Each step removes the summed index that fewest matrices carry: none is `x'*y` or a sum, one is
+`A'*v`, two in line are `A'*diag(v)*B`, two side by side are `tr`, `diag` or `.*`. What cannot be
+removed is left for the index form.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Einsum, Node, Pattern
+from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern
 from wrt.notation.tree import (
     SCALAR,
     Shape,
@@ -35,7 +35,7 @@ from wrt.notation.tree import (
     times,
 )
 
-__all__ = ["Network", "network", "pattern_phrase"]
+__all__ = ["Network", "network", "pattern_phrase", "within"]
 
 Matrix = tuple[Tree, int, int]
 
@@ -64,7 +64,15 @@ class Network:
         elif indices[0] == indices[1]:
             self.add(diagonal_of(tree), indices[:1])
         else:
-            self.matrices.append((tree, *indices))
+            self.matrices.append((tree, indices[0], indices[1]))
+
+    def items(self) -> list[tuple[Tree, tuple[int, ...]]]:
+        """All phrases with the indices of their axes, scalars left out."""
+        found: list[tuple[Tree, tuple[int, ...]]] = []
+        for i, trees in sorted(self.vectors.items()):
+            found += [(t, (i,)) for t in trees]
+        found += [(t, (i, j)) for t, i, j in self.matrices]
+        return found + self.tensors
 
     def at(self, index: int) -> list[Matrix]:
         """The matrices that carry an index."""
@@ -144,9 +152,9 @@ class Network:
             if not self.is_complex:
                 return power(_length(base), 2)
             return times(ONE, [flip(base), base])
-        if body.head == "entry" and len(body.parts) == 2 and body.shape[1] is None:
-            if all(p.head != "raised" for p in body.parts):
-                return self._dot(*body.parts)
+        pair = body.head == "entry" and len(body.parts) == 2 and body.shape[1] is None
+        if pair and all(p.head != "raised" for p in body.parts):
+            return self._dot(*body.parts)
         return _sum_of(body)
 
     def _dot(self, a: Tree, b: Tree) -> Tree:
@@ -169,6 +177,7 @@ class Network:
             self.add(made, (j,))
         elif self._closed(j):
             coefficient, scalars, body = _apart(matrix)
+            body = body.parts[0] if body.head == "transpose" else body
             whole = self._summed(body) if body.head in ("raised", "entry") else _sum_of(body)
             self.scalars.append(times(coefficient, [*scalars, whole]))
         else:
@@ -210,11 +219,11 @@ class Network:
             for i in part.output:
                 if owner.setdefault(i, k) != k:
                     return None
-        for tree, *indices in [*((t, i) for i, ts in self.vectors.items() for t in ts), *self.matrices]:
+        for tree, indices in self.items():
             owners = {owner.get(i, -1) for i in indices}
             if len(owners) > 1 or -1 in owners:
                 return None
-            parts[owners.pop()].add(tree, tuple(indices))
+            parts[owners.pop()].add(tree, indices)
         return None if self.tensors else parts
 
     def _block(self, distinct: tuple[int, ...]) -> list[Tree]:
@@ -278,7 +287,9 @@ def _sums(matrix: Tree) -> Tree:
     across = call("sum", [matrix, literal("2")], (matrix.shape[0], None))
     turned = flip(matrix)
     down = call("sum", [turned, literal("1")], (None, matrix.shape[0]))
-    return cheaper(flip(down), across) if matrix.head == "transpose" else cheaper(across, flip(down))
+    return (
+        cheaper(flip(down), across) if matrix.head == "transpose" else cheaper(across, flip(down))
+    )
 
 
 def _rotations(chain: Sequence[Tree]) -> list[Tree]:
@@ -286,11 +297,33 @@ def _rotations(chain: Sequence[Tree]) -> list[Tree]:
     back = [flip(t) for t in reversed(chain)]
     count = len(chain)
     return [
-        times(ONE, [*way[k:], *way[:k]]) for way in (list(chain), back) for k in range(min(count, 8))
+        times(ONE, [*way[k:], *way[:k]])
+        for way in (list(chain), back)
+        for k in range(min(count, 8))
     ]
 
 
 # From nodes
+
+
+def within(node: Einsum) -> tuple[BoundedSum, Einsum] | None:
+    """The bounded sum of many axes among the factors of a product, and the product inside it."""
+    for k, (child, exponent, indices) in enumerate(node.factors):
+        if not isinstance(child, BoundedSum) or child.kind != "sum" or exponent != 1:
+            continue
+        body = child.body
+        if child.ndim < 3 or not isinstance(body, Einsum) or body.repeats:
+            continue
+        dims = list(node.index_dims)
+        place = dict(zip(body.output, indices, strict=True))
+        for i in body.summed:
+            place[i] = len(dims)
+            dims.append(body.index_dims[i])
+        factors = [f for n, f in enumerate(node.factors) if n != k]
+        factors += [(n, e, tuple(place[i] for i in idx)) for n, e, idx in body.factors]
+        coefficient = node.coefficient * body.coefficient
+        return child, Einsum(coefficient, factors, node.output, dims)
+    return None
 
 
 def network(
@@ -316,7 +349,9 @@ Pins = dict[int, Dimension]
 Cuts = dict[int, tuple[int, Dimension, Dimension]]
 
 
-def _selections(node: Einsum) -> tuple[Pins, Cuts, list[tuple[Node, Fraction | int, tuple[int, ...]]]]:
+def _selections(
+    node: Einsum,
+) -> tuple[Pins, Cuts, list[tuple[Node, Fraction | int, tuple[int, ...]]]]:
     """Indices that a unit vector pins, summed indices that are slices of others, other factors."""
     pins: Pins = {}
     cuts: Cuts = {}
@@ -441,7 +476,9 @@ def pattern_phrase(node: Pattern) -> Tree | None:
     if section is not None:
         short, long, start = section
         item = f"{_place(start + 1)}:{_place(start + node.dims[short])}"
-        rows = Tree("index", f"{item},:", (eye(node.dims[long]),), (node.dims[short], node.dims[long]))
+        rows = Tree(
+            "index", f"{item},:", (eye(node.dims[long]),), (node.dims[short], node.dims[long])
+        )
         return rows if short == 0 else flip(rows)
     word = _triangle(node)
     if word is None:

@@ -1,7 +1,7 @@
 """The index form: `D[i,a,b] = δ[i,a]*x[b]`, and the same as an einsum.
 
-Summed indices are removed by matrix products where that can be, so `(A'*A)[i,j]`; what has no phrase in
-matrix notation is named with its indices in a `where`.
+Summed indices are removed by matrix products where that can be, so `(A'*A)[i,j]`; what has no
+phrase in matrix notation is named with its indices in a `where`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Einsum, Node, Pattern, Sum
+from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Sum
 from wrt.notation.elimination import Network, network, pattern_phrase
 from wrt.notation.sentence import Speaker, shape_of
 from wrt.notation.sums import listed
@@ -30,6 +30,7 @@ from wrt.notation.tree import (
     power,
     raised,
     scalars_of,
+    settled,
     times,
 )
 
@@ -43,7 +44,7 @@ Letters = Sequence[str]
 
 
 def axis_letters(groups: Sequence[int], taken: frozenset[str]) -> list[str]:
-    """A letter for each axis: i, j, … for those of f, a, b, … for those of x; none that is a name."""
+    """A letter for each axis, none that is a name: i, j, … for f, a, b, … for x, p, q, … after."""
     letters: list[str] = []
     for k, size in enumerate(groups):
         wanted = _letters(GROUPS[min(k, len(GROUPS) - 1)], taken.union(letters))
@@ -88,10 +89,13 @@ class IndexSpeaker(Speaker):
         terms = node.children if isinstance(node, Sum) else (node,)
         made = [self.entry(term, letters) for term in terms]
         kept = [t for t in made if t is not None]
-        return listed(kept) if len(kept) == len(made) else None
+        return settled(listed(kept)) if len(kept) == len(made) else None
 
     def entry(self, node: Node, letters: Letters) -> Tree | None:
         """The entry of one term."""
+        if isinstance(node, BoundedSum) and self.trees.get(node) is None:
+            body = self.entries(node.body, letters)
+            return None if body is None else self.ranged(node, body)
         if not isinstance(node, (Einsum, Pattern)):
             tree = self.trees.get(node)
             return None if tree is None else entry_of(tree, letters)
@@ -115,13 +119,13 @@ def _entries(net: Network, letters: Letters, taken: frozenset[str]) -> Tree:
         else:
             said[i] = letter
     fresh = (c for c in _letters(SUMMED, taken))
-    items = [*((t, (i,)) for i, ts in sorted(net.vectors.items()) for t in ts)]
-    items += [(t, (i, j)) for t, i, j in net.matrices]
-    items += net.tensors
+    items = net.items()
     carried = {i for _, indices in items for i in indices}
     for i in sorted(carried - set(said)):
         said[i] = next(fresh)
-    repeated = [i for i in dict.fromkeys(net.output) if i not in carried and net.output.count(i) == 1]
+    repeated = [
+        i for i in dict.fromkeys(net.output) if i not in carried and net.output.count(i) == 1
+    ]
     parts = [_at(name("ones", SCALAR, 10**6), [said[i]]) for i in repeated]
     parts += [entry_of(tree, [said[i] for i in indices]) for tree, indices in items]
     return times(net.coefficient, [*net.scalars, *deltas, *parts])
@@ -188,7 +192,7 @@ def einsum_text(node: Node, speaker: Speaker) -> Tree | None:
     terms = node.children if isinstance(node, Sum) else (node,)
     made = [_einsum(t, speaker) for t in terms]
     kept = [t for t in made if t is not None]
-    return listed(kept) if len(kept) == len(made) else None
+    return settled(listed(kept)) if len(kept) == len(made) else None
 
 
 def _einsum(node: Node, speaker: Speaker) -> Tree | None:
@@ -201,15 +205,19 @@ def _einsum(node: Node, speaker: Speaker) -> Tree | None:
     if len(node.index_dims) + node.ndim > 26:
         return None
     output, deltas = _output(node, letters)
+    coefficient = node.coefficient
     for child, exponent, indices in node.factors:
         tree = pattern_phrase(child) if isinstance(child, Pattern) else speaker.trees.get(child)
         if tree is None:
             return None
         tree = raised(tree, exponent)
+        scalars += scalars_of(tree)
+        coefficient = coefficient * (tree.coefficient if tree.head == "product" else ONE)
         if indices:
-            operands.append(("".join(letters[i] for i in indices), tree))
-        else:
-            scalars.append(tree)
+            tree, group = times(ONE, chain_of(tree)), [letters[i] for i in indices]
+            if tree.head == "transpose":
+                tree, group = tree.parts[0], group[::-1]
+            operands.append(("".join(group), tree))
     carried = {i for indices in node.indices for i in indices} | {i for i, _ in deltas}
     operands += [(letters[i] + c, eye(node.index_dims[i])) for i, c in deltas]
     operands += [
@@ -218,12 +226,12 @@ def _einsum(node: Node, speaker: Speaker) -> Tree | None:
         if i not in carried
     ]
     if not operands:
-        return times(node.coefficient, scalars)
+        return times(coefficient, scalars)
     subscripts = ",".join(group for group, _ in operands) + "->" + output
     if len(operands) == 1 and operands[0][0] == output:
-        return times(node.coefficient, [*scalars, operands[0][1]])
+        return times(coefficient, [*scalars, operands[0][1]])
     made = call("einsum", [literal(f'"{subscripts}"'), *(t for _, t in operands)])
-    return times(node.coefficient, [*scalars, made])
+    return times(coefficient, [*scalars, made])
 
 
 def _output(node: Einsum, letters: list[str]) -> tuple[str, list[tuple[int, str]]]:

@@ -1,7 +1,8 @@
 """The Kronecker form: the matrix that takes vec(dX) to vec(df), as ⊗ of small matrices.
 
-Axes that share an index stand in one factor of ⊗; the factors follow the axes of f and of x in order. Where
-those two orders cross, only a commutation matrix would help, and there is no such form.
+Axes that share an index stand in one factor of ⊗; the factors follow the axes of f and of x in
+order. Where those two orders cross, only a commutation matrix would help, and there is no such
+form.
 """
 
 from __future__ import annotations
@@ -12,11 +13,21 @@ from dataclasses import dataclass
 from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Einsum, Node, Sum
+from wrt.expression.nodes import BoundedSum, Einsum, Node, Reshape, Sum
 from wrt.notation.elimination import Network, network
 from wrt.notation.sentence import Speaker
 from wrt.notation.sums import collected
-from wrt.notation.tree import Tree, call, chain_of, diagonal, flip, scalars_of, settled, times, zeros
+from wrt.notation.tree import (
+    Tree,
+    call,
+    chain_of,
+    diagonal,
+    flip,
+    scalars_of,
+    settled,
+    times,
+    zeros,
+)
 
 __all__ = ["kronecker_tree"]
 
@@ -33,16 +44,38 @@ class _Block:
 def kronecker_tree(node: Node, split: int, order: str, speaker: Speaker) -> Tree | None:
     """The Kronecker form of a derivative with `split` axes of f; `order` is "rows" or "columns"."""
     assert order in ("rows", "columns"), order
+    first, last = list(range(split)), list(range(split, node.ndim))
+    if order == "columns":
+        first, last = first[::-1], last[::-1]
+    return _form(node, first, last, speaker)
+
+
+def _form(node: Node, first: list[int], last: list[int], speaker: Speaker) -> Tree | None:
+    """The form with the axes of f and of x in the orders in which they are laid end to end."""
+    if is_zero(node):
+        return zeros((_size([node.dims[k] for k in first]), _size([node.dims[k] for k in last])))
+    if isinstance(node, BoundedSum) and node.kind == "sum":
+        body = _form(node.body, first, last, speaker)
+        return None if body is None else speaker.ranged(node, body)
+    if isinstance(node, Reshape):
+        axes = node.ndim - len(first)
+        if len(first) != 1 or node.dims[1:] != node.body.dims[node.body.ndim - axes :]:
+            return None
+        more = node.body.ndim - node.ndim
+        return _form(node.body, list(range(1 + more)), [k + more for k in last], speaker)
     terms = node.children if isinstance(node, Sum) else (node,)
-    made = [_term(t, split, order, speaker) for t in terms]
+    made = [
+        _term(t, first, last, speaker)
+        if t is node or isinstance(t, Einsum)
+        else _form(t, first, last, speaker)
+        for t in terms
+    ]
     kept = [t for t in made if t is not None]
     return settled(collected(kept)) if len(kept) == len(made) else None
 
 
-def _term(node: Node, split: int, order: str, speaker: Speaker) -> Tree | None:
+def _term(node: Node, first: list[int], last: list[int], speaker: Speaker) -> Tree | None:
     axes = tuple(range(node.ndim))
-    if is_zero(node):
-        return zeros((_size(node.dims[:split]), _size(node.dims[split:])))
     if not isinstance(node, Einsum):
         node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
     net = network(node, speaker.trees, speaker.is_complex)
@@ -52,13 +85,10 @@ def _term(node: Node, split: int, order: str, speaker: Speaker) -> Tree | None:
     parts = net.split(groups)
     if parts is None:
         return None
-    blocks = [_block(p, g, split, order) for p, g in zip(parts, groups, strict=True)]
+    blocks = [_block(p, g, first, last) for p, g in zip(parts, groups, strict=True)]
     found = [b for b in blocks if b is not None]
     if len(found) < len(blocks):
         return None
-    first, last = list(range(split)), list(range(split, node.ndim))
-    if order == "columns":
-        first, last = first[::-1], last[::-1]
     ordered = _ordered(found, first, last)
     return None if ordered is None else _joined(ordered, net.coefficient, net.scalars)
 
@@ -80,36 +110,41 @@ def _groups(net: Network) -> list[tuple[int, ...]]:
     return [tuple(sorted(members)) for _, members in groups]
 
 
-def _block(net: Network, group: Sequence[int], split: int, order: str) -> _Block | None:
+def _block(net: Network, group: Sequence[int], first: list[int], last: list[int]) -> _Block | None:
     """The matrix of one group of axes: rows by its axes of f, columns by those of x."""
-    f = tuple(k for k in group if k < split)
-    x = tuple(k for k in group if k >= split)
+    f = tuple(k for k in group if k in first)
+    x = tuple(k for k in group if k in last)
+    rows = (first if len(f) == 2 else last)[:1] < (first if len(f) == 2 else last)[-1:]
     if len(f) <= 1 and len(x) <= 1:
         tree = net.product()
         if tree is not None and not f:
             tree = flip(tree)
     elif len(f) == 2 and not x:
-        tree = _stacked(net, order)
+        tree = _stacked(net, rows)
     elif len(x) == 2 and not f:
-        stacked = _stacked(net, order)
+        stacked = _stacked(net, rows)
         tree = None if stacked is None else flip(stacked)
-    elif len(f) == len(x) == 2 and net.output[:2] == net.output[2:]:
+    elif len(f) == len(x) == 2 and net.output[:2] == net.output[2:] and _alike(first, last):
         net.output = net.output[:2]
-        stacked = _stacked(net, order)
+        stacked = _stacked(net, rows)
         tree = None if stacked is None else diagonal(stacked)
     else:
         tree = None
     return None if tree is None else _Block(f, x, tree)
 
 
-def _stacked(net: Network, order: str) -> Tree | None:
+def _alike(first: list[int], last: list[int]) -> bool:
+    return (first[0] < first[-1]) == (last[0] < last[-1])
+
+
+def _stacked(net: Network, rows: bool) -> Tree | None:
     """A matrix as one column, its rows or its columns end to end."""
     matrix = net.product()
     if matrix is None:
         return None
     inside = times(ONE, chain_of(matrix))
     size = net.dims[net.output[0]] * net.dims[net.output[1]]
-    made = _vec(flip(inside) if order == "rows" else inside, size)
+    made = _vec(flip(inside) if rows else inside, size)
     return times(matrix.coefficient, [*scalars_of(matrix), made])
 
 
@@ -125,8 +160,8 @@ def _ordered(blocks: list[_Block], first: list[int], last: list[int]) -> list[_B
         free = [
             b
             for b in left
-            if list(sorted(b.f, key=first.index)) == first[: len(b.f)]
-            and list(sorted(b.x, key=last.index)) == last[: len(b.x)]
+            if sorted(b.f, key=first.index) == first[: len(b.f)]
+            and sorted(b.x, key=last.index) == last[: len(b.x)]
         ]
         if not free:
             return None

@@ -26,7 +26,7 @@ _NAME = re.compile(r"([^\W\d_]+?)_?(\d*)$")
 def latex_of(tree: Tree, definitions: Mapping[str, Definition]) -> str:
     """A phrase in LaTeX, its definitions behind it."""
     lines = [
-        f"{_name(d.word)}{_subscript(d.letters)} = {_say(d.body)[0]}"
+        f"{{{_name(d.word)}}}{_subscript(d.letters)} = {_say(d.body)[0]}"
         for d in needed(tree, definitions)
     ]
     body = _say(tree)[0]
@@ -75,7 +75,10 @@ def _say(tree: Tree) -> Said:
             base = tree.parts[0]
             if base.word == "ones" and base.head == "name":
                 return r"\mathbf{1}" + _subscript(tree.word), ATOM
-            return _fit(_say(base), ATOM) + _subscript(tree.word), TIGHT
+            text = _fit(_say(base), ATOM)
+            if "_" in text and text[0] != "(" and not text.endswith(")"):
+                text = f"{{{text}}}"  # LaTeX refuses a second subscript
+            return text + _subscript(tree.word), TIGHT
         case "transpose":
             return _fit(_say(tree.parts[0]), ATOM) + r"^\top", TIGHT
         case "product":
@@ -101,9 +104,10 @@ def _call(tree: Tree) -> Said:
     arguments = [_say(p) for p in tree.parts]
     if tree.latex in ("sum", "prod") and len(tree.parts) == 4:
         sign = r"\sum" if tree.latex == "sum" else r"\prod"
-        k, low, high, body = (a[0] for a in arguments)
+        k, low, high = (a[0] for a in arguments[:3])
         return f"{sign}_{{{k}={low}}}^{{{high}}} {_fit(arguments[3], PRODUCT)}", PRODUCT
-    if len(tree.parts) == 2 and tree.parts[1].head == "literal" and "@1" not in tree.latex:
+    axis = len(tree.parts) == 2 and tree.parts[1].head == "literal"
+    if axis and tree.parts[0].head != "literal":
         word = rf"\operatorname{{{tree.word}}}_{{{tree.parts[1].word}}}"
         return rf"{word}\left({arguments[0][0]}\right)", ATOM
     if not tree.latex:
@@ -159,7 +163,11 @@ def _product(tree: Tree) -> Said:
         body = " ".join([*(_fit(s, PRODUCT + 1) for s in over), *_links(chain)])
         return sign + (body or "1"), PRODUCT if body or sign else ATOM
     below = " ".join(_fit(s, PRODUCT + 1) for s in under) if len(under) > 1 else under[0][0]
-    above = " ".join(_fit(s, PRODUCT + 1) for s in over) if len(over) > 1 else (over[0][0] if over else "1")
+    above = (
+        " ".join(_fit(s, PRODUCT + 1) for s in over)
+        if len(over) > 1
+        else (over[0][0] if over else "1")
+    )
     fraction = rf"\frac{{{above}}}{{{below}}}"
     return sign + " ".join([fraction, *_links(chain)]), PRODUCT
 
@@ -207,7 +215,7 @@ def _entry(tree: Tree) -> Said:
 def _coefficient(coefficient: Coefficient) -> tuple[list[Said], list[Said]]:
     over: list[Said] = []
     under: list[Said] = []
-    top, bottom = number_text(abs(coefficient.value))
+    top, bottom = number_text(abs(Fraction(coefficient.value)))
     if top != "1":
         over.append((top, ATOM))
     if bottom != "1":

@@ -1,7 +1,7 @@
 """Formulas to trees: every node gets its phrase from the phrases of its children.
 
-A `Speaker` walks a formula once, children first. What is shared and long, or nested deeply, becomes a name
-that a `where` defines; so the text stays linear in the size of the formula.
+A `Speaker` walks a formula once, children first. What is shared and long, or nested deeply,
+becomes a name that a `where` defines; so the text stays linear in the size of the formula.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import dimension_names, postorder, users
-from wrt.notation.elimination import Network, network
+from wrt.notation.elimination import Network, network, within
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
 from wrt.notation.tree import (
@@ -43,6 +43,7 @@ from wrt.notation.tree import (
     times,
     unvec,
     wrapped,
+    zeros,
 )
 
 __all__ = ["Definition", "Speaker", "finished", "needed", "places", "shape_of", "with_where"]
@@ -115,9 +116,7 @@ class Speaker:
                 return tree
         return self.define(self.fresh("t"), tree, tree.shape)
 
-    def define(
-        self, word: str, body: Tree, shape: Shape, letters: str = "", axes: int = 2
-    ) -> Tree:
+    def define(self, word: str, body: Tree, shape: Shape, letters: str = "", axes: int = 2) -> Tree:
         """A name that stands for a phrase."""
         self.definitions[word] = Definition(word, settled(body), letters)
         return name(word, shape, len(self.places) + len(self.definitions), axes=axes)
@@ -164,9 +163,11 @@ class Speaker:
     def product(self, node: Einsum) -> Tree | None:
         """A product by index elimination."""
         net = network(node, self.trees, self.is_complex)
-        if net is None or not net.eliminate():
-            return None if net is None else _scaled(net)
-        return net.product()
+        if net is None:
+            inside = within(node)
+            tree = None if inside is None else self.product(inside[1])
+            return None if inside is None or tree is None else self.ranged(inside[0], tree)
+        return net.product() if net.eliminate() else _scaled(net)
 
     def sum(self, node: Sum) -> Tree | None:
         """A sum of phrases."""
@@ -177,11 +178,16 @@ class Speaker:
 
     def bounded(self, node: BoundedSum) -> Tree | None:
         """Σ or Π over a named range."""
-        low, high, body = (self.trees[c] for c in node.children)
-        if low is None or high is None or body is None or node.ndim > 2:
+        body = self.trees[node.body]
+        return None if body is None or node.ndim > 2 else self.ranged(node, body)
+
+    def ranged(self, node: BoundedSum, body: Tree) -> Tree | None:
+        """A phrase summed or multiplied over the range of a node."""
+        low, high = self.trees[node.low], self.trees[node.high]
+        if low is None or high is None:
             return None
-        parts = [literal(node.variable.name), low, high, body]
-        return call(node.kind, parts, shape_of(node.dims), latex=node.kind)
+        parts = [literal(node.variable.name), settled(low), settled(high), settled(body)]
+        return call(node.kind, parts, body.shape, latex=node.kind, axes=body.axes)
 
     # Functions
 
@@ -216,7 +222,7 @@ class Speaker:
         return made
 
     def kron(self, body: Node, dims: Sequence[Dimension]) -> Tree | None:
-        """A product of two factors that share no index, the axes of the first before the second's."""
+        """A product of two factors that share no index, the first one's axes outside."""
         if isinstance(body, Sum):
             terms = [self.kron(t, dims) for t in body.children]
             kept = [t for t in terms if t is not None]
@@ -229,7 +235,10 @@ class Speaker:
         for left, right in _pairings(body.dims, dims):
             parts = net.split([left, right])
             if parts is not None:
-                made = [_block(n, group, body, dims) for n, group in zip(parts, (left, right), strict=True)]
+                made = [
+                    _block(n, group, body, dims)
+                    for n, group in zip(parts, (left, right), strict=True)
+                ]
                 return _kron(net, [m for m in made if m is not None], dims)
         return None
 
@@ -315,21 +324,24 @@ def _entry_call(
         arguments = [_number(a) if _repeated(a) else a for a in arguments]
         if function.name in _SHORT and len(dims) == 2:
             arguments = [
-                a if a.shape != SCALAR else call("matrix", [a], shape, latex="@0") for a in arguments
+                a if a.shape != SCALAR else call("matrix", [a], shape, latex="@0")
+                for a in arguments
             ]
     word = _SHORT.get(function.name, function.name)
-    if function.name == "power":
-        word = "power"
     axes = max(len(dims), 2)
     return call(word, arguments, shape, flips=True, latex=_template(function), axes=axes)
 
 
 def _repeated(tree: Tree) -> bool:
+    if tree.word == "zeros":
+        return True
     chain = chain_of(tree)
     return len(chain) == 1 and is_ones(chain[0])
 
 
 def _number(tree: Tree) -> Tree:
+    if tree.word == "zeros":
+        return zeros(SCALAR)
     if tree.head != "product":
         return times(ONE, [])
     return times(tree.coefficient, scalars_of(tree))
@@ -349,21 +361,23 @@ def _whole_call(function: Function, arguments: list[Tree], shape: Shape) -> Tree
     name_, laws = function.name, {law.replace(" ", "") for law in function.laws}
     first = arguments[0]
     argument = function.forms[0].arguments[0].name
-    if f"{name_}({argument}')={name_}({argument})" in laws or _all_entries(function):
-        if None not in first.shape:
-            arguments = [cheaper(first, flip(first)), *arguments[1:]]
+    either = f"{name_}({argument}')={name_}({argument})" in laws or _all_entries(function)
+    if either and None not in first.shape:
+        arguments = [cheaper(first, flip(first)), *arguments[1:]]
     flips = any(law.endswith(f"={name_}({argument})'") for law in laws) or name_ == "matrix_power"
     if name_ == "norm2":
         return call("norm2", arguments, latex=_template(function))
     made = call(name_, arguments, shape, flips=flips, latex=_template(function))
     if flips and first.head == "transpose" and None not in shape:
-        return cheaper(made, flip(made))
+        return cheaper(wrapped(flip(made)), made)
     return made
 
 
 def _all_entries(function: Function) -> bool:
     form = function.forms[0]
-    return len(form.arguments) == 1 and form.arguments[0].dims is None and form.results[0].dims == ()
+    return (
+        len(form.arguments) == 1 and form.arguments[0].dims is None and form.results[0].dims == ()
+    )
 
 
 def _axis_call(function: Function, argument: Tree, dims: Sequence[Dimension]) -> Tree:
@@ -373,7 +387,9 @@ def _axis_call(function: Function, argument: Tree, dims: Sequence[Dimension]) ->
     argument = settled(argument)
     across = call(function.name, [argument, literal("2")], shape, latex=template)
     down = call(function.name, [flip(argument), literal("1")], shape[::-1], latex=template)
-    return cheaper(flip(down), across) if argument.head == "transpose" else cheaper(across, flip(down))
+    return (
+        cheaper(flip(down), across) if argument.head == "transpose" else cheaper(across, flip(down))
+    )
 
 
 # Where

@@ -1,7 +1,7 @@
 """Sums: equal terms merged, common ends taken out, terms in the order a person meets them.
 
-One factoring move is made again and again, the one that saves most names: terms that begin alike, end alike,
-share a scalar or share an entrywise factor become one term.
+One factoring move is made again and again, the one that saves most names: terms that begin alike,
+end alike, share a scalar or share an entrywise factor become one term.
 """
 
 from __future__ import annotations
@@ -115,6 +115,7 @@ def _diagonals(terms: list[Tree]) -> list[Tree]:
             continue
         found.append(term)
         vector = chain[0].parts[0] if word == "diag" else ones((term.shape[0], None))
+        vector = flip(vector) if vector.shape[0] is None else vector
         inside.append(_term(term, [vector]))
     if len(found) < 2 or all(is_ones(chain_of(t)[0]) for t in inside):
         return terms
@@ -154,13 +155,13 @@ def _rank(term: Tree) -> tuple[object, ...]:
     """Positive before negative, numbers last, then as a person meets the names."""
     negative = term.head == "product" and term.coefficient.value < 0
     constant = not term.order and all(is_ones(t) for t in chain_of(term))
-    return negative, constant, [place for place in term.order], term.cost[1], term.key
+    return negative, constant, list(term.order), term.cost[1], term.key
 
 
 def _common(terms: Sequence[Tree]) -> Coefficient | None:
     """A number that every term has up to its sign; minus one where all terms are negative."""
     numbers = [_split(t)[0] for t in terms]
-    first = Coefficient(abs(numbers[0].value), numbers[0].powers)
+    first = Coefficient(abs(Fraction(numbers[0].value)), numbers[0].powers)
     if any(c.powers != first.powers or abs(c.value) != first.value for c in numbers):
         return None
     if first == ONE:
@@ -174,7 +175,7 @@ def _common(terms: Sequence[Tree]) -> Coefficient | None:
 
 @dataclass(frozen=True)
 class _Move:
-    """Terms that share a piece: what it saves at most, and how to build the term that replaces them."""
+    """Terms that share a piece: what that saves at most, and how one term replaces them."""
 
     saving: int
     members: tuple[int, ...]

@@ -138,7 +138,7 @@ def _product(tree: Tree) -> Said:
         text = "*".join([*(_fit(s, PRODUCT + 1) for s in over), chain[0].text])
         return ("-" if tree.coefficient.value < 0 else "") + text, PRODUCT
     if not tree.parts and under:
-        decimal = _decimal(abs(tree.coefficient.value))
+        decimal = _decimal(abs(Fraction(tree.coefficient.value)))
         if decimal and not tree.coefficient.powers:
             return ("-" if tree.coefficient.value < 0 else "") + decimal, ATOM
     if len(chain) == 1 and not over:
@@ -233,7 +233,7 @@ def _raised(part: Tree, sign: int) -> Said:
 
 def coefficient_parts(coefficient: Coefficient) -> tuple[list[Said], list[Said]]:
     """The absolute value of a number as what stands above and below the line."""
-    value = abs(coefficient.value)
+    value = abs(Fraction(coefficient.value))
     over: list[Said] = []
     under: list[Said] = []
     top, bottom = number_text(value)

@@ -1,9 +1,9 @@
 """The sentence as a small tree: what text and LaTeX are both printed from.
 
-A tree says a scalar, a column, a row or a matrix by its `shape`: the dimensions of its left and right side,
-None where that side has one entry only. Products are kept flat, as a coefficient, scalars and a chain, so
-that common ends of terms can be seen. Trees stay shallow (deep formulas are named in a `where`), so the
-functions here may go down them by calling themselves.
+A tree says a scalar, a column, a row or a matrix by its `shape`: the dimensions of its left and
+right side, None where that side has one entry only. Products are kept flat, as a coefficient,
+scalars and a chain, so that common ends of terms can be seen. Trees stay shallow (deep formulas
+are named in a `where`), so the functions here may go down them by calling themselves.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = [
     "Shape",
     "Tree",
     "call",
-    "cheaper",
     "chain_of",
+    "cheaper",
     "diagonal",
     "diagonal_of",
     "entrywise",
@@ -76,6 +76,8 @@ class Tree:
     @cached_property
     def key(self) -> str:
         """What tells this tree from any other."""
+        if not self.parts:
+            return f"{self.head} {self.word} {self.coefficient} {self.place}"
         inside = ",".join(p.key for p in self.parts)
         return f"{self.head} {self.word} {self.coefficient} {self.exponent}({inside})"
 
@@ -138,7 +140,9 @@ def cheaper(a: Tree, b: Tree) -> Tree:
 # Leaves and calls
 
 
-def name(word: str, shape: Shape, place: int = 0, *, symmetric: bool = False, axes: int = 2) -> Tree:
+def name(
+    word: str, shape: Shape, place: int = 0, *, symmetric: bool = False, axes: int = 2
+) -> Tree:
     """A variable, or a phrase named in a `where`."""
     return Tree("name", word, (), shape, place=place, flips=symmetric, axes=axes)
 
@@ -326,7 +330,8 @@ def _mean(coefficient: Coefficient, part: Tree) -> tuple[Coefficient, Tree]:
 
 def _names_first(scalar: Tree) -> tuple[object, ...]:
     base = scalar.parts[0] if scalar.head == "power" else scalar
-    return base.head not in ("name", "index", "dot"), scalar.order, scalar.key
+    rank = {"name": 0, "index": 1, "dot": 1}.get(base.head, 2)
+    return rank, scalar.order, scalar.key
 
 
 def _shape(chain: Sequence[Tree]) -> Shape:
@@ -408,7 +413,8 @@ def raised(base: Tree, exponent: Fraction | int) -> Tree:
 
 def entrywise(parts: Iterable[Tree]) -> Tree:
     """The product entry by entry of phrases of one shape; scalars among them come out."""
-    coefficient, scalars = ONE, []
+    coefficient = ONE
+    scalars: list[Tree] = []
     powers: dict[Tree, Fraction] = {}
     shape = SCALAR
     stack = list(parts)[::-1]
@@ -438,16 +444,19 @@ def entrywise(parts: Iterable[Tree]) -> Tree:
 
 
 def settled(tree: Tree) -> Tree:
-    """A whole phrase with its minus inside a difference, where that saves the sign: not -(a-b) but b-a."""
+    """A whole phrase with its minus inside a difference, where that saves the sign.
+
+    So b-a, not -(a-b).
+    """
     if _all_negative(tree):
         terms = [settled(t) for t in tree.parts]
         return Tree("sum", "", tuple(terms), tree.shape, axes=tree.axes)
     if not _is_negative(tree):
         return tree
     if len(tree.parts) == 1 and tree.parts[0].head == "sum":
-        turned = settled(negated(tree.parts[0]))
+        whole = settled(negated(tree.parts[0]))
         rest = -tree.coefficient
-        return times(rest, [turned]) if rest == ONE or not _all_negative(turned) else tree
+        return times(rest, [whole]) if rest == ONE or not _all_negative(whole) else tree
     for k, part in enumerate(tree.parts):
         turned = _turned(part)
         inside = _difference(part)

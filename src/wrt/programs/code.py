@@ -9,6 +9,7 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension, Smaller
@@ -65,6 +66,7 @@ def literal(value: int | float | complex | str | bool | None) -> Code:
     return Code(ast.Constant(value), len(repr(value)))
 
 
+@lru_cache(maxsize=512)
 def text(source: str) -> Code:
     """An expression from its text."""
     return Code(ast.parse(source, mode="eval").body, len(source), source.count("(") or 0)
@@ -117,7 +119,7 @@ def span(start: Code | None = None, stop: Code | None = None) -> Code:
 
 
 def tuple_of(items: Sequence[Code]) -> Code:
-    """`(a, b)`, or the one item alone."""
+    """`(a, b)`, the one item alone, `()` for none."""
     if len(items) == 1:
         return items[0]
     width = sum(i.width + 2 for i in items)

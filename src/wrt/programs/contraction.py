@@ -148,6 +148,9 @@ def _matrices(
     """A sum without a batch: `@` for matrices, tensordot for more axes."""
     out = (*left, *right)
     shape = [dims[i] for i in out]
+    weighted = _gram(steps, a, b, summed)
+    if weighted is not None:
+        return Operand(steps.add("gram", weighted, None, shape), out)
     last = a.indices[-1:] == tuple(summed)
     if len(summed) == 1 and len(right) < 2 and (len(left) < 2 or last):
         first = steps.aligned(a.step, a.indices, [*left, *summed])
@@ -158,6 +161,29 @@ def _matrices(
         tuple(b.indices.index(i) for i in summed),
     )
     return Operand(steps.add("tensordot", (a.step, b.step), axes, shape), out)
+
+
+def _gram(
+    steps: Steps, a: Operand, b: Operand, summed: Sequence[int]
+) -> tuple[int, int] | None:
+    """X and d where the product is X' diag(d) X of real arrays: symmetric, so half of it is enough."""
+    if len(a.indices) != 2 or len(b.indices) != 2:
+        return None
+    at = a.indices.index(summed[0])
+    for plain, weighted in ((a, b), (b, a)):
+        step = steps[weighted.step]
+        if step.op != "multiply" or b.indices.index(summed[0]) != at or step.kind != "real":
+            continue
+        thin, thick = step.args
+        if thick != plain.step:
+            continue
+        if at == 0 and steps[thin].op == "expand":
+            (thin,) = steps[thin].args
+        elif at == 0:
+            continue
+        if len(steps[thin].dims) == 1:
+            return steps.transpose(thick, (at, 1 - at)), thin
+    return None
 
 
 def _einsum(

@@ -92,7 +92,7 @@ class Emission:
         """A result of its own: nothing that only looks at another array."""
         code = self._of(at)
         step = self.steps[at]
-        if step.op == "broadcast" and not self.steps.is_number(step.args[0]):
+        if step.op == "broadcast" and self.steps[step.args[0]].kind != "number":
             return py.call(py.attribute(code, "copy"))
         return code
 
@@ -220,7 +220,8 @@ class Emission:
         said = []
         for (base, offset, length), dim in zip(keys, step.dims, strict=True):
             if base in repeated:
-                grid = self._range(length, len(repeated) - 1 - repeated.index(base))
+                place = repeated.index(base)
+                grid = self._range(length, "ijkl"[place % 4], len(repeated) - 1 - place)
                 said.append(grid if offset is NONE else py.binary("+", grid, self._size(offset)))
             else:
                 said.append(self._key(base is None, offset, length, dim))
@@ -232,11 +233,11 @@ class Emission:
     def _dtyped(self, at: int) -> Code:
         return self._of(self._base(at))
 
-    def _range(self, length: Dimension, trailing: int) -> Code:
+    def _range(self, length: Dimension, letter: str, trailing: int) -> Code:
         """The places along an axis, as a grid with some axes behind it."""
-        key = (length, trailing)
+        key = (length, letter, trailing)
         if key not in self._ranges:
-            word = self.names.give("i" if not trailing else "j")
+            word = self.names.give(letter)
             self._ranges[key] = word
             places = py.call(self._np("arange"), self._size(length))
             if trailing:
@@ -327,6 +328,8 @@ class Emission:
                 return self._matmul(step, arguments)
             case "outer" | "vdot" | "kron" | "diag" | "trace":
                 return py.call(self._np(step.op), *arguments)
+            case "gram":
+                return py.call(py.name(self.helpers.gram()), *arguments)
             case "einsum":
                 return py.call(self._np("einsum"), py.literal(step.data), *arguments)
             case "tensordot":
@@ -470,6 +473,10 @@ class Emission:
     def _call(self, step: Step, arguments: Sequence[Code]) -> Code:
         function, _ = step.data
         given = list(arguments)
+        if function.forms[0].arguments[0].dims is None and len(self.steps[step.args[0]].dims) == 1:
+            reduced = self.helpers.reduction(function)
+            if reduced is not None:
+                return py.call(reduced, self._unflattened(step.args[0]))
         for k, at in enumerate(step.args):
             if self.steps[at].op == "load" and self.steps[at].block:
                 given[k] = py.call(py.name("float"), given[k])
@@ -477,10 +484,21 @@ class Emission:
                 given[k] = py.call(self._np("float64"), given[k])
         return self.helpers.call(function, given)
 
+    def _unflattened(self, at: int) -> Code:
+        """An array before all its axes were laid out as one, where only a reduction sees it."""
+        step, code = self.steps[at], self._of(at)
+        if step.op == "reshape" and at in self._pending:
+            assert isinstance(code.expr, ast.Call)
+            assert isinstance(code.expr.func, ast.Attribute)
+            return Code(code.expr.func.value, code.width - len(".reshape(-1)"), code.weight)
+        return code
+
     def _reshape(self, step: Step, a: Code) -> Code:
+        first = self.steps[step.args[0]].dims
+        if not first or not step.dims:
+            return py.call(self._np("reshape"), a, self._shape(step.dims))
         if len(step.dims) == 1:
             return py.call(py.attribute(a, "reshape"), py.literal(-1))
-        first = self.steps[step.args[0]].dims
         sizes = [self._size(d) for d in step.dims]
         if first and step.dims[:-1] == first[: len(step.dims) - 1]:
             sizes[-1] = py.literal(-1)
@@ -493,7 +511,7 @@ class Emission:
             return py.call(self._np("zeros"), shape)
         if inner.op == "number" and inner.data == ONE:
             return py.call(self._np("ones"), shape)
-        if inner.op == "number":
+        if inner.kind == "number" or inner.op == "number":
             return py.call(self._np("full"), shape, a)
         return py.call(self._np("broadcast_to"), a, shape)
 

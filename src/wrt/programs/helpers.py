@@ -21,6 +21,19 @@ from wrt.programs.names import identifier
 __all__ = ["Helpers"]
 
 SCIPY = re.compile(r"\bscipy\.([a-z]\w*)\.")
+REDUCTION = re.compile(r"def (\w+)\((\w+)\):\s+return (np\.[\w.]+)\(\2, axis=-1\)")
+
+
+#: numpy multiplies Y.T @ Y by symmetry; weights of both signs are two such products
+GRAM = """\
+def weighted_gram(X, d):
+    \"\"\"X.T @ diag(d) @ X by symmetric products, at half the cost of a plain one.\"\"\"
+    Y = np.sqrt(np.abs(d))[:, None] * X
+    negative = d < 0
+    if not negative.any():
+        return Y.T @ Y
+    plus, minus = Y[~negative], Y[negative]
+    return plus.T @ plus - minus.T @ minus"""
 
 
 class Helpers:
@@ -30,11 +43,20 @@ class Helpers:
         self.backend, self.taken = backend, set(taken)
         self.texts: dict[str, str] = {}
         self.imports: dict[str, None] = {}
-        self._names: dict[Function, str] = {}
+        self._names: dict[Function | str, str] = {}
 
     def is_text(self, function: Function) -> bool:
         """Whether a function is given by the text of a `def`."""
         return function.code(self.backend.name).lstrip().startswith("def ")
+
+    def reduction(self, function: Function) -> Code | None:
+        """The function of the array library that a record calls along one last axis, and only that.
+
+        Without an axis it takes all entries, which is the same of the entries laid out as one axis.
+        """
+        text = function.code(self.backend.name)
+        match = REDUCTION.fullmatch(dedent(text).strip()) if self.is_text(function) else None
+        return py.text(match.group(3)) if match else None
 
     def call(self, function: Function, arguments: Sequence[Code]) -> Code:
         """The call of a function; ValueMistake where it has nothing to run."""
@@ -51,7 +73,11 @@ class Helpers:
             py.name(self._helper(function, text)), *arguments
         )
 
-    def _helper(self, function: Function, text: str) -> str:
+    def gram(self) -> str:
+        """The name of the helper for X' diag(d) X."""
+        return self._helper("gram", GRAM)
+
+    def _helper(self, function: Function | str, text: str) -> str:
         """The name of a helper, its text put above the program."""
         if function not in self._names:
             text = dedent(text).strip()

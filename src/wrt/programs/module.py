@@ -137,7 +137,9 @@ def _undefined(roots: Sequence[Node]) -> list[Function]:
 
 def _helper_names(planned: Plan, backend: str) -> Iterator[str]:
     for step in planned.all:
-        if step.op == "call":
+        if step.op == "gram":
+            yield "weighted_gram"
+        elif step.op == "call":
             word = re.match(r"\s*def (\w+)", step.data[0].code(backend))
             if word:
                 yield word.group(1)
@@ -231,8 +233,9 @@ def _docstring(doc: str | None, roots: Sequence[Node], given: Mapping[Variable, 
     if doc is None:
         return line[0].upper() + line[1:]
     first = doc.strip()
-    single = f"{first}: {line}"
-    return single if len(single) < 84 and "\n" not in first else f"{first}\n\n    {line}\n    "
+    single = f"{first.removesuffix('.')}: {line}"
+    whole = line[0].upper() + line[1:]
+    return single if len(single) < 84 and "\n" not in first else f"{first}\n\n    {whole}\n    "
 
 
 def _definition(
@@ -249,14 +252,14 @@ def _definition(
         defaults=[],
     )
     whole = ast.FunctionDef(name, arguments, [ast.Pass()], [], None, lineno=0)
-    head = ast.unparse(ast.fix_missing_locations(whole)).partition("\n")[0]
+    head = ast.unparse(whole).partition("\n")[0]
     if len(head) > 96:
         inside = [*parameters, *(["*"] if sizes else []), *sizes]
         head = f"def {name}(\n    " + ",\n    ".join(inside) + ",\n):"
     safe = text.replace("\\", "\\\\").replace('"""', "'''")
     lines = [head, f'    """{safe}"""']
     for statement in body:
-        written = ast.unparse(ast.fix_missing_locations(statement))
+        written = ast.unparse(statement)
         lines += ["    " + line for line in written.split("\n")]
     return "\n".join(lines)
 
@@ -265,7 +268,7 @@ def _recycled(body: list[ast.stmt], temporaries: set[str], taken: set[str]) -> l
     """The same statements with few names: one is used again once its value is not needed."""
     said = [_temporaries(statement, temporaries) for statement in body]
     last = {word: k for k, found in enumerate(said) for _, word in found}
-    fresh = (word for k in count(1) if (word := f"t{k}") not in taken)
+    fresh = (f"t{number}" for number in count(1) if f"t{number}" not in taken)
     free: list[str] = []
     now: dict[str, str] = {}
     for k, (statement, found) in enumerate(zip(body, said, strict=True)):

@@ -12,7 +12,9 @@ from wrt.programs.steps import Step, Steps
 __all__ = ["Names", "identifier"]
 
 #: What a program itself says, so that no variable can hide it.
-RESERVED = frozenset("np jnp torch scipy int float complex range min round".split())
+RESERVED = frozenset(
+    ("np", "jnp", "torch", "scipy", "float", "complex", "range", "min", "round", "_")
+)
 
 #: Products of two names of this many letters join them: Wx = W @ x.
 SHORT = 2
@@ -37,12 +39,14 @@ class Names:
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken: set[str] = {*taken, *RESERVED}
         self._count = 0
+        self._again: dict[str, int] = {}
 
     def give(self, wanted: str) -> str:
         """The wanted name, or with a number where it is taken."""
-        found, k = wanted, 2
+        found = wanted
         while found in self.taken or keyword.iskeyword(found):
-            found, k = f"{wanted}{'_' if wanted[-1:].isdigit() else ''}{k}", k + 1
+            self._again[wanted] = self._again.get(wanted, 1) + 1
+            found = f"{wanted}{'_' if wanted[-1:].isdigit() else ''}{self._again[wanted]}"
         self.taken.add(found)
         return found
 

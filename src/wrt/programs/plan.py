@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from wrt.errors import TooLarge
-from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import (
@@ -18,7 +17,6 @@ from wrt.expression.nodes import (
     BoundedSum,
     Constant,
     Einsum,
-    Factor,
     Node,
     Pattern,
     Reshape,
@@ -26,7 +24,8 @@ from wrt.expression.nodes import (
     Sum,
     Variable,
 )
-from wrt.expression.walk import rewrite, users
+from wrt.expression.walk import postorder, users
+from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
 from wrt.programs.steps import Step, Steps
 
@@ -77,59 +76,9 @@ def plan(
 
 @lru_cache(maxsize=256)
 def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Plan:
-    planner = _Planner(tuple(_melted(root) for root in roots), dict(sizes))
+    planner = _Planner(tuple(prepared(root) for root in roots), dict(sizes))
     results = tuple(planner.whole(planner.lower(root), root) for root in planner.roots)
     return Plan(roots, planner.steps, results, tuple(dict.fromkeys(planner.conditions)))
-
-
-def _melted(root: Node) -> Node:
-    """Diagonals inside products as equal indices, so that their zeros are never formed."""
-
-    def rule(node: Node) -> Node:
-        if not isinstance(node, Einsum):
-            return node
-        inner = [isinstance(c, Einsum) and c.repeats for c in node.children]
-        if not any(inner) or build.is_zero(node):
-            return node
-        return _united(node, inner)
-
-    return rewrite(root, rule)
-
-
-def _united(node: Einsum, inner: Sequence[bool]) -> Node:
-    """A product with the factors that are diagonal replaced by what stands on their diagonals."""
-    same: dict[int, int] = {}
-
-    def find(i: int) -> int:
-        while i in same:
-            i = same[i]
-        return i
-
-    factors: list[Factor] = []
-    for (factor, exponent, indices), diagonal in zip(node.factors, inner, strict=True):
-        if not diagonal or exponent < 0:
-            factors.append((factor, exponent, indices))
-            continue
-        assert isinstance(factor, Einsum)
-        distinct = tuple(dict.fromkeys(factor.output))
-        core = build.product(factor.coefficient, factor.factors, distinct, factor.index_dims)
-        outer: dict[int, int] = {}
-        for own, index in zip(factor.output, indices, strict=True):
-            first = outer.setdefault(own, index)
-            a, b = sorted((find(first), find(index)))
-            if a != b:
-                same[b] = a
-        factors.append((core, exponent, tuple(outer[i] for i in distinct)))
-    moved = [(f, e, tuple(find(i) for i in indices)) for f, e, indices in factors]
-    output = [find(i) for i in node.output]
-    used = {i for _, _, indices in moved for i in indices} | set(output)
-    names = {i: k for k, i in enumerate(sorted(used | {find(i) for i in node.summed}))}
-    return build.product(
-        node.coefficient,
-        [(f, e, tuple(names[i] for i in indices)) for f, e, indices in moved],
-        [names[i] for i in output],
-        [node.index_dims[i] for i in names],
-    )
 
 
 class _Planner:
@@ -159,7 +108,10 @@ class _Planner:
                 continue
             stack.append((node, True))
             parts = node.children[:2] if isinstance(node, BoundedSum) else node.children
-            stack.extend((c, False) for c in reversed(parts) if not isinstance(c, Pattern))
+            melts = isinstance(node, Einsum)
+            stack.extend(
+                (c, False) for c in reversed(parts) if not (melts and isinstance(c, Pattern))
+            )
         return self._known(root)[root]
 
     def _known(self, node: Node) -> dict[Node, Tensor]:
@@ -312,7 +264,7 @@ class _Planner:
         call = self._kinded(call, given)
         axes = self._result_axes(node, arguments[0])
         if len(node.results) > 1:
-            return Tensor(call, axes)
+            return self._picked(node, Tensor(call, axes), 0)
         if form.arguments[0].dims is None and form.results[0].dims is None:
             return Tensor(self._shaped(call, dims[0]), axes)
         return Tensor(call, axes)
@@ -350,7 +302,8 @@ class _Planner:
         if kron is not None:
             return kron
         at = self.whole(self._of(body), body)
-        at = self.steps.add("reshape", (at,), None, node.dims)
+        word = "broadcast" if self.steps[at].kind == "number" else "reshape"
+        at = self.steps.add(word, (at,), None, node.dims)
         return Tensor(at, tuple(range(node.ndim)))
 
     def _kron(self, node: Reshape) -> Tensor | None:
@@ -376,8 +329,6 @@ class _Planner:
 
 def _inside_sums(roots: Sequence[Node]) -> frozenset[Node]:
     """The products that only sums use: their minus signs belong to the sums."""
-    from wrt.expression.walk import postorder
-
     summands: set[Node] = set()
     others: set[Node] = set(roots)
     for node in postorder(*roots):

@@ -188,10 +188,9 @@ def _multiplied(
     scale = _Scale(steps, coefficient, scalars)
     if not tensors:
         return scale.alone()
-    lengths = tuple(_length(d, sizes) for d in dims)
-    path = order(tuple(o.indices for o in tensors), out, lengths)
-    counts = _counts(tensors, path, out, lengths)
-    best = min(range(len(counts)), key=lambda k: (counts[k], -k))
+    lengths = tuple([_length(d, sizes) for d in dims]) if len(operands) > 1 else ()
+    path = order(tuple([o.indices for o in tensors]), out, lengths)
+    best = -1 if scale.trivial else _smallest(tensors, path, out, lengths)
     for k, o in enumerate(tensors):
         if k == best:
             tensors[k] = scale.onto(o)
@@ -210,6 +209,19 @@ def _multiplied(
     return steps.transpose(last.step, [last.indices.index(i) for i in out])
 
 
+def _smallest(
+    operands: Sequence[Operand],
+    path: Sequence[Sequence[int]],
+    out: tuple[int, ...],
+    lengths: Sequence[int],
+) -> int:
+    """Which operand or intermediate result has the fewest entries, the last of those that tie."""
+    if not path:
+        return 0
+    counts = _counts(operands, path, out, lengths)
+    return min(range(len(counts)), key=lambda k: (counts[k], -k))
+
+
 def _summed(
     steps: Steps, operand: Operand, at: int, operands: Sequence[Operand], out: tuple[int, ...]
 ) -> Operand:
@@ -224,6 +236,8 @@ def _summed(
 
 
 def _length(dim: Dimension, sizes: Mapping[str, int]) -> int:
+    if len(dim.terms) == 1 and len(dim.names) == 1 and str(dim) in dim.names:
+        return sizes.get(str(dim), ASSUMED)
     return max(1, dim.size({**dict.fromkeys(dim.names, ASSUMED), **sizes}))
 
 
@@ -263,6 +277,11 @@ class _Scale:
         self.steps, self.coefficient = steps, coefficient
         self.above = self._product([o.step for o in scalars if not o.under])
         self.below = self._product([o.step for o in scalars if o.under])
+
+    @property
+    def trivial(self) -> bool:
+        """Whether there is nothing to multiply with."""
+        return self.coefficient is ONE and self.above is None and self.below is None
 
     def _product(self, factors: Sequence[int]) -> int | None:
         if not factors:
@@ -341,14 +360,21 @@ def _placed(
         if carried:
             core = steps.real(core)
             return Tensor(steps.add("diag", (core,), None, node.dims), axes)
-        eye = steps.add("eye", (), None, node.dims, "real")
-        return Tensor(steps.times(steps.real(core), eye, node.dims), axes)
+        return Tensor(_scaled_eye(steps, steps.real(core), node.dims), axes)
     order = _written_order(spots)
     laid = steps.aligned(steps.real(core), carried, order)
     keys = tuple(
         (s.base, s.offset, None if s.base is None else places.dims[s.base]) for s in spots
     )
     return Tensor(steps.add("write", (laid,), (keys, tuple(order)), node.dims), axes)
+
+
+def _scaled_eye(steps: Steps, core: int, dims: Dims) -> int:
+    eye = steps.add("eye", (), None, dims, "real")
+    step = steps[core]
+    if step.op == "divide" and steps[step.args[0]].data == ONE:
+        return steps.over(eye, step.args[1], dims)
+    return steps.times(core, eye, dims)
 
 
 def _written_order(spots: Sequence[Spot]) -> list[int]:

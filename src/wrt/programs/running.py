@@ -99,6 +99,11 @@ class Program:
         self.function = _function(made)
         self._fits: tuple[tuple[str, int], ...] | None = None
 
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """The dimensions that no argument tells, which are given by name as well."""
+        return tuple(self._module.sizes)
+
     def __repr__(self) -> str:
         return f"<program {self._module.name}({', '.join(self._wanted)})>"
 
@@ -153,7 +158,7 @@ class Program:
             return
         plan = self._module.plan
         for condition in plan.conditions:
-            if condition.size(sizes) < 0:
+            if condition.names <= sizes.keys() and condition.size(sizes) < 0:
                 raise ValueMistake(_needed(condition))
         for root in plan.roots:
             self._small(root.dims, sizes, itemsize, self.title)
@@ -162,6 +167,8 @@ class Program:
         self._fits = key
 
     def _small(self, dims: Dims, sizes: Mapping[str, int], itemsize: int, what: str) -> None:
+        if not all(d.names <= sizes.keys() for d in dims):
+            return  # a length that only the program's arrays will tell
         lengths = [d.size(sizes) for d in dims]
         entries = prod(lengths)
         if entries > self.limit:

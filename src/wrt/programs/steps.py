@@ -79,7 +79,7 @@ class Steps:
             return known
         inner = max((self.all[a].block for a in args), key=self._depth, default=0)
         home = inner if block is None else block
-        self.all.append(Step(op, args, data, dims, kind or self._kind(args), home))
+        self.all.append(Step(op, args, data, dims, kind or self._kind(args, dims), home))
         place = self._known[key] = len(self.all) - 1
         self.blocks[home].order.append(place)
         return place
@@ -87,11 +87,11 @@ class Steps:
     def _depth(self, block: int) -> int:
         return self.blocks[block].depth
 
-    def _kind(self, args: Sequence[int]) -> str:
+    def _kind(self, args: Sequence[int], dims: Dims) -> str:
         kinds = {self.all[a].kind for a in args}
         if "complex" in kinds:
             return "complex"
-        return "number" if kinds == {"number"} else "real"
+        return "number" if kinds == {"number"} and not dims else "real"
 
     def open(self, parent: int) -> int:
         """A new block for the body of a loop."""

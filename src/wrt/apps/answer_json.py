@@ -1,0 +1,158 @@
+"""An answer for a machine: one JSON object whose schema is named in it.
+
+The schema `wrt.answer/1`. A key may be added without a new version; none is renamed or removed.
+Texts of formulas are sentences of the text language, null where a notation cannot say the answer.
+
+    schema       "wrt.answer/1"
+    version      the version of wrt
+    question     {"text": the formula, "by": [names], "shape": [axes of the formula]}
+    shape        the axes of the answer: whole numbers where known, else names, as in "n" or "n*m"
+    axes         how many of them belong to the formula, then to each name
+    view         the layout asked for; null: the formula's axes, then those of each name
+    matrix       the closed form in matrix notation
+    index        the index form
+    einsum       the einsum form
+    kronecker    {"rows", "columns"}: the matrix between the entries, laid out by rows or by columns;
+                 null for a second derivative
+    latex        the shortest form as LaTeX
+    structure    {"kind", "sentence", "entries", "nonzero", "numbers", "given_by": [formulas]}
+    zero         why the answer is zero, else null
+    valid        sentences: where the answer holds
+    convention   "projected" or "tied" where a variable is constrained, else null
+    assumed      sentences: what was assumed of names that nobody declared
+    runner_up    the next best reading where it was close, else null
+    check        {"points", "error", "method", "passed"}: the numerical proof
+
+With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
+
+    steps        [{"text", "rule"}]
+    entry        {"indices", "text"} and, with values, "value"
+    direction    {"name", "text"} and, with values, "value"
+    value        the array as nested lists; null for a number that is not finite,
+                 [real, imaginary] for a complex one
+    code         {"library", "source"}
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from wrt import __version__, notation
+from wrt.expression.dimensions import Dimension
+
+if TYPE_CHECKING:
+    from wrt.answers import Derivative
+    from wrt.apps.asked import Found
+
+__all__ = ["SCHEMA", "as_dict", "as_json"]
+
+SCHEMA = "wrt.answer/1"
+
+
+def as_json(found: Found) -> str:
+    """The answer as text in JSON, keys in the order of the schema."""
+    return json.dumps(as_dict(found), ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def as_dict(found: Found) -> dict[str, Any]:
+    """The answer as the schema of this module says.
+
+    >>> from wrt.answers import derivative
+    >>> from wrt.apps.asked import Asked, find
+    >>> made = as_dict(find(derivative("W*x", "W"), Asked()))
+    >>> made["schema"], made["shape"], made["kronecker"]["rows"]
+    ('wrt.answer/1', ['n', 'n', 'm'], "eye(n) ⊗ x'")
+    """
+    D = found.derivative
+    made: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "question": {
+            "text": D.question.text,
+            "by": [one.text.strip() for one in D.wanted],
+            "shape": [_size(d) for d in D.f.dims],
+        },
+        "shape": list(D.shape),
+        "axes": list(D.groups),
+        "view": D.layout,
+        "matrix": D.matrix,
+        "index": D.index,
+        "einsum": D.einsum,
+        "kronecker": _kronecker(D),
+        "latex": D.latex(),
+        "structure": _structure(D),
+        "zero": D.why_zero,
+        "valid": list(D.valid),
+        "convention": D.convention,
+        "assumed": list(D.assumed),
+        "runner_up": D.runner_up,
+        "check": {
+            "points": found.check.points,
+            "error": float(found.check.error),
+            "method": found.check.method,
+            "passed": bool(found.check.passed),
+        },
+    }
+    return made | _beside(found)
+
+
+def _size(dim: Dimension) -> int | str:
+    return str(dim) if dim.value is None else dim.value
+
+
+def _kronecker(D: Derivative) -> dict[str, str | None] | None:
+    if len(D.wanted) > 1:
+        return None
+    return {"rows": D.kronecker("rows"), "columns": D.kronecker("columns")}
+
+
+def _structure(D: Derivative) -> dict[str, Any]:
+    found = D.structure
+    names = tuple(D.question.variables)
+    return {
+        "kind": found.kind,
+        "sentence": D.structure_sentence,
+        "entries": _size(found.entries),
+        "nonzero": _size(found.nonzero),
+        "numbers": _size(found.numbers),
+        "given_by": [
+            notation.matrix(node, names=names) or notation.index(node, "f", names=names)
+            for node in found.given_by
+        ],
+    }
+
+
+def _beside(found: Found) -> dict[str, Any]:
+    """What was asked for beside the answer."""
+    asked, D = found.asked, found.derivative
+    made: dict[str, Any] = {}
+    if asked.steps:
+        made["steps"] = [{"text": step.text, "rule": step.rule} for step in D.steps()]
+    if asked.entry is not None:
+        made["entry"] = {"indices": list(asked.entry), "text": found.entry}
+        if found.entry_value is not None:
+            made["entry"]["value"] = plain(found.entry_value.tolist())
+    if asked.direction is not None:
+        made["direction"] = {"name": asked.direction, "text": found.direction}
+        if found.direction_value is not None:
+            made["direction"]["value"] = plain(found.direction_value.tolist())
+    if found.value is not None:
+        made["value"] = plain(found.value.tolist())
+    if asked.code is not None:
+        made["code"] = {"library": asked.code, "source": D.source(asked.code)}
+    return made
+
+
+def plain(value: Any) -> Any:
+    """Numbers and nested lists as JSON can say them.
+
+    >>> plain([1.5, float("nan"), 1 + 2j])
+    [1.5, None, [1.0, 2.0]]
+    """
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, complex):
+        return [plain(value.real), plain(value.imag)]
+    return value if math.isfinite(value) else None

@@ -1,0 +1,97 @@
+"""What is asked for beside the derivative: an entry, a direction, steps, numbers; what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wrt.errors import NameMistake, ValueMistake
+
+if TYPE_CHECKING:
+    from wrt.answers import Check, Derivative
+
+__all__ = ["Asked", "Found", "find"]
+
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person wants to see beside the formula."""
+
+    entry: tuple[int, ...] | None = None
+    direction: str | None = None
+    steps: bool = False
+    #: The name of an array library whose program is wanted.
+    code: str | None = None
+    #: Arrays by name, where numbers are wanted, and those names that came from files.
+    values: Mapping[str, Any] | None = None
+    filed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A derivative with its proof, and all that was asked for beside it."""
+
+    derivative: Derivative
+    check: Check
+    asked: Asked = field(default_factory=Asked)
+    entry: str | None = None
+    entry_value: Any = None
+    direction: str | None = None
+    direction_value: Any = None
+    value: Any = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether one entry or one direction is wanted, and not the whole answer."""
+        return self.asked.entry is not None or self.asked.direction is not None
+
+
+def find(D: Derivative, asked: Asked) -> Found:
+    """Find what was asked for. Raises CheckFailed, before anything else, where the proof fails.
+
+    >>> from wrt.answers import derivative
+    >>> values = {"W": [[1, 2, 3], [1, 2, 3]], "s": [4, 5, 6]}
+    >>> found = find(derivative("W*s", "W"), Asked(entry=(2, 2, 3), values=values))
+    >>> found.entry, found.entry_value
+    ('s[3]', array(6.))
+    """
+    check = D.check()
+    values = None if asked.values is None else _known(D, asked)
+    made: dict[str, Any] = {}
+    if asked.entry is not None:
+        made["entry"] = D.entry(*asked.entry)
+        if values is not None:
+            made["entry_value"] = D.entry_value(asked.entry, **values)
+    if asked.direction is not None:
+        made |= _along(D, asked.direction, values)
+    if values is not None and not made:
+        made["value"] = D(values)
+    return Found(D, check, asked, **made)
+
+
+def _known(D: Derivative, asked: Asked) -> dict[str, Any]:
+    """The values; what a file holds beside the names of the formula is left aside."""
+    question = D.question
+    known = {*question.variables, *question.dimensions, *question.functions}
+    known |= {one.variable.name for one in D.wanted} | {asked.direction or ""}
+    values = asked.values or {}
+    return {n: v for n, v in values.items() if n in known or n not in asked.filed}
+
+
+def _along(D: Derivative, name: str, values: dict[str, Any] | None) -> dict[str, Any]:
+    if not _NAME.fullmatch(name):
+        raise NameMistake(
+            f"{name} is no name for a direction", hint="as in --direction V; --at V=… gives numbers"
+        )
+    text = D.direction(name)
+    if values is None:
+        return {"direction": text}
+    if name not in values:
+        raise ValueMistake(f"no value is given for {name}, the direction")
+    rest = dict(values)
+    direction = rest[name] if name in D.question.variables else rest.pop(name)
+    return {"direction": text, "direction_value": D.apply(direction, **rest)}

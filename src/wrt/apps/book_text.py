@@ -1,0 +1,105 @@
+"""The book of functions for a person: one record in full, or all words with a line each."""
+
+from __future__ import annotations
+
+from wrt.apps.page import Page
+from wrt.expression.function import DOMAINS, Function
+from wrt.functions import BOOK, activations, elementwise, find, linalg, patterns, reductions
+
+__all__ = ["write_book", "write_record"]
+
+_ROOMS = (
+    ("entry by entry", elementwise),
+    ("activations", activations),
+    ("many entries to one", reductions),
+    ("linear algebra", linalg),
+    ("made from sizes", patterns),
+)
+
+
+def write_record(word: str, page: Page) -> None:
+    """Everything about one word. Raises NameMistake for a word that nobody knows.
+
+    >>> page = Page()
+    >>> write_record("inv", page)
+    >>> print(page)
+    inv              The inverse of a square matrix.
+      written        inv(X: n n) -> Y: n n
+      rule           dY = -Y*dX*Y
+      laws           inv(inv(X)) = X
+                     ...
+      valid where    X is invertible
+      ...
+    """
+    record = find(word)
+    page.head(word, record.doc)
+    if word != record.name:
+        page.row("also", f"{record.name}, of which {word} is another spelling")
+    elif record.aliases:
+        page.row("also", ", ".join(record.aliases))
+    page.block("written", [form.text for form in record.forms])
+    _rules(record, page)
+    if record.laws:
+        page.row("laws", "\n".join(record.laws))
+    if DOMAINS[record.domain]:
+        page.row("valid where", _domain(record))
+    if record.keeps:
+        page.row("keeps", ", ".join(record.keeps.split()))
+    if record.axis:
+        page.row("axes", _axis(record))
+    if record.latex:
+        page.row("LaTeX", record.latex)
+    if record.code("numpy"):
+        page.block("in NumPy", _code(record.code("numpy")))
+    if record.examples:
+        page.row("examples", "\n".join(record.examples))
+    if record.note:
+        page.row("note", record.note)
+
+
+def _rules(record: Function, page: Page) -> None:
+    if record.definition:
+        page.row("means", record.definition)
+    if record.einsum:
+        page.row("product", "\n".join(record.products))
+    for result, rule in zip(record.forms[0].results, record.rules, strict=False):
+        if rule:
+            page.row("rule", f"d{result.name} = {rule}")
+
+
+def _domain(record: Function) -> str:
+    names = [argument.name for argument in record.forms[0].arguments]
+    return DOMAINS[record.domain].format(x=names[0], y=names[-1])
+
+
+def _axis(record: Function) -> str:
+    name = record.name
+    if record.axis == "reduce":
+        return f"{name}(X,1) down the columns, {name}(X,2) along the rows"
+    return f"{name}(X,1) of each column, {name}(X,2) of each row"
+
+
+def _code(text: str) -> list[str]:
+    return text.splitlines() if text.startswith("def ") else [f"np.{text}"]
+
+
+def write_book(page: Page) -> None:
+    """All words of the book, by what they are for.
+
+    >>> page = Page()
+    >>> write_book(page)
+    >>> print(page)
+    entry by entry
+      ...
+      tanh           The hyperbolic tangent.
+    ...
+    """
+    for name, room in _ROOMS:
+        page.lines += [""] * bool(page.lines)
+        page.lines.append(page.styled("head", name))
+        for record in room.RECORDS:
+            page.row(record.name, record.doc)
+    others = {w: r.name for w, r in BOOK.items() if w != r.name}
+    page.lines += ["", page.styled("head", "other spellings")]
+    for word in sorted(others):
+        page.row(word, others[word])

@@ -1,0 +1,348 @@
+"""The command line: `wrt FORMULA NAME…`, `wrt help WORD`, `wrt functions`.
+
+Exit codes: 0 answered, 1 a mistake in the question, 2 wrong use of the command, 3 a failed check.
+Everything beyond click is loaded on use, so that a cold start is short.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from wrt import __version__
+from wrt.errors import CheckFailed, Mistake, SyntaxMistake, TooLarge, WrtError
+
+if TYPE_CHECKING:
+    from wrt.apps.page import Page
+
+__all__ = ["main"]
+
+ANSWERED, MISTAKE, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+VIEWS = ("numerator", "denominator", "gradient", "vec-rows", "vec-columns")
+#: As much is read from standard input as the longest formula that the language reads, in bytes.
+MOST_BYTES = 400_000
+
+_OPTION = re.compile(r"--[a-z][a-z-]+(=.*)?", re.DOTALL)
+
+EXAMPLES = """\b
+Examples:
+  wrt "W*x" W
+  wrt "x'*A*x" x x
+  wrt "A*X*b" X --shape A=2,3 --shape X=3,4
+  wrt "sum(x.^2)" x --at "x=[1,2,3]"
+  echo "log(det(X))" | wrt - X
+
+\b
+wrt help WORD tells all about a function, wrt functions lists them.
+"""
+
+
+class Question(click.Command):
+    """A command whose formula may begin with a minus sign."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Sort the options before the formula and the names."""
+        return super().parse_args(ctx, self._sorted(args, ctx))
+
+    def _sorted(self, args: Sequence[str], ctx: click.Context) -> list[str]:
+        """Options, then `--`, then the rest: only what looks like a long option is one."""
+        valued = {
+            o: bool(p.nargs and not getattr(p, "is_flag", False))
+            for p in self.get_params(ctx)
+            if isinstance(p, click.Option)
+            for o in p.opts
+        }
+        options: list[str] = []
+        rest: list[str] = []
+        waiting = list(reversed(args))
+        while waiting:
+            word = waiting.pop()
+            if word == "--":
+                rest += reversed(waiting)
+                break
+            if not _OPTION.fullmatch(word):
+                rest.append(word)
+                continue
+            name = word.partition("=")[0]
+            if name not in valued:
+                raise self._unknown(name, valued, ctx)
+            options.append(word)
+            if valued[name] and "=" not in word and waiting:
+                options.append(waiting.pop())
+        return [*options, "--", *rest]
+
+    def _unknown(self, name: str, known: Any, ctx: click.Context) -> click.UsageError:
+        near = get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]}?" if near else "a formula that begins so stands behind --"
+        return click.UsageError(f"no option is called {name}; {hint}", ctx)
+
+
+@click.command(name="wrt", cls=Question, epilog=EXAMPLES)
+@click.argument("formula")
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="NAME=AXES",
+    help='Declare a name: W=n,m or x=3 or "A=n,n symmetric" or phi=entrywise.',
+)
+@click.option("--view", type=click.Choice(VIEWS), help="The same tensor in another layout.")
+@click.option(
+    "--symmetric",
+    type=click.Choice(["projected", "tied"]),
+    default="projected",
+    help="How a constrained variable is treated.",
+)
+@click.option("--entry", metavar="I,J,…", help="One entry only, counted from 1.")
+@click.option("--direction", metavar="V", help="The directional derivative along V only.")
+@click.option(
+    "--at",
+    "given",
+    multiple=True,
+    metavar="VALUES",
+    help="Numbers at these arrays: a .npz or .json file, or x=[1,2,3].",
+)
+@click.option("--steps", is_flag=True, help="Derive it line by line.")
+@click.option("--latex", is_flag=True, help="Print LaTeX only.")
+@click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
+@click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
+@click.option("--full", is_flag=True, help="Shorten nothing.")
+@click.version_option(__version__, prog_name="wrt", message="%(prog)s %(version)s")
+@click.help_option("--help")
+@click.pass_context
+def answer(
+    ctx: click.Context,
+    formula: str,
+    names: tuple[str, ...],
+    shapes: tuple[str, ...],
+    view: str | None,
+    symmetric: str,
+    entry: str | None,
+    direction: str | None,
+    given: tuple[str, ...],
+    steps: bool,
+    latex: bool,
+    code: str | None,
+    as_data: bool,
+    full: bool,
+) -> None:
+    """The derivative of FORMULA with respect to each NAME in order.
+
+    FORMULA is a sentence of mathematics, such as "tanh(W*s + U*x + b)", or - to read it from
+    standard input. A NAME is a variable or entries of one, such as W, X[1,2] or X[:,1]; two give
+    the second derivative.
+    """
+    from wrt.apps import values
+    from wrt.apps.asked import Asked, find
+
+    declared = values.shapes(shapes)
+    place = None if entry is None else values.indices(entry)
+    numbers, filed = values.arrays(given)
+    text = _formula(formula)
+    if not names:
+        raise click.UsageError(_nameless(text, declared), ctx)
+    from wrt.answers import derivative
+
+    D = derivative(text, *map(_text, names), shapes=declared, symmetric=symmetric)
+    D = D.view(view) if view else D
+    asked = Asked(
+        place, direction, steps, code if as_data else None, numbers if given else None, filed
+    )
+    found = find(D, asked)
+    if as_data:
+        from wrt.apps.answer_json import as_json
+
+        click.echo(as_json(found))
+    elif code:
+        click.echo(D.source(code).rstrip())
+    elif latex:
+        click.echo(D.latex() or _no_latex(D.title))
+    else:
+        from wrt.apps.answer_text import write
+
+        page = _page(full)
+        write(found, page)
+        click.echo(page, color=page.colour)
+
+
+def _no_latex(title: str) -> NoReturn:
+    raise TooLarge(f"{title} has no short form in LaTeX; --code numpy gives its program")
+
+
+def _nameless(text: str, declared: dict[str, str]) -> str:
+    """What to say to a formula without a name: the names that it has."""
+    from wrt.language import read
+
+    known = list(read(text, shapes=declared).variables)
+    listed = f"; its variables are {', '.join(known)}" if known else ""
+    example = known[0] if known else "x"
+    return f"with respect to what? Name a variable, as in: wrt FORMULA {example}{listed}"
+
+
+def _formula(given: str) -> str:
+    """The text of the formula, from standard input where `-` is given."""
+    if given != "-":
+        return _text(given)
+    read = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(read) > MOST_BYTES:
+        raise TooLarge(f"standard input holds more than {MOST_BYTES} bytes; no formula is so long")
+    try:
+        return read.decode("utf-8-sig").strip("\r\n")
+    except UnicodeDecodeError:
+        raise SyntaxMistake("standard input is no text in UTF-8") from None
+
+
+def _text(given: str) -> str:
+    """An argument, refused where its bytes are no text."""
+    if any("\ud800" <= c <= "\udfff" for c in given):
+        raise SyntaxMistake(f"{given.encode('utf-8', 'replace').decode()!r} is no text in UTF-8")
+    return given
+
+
+def _page(full: bool) -> Page:
+    from wrt.apps.page import Page
+
+    return Page(width=shutil.get_terminal_size().columns, colour=_in_colour(), full=full)
+
+
+def _in_colour() -> bool:
+    """Colour only on a terminal that has some, and that nobody asked to go without."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return sys.stdout.isatty() and not plain
+
+
+@click.command(name="help")
+@click.argument("words", nargs=-1, metavar="[WORD]")
+@click.option("--full", is_flag=True, help="Shorten nothing.")
+@click.help_option("--help")
+def help_(words: tuple[str, ...], full: bool) -> None:
+    """All about a function of the language: what it is, its rule, its laws."""
+    if not words:
+        with click.Context(answer, info_name="wrt") as ctx:
+            click.echo(answer.get_help(ctx))
+        return
+    from wrt.apps.book_text import write_record
+
+    page = _page(full)
+    for word in words:
+        page.lines += [""] * bool(page.lines)
+        write_record(_text(word), page)
+    click.echo(page, color=page.colour)
+
+
+@click.command(name="functions")
+@click.help_option("--help")
+def functions() -> None:
+    """All functions of the language, a line each."""
+    from wrt.apps.book_text import write_book
+
+    page = _page(False)
+    write_book(page)
+    click.echo(page, color=page.colour)
+
+
+_COMMANDS = {"help": help_, "functions": functions}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(given: list[str]) -> int:
+    """Run the command line; the exit code.
+
+    >>> run(["A*x", "x", "--latex"])
+    A
+    0
+    >>> run(["A*x"])
+    2
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ANSWERED
+    return code
+
+
+def _run(given: list[str]) -> int:
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an answer or a mistake, not NumPy's asides
+            return _dispatched(given)
+    except click.UsageError as mistake:
+        mistake.show()
+        return WRONG_USE
+    except CheckFailed as failure:
+        return _told(failure, FAILED)
+    except WrtError as mistake:
+        return _told(mistake, MISTAKE)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as fault:
+        if os.environ.get("WRT_DEBUG"):
+            raise
+        return _apology(given, fault)
+
+
+def _dispatched(given: list[str]) -> int:
+    command: click.Command = answer
+    rest = given
+    if given and given[0] in _COMMANDS:
+        command, rest = _COMMANDS[given[0]], given[1:]
+    elif not given or given == ["-h"]:
+        with click.Context(answer, info_name="wrt") as ctx:
+            click.echo(answer.get_help(ctx), err=not given)
+        return ANSWERED if given else WRONG_USE
+    name = "wrt" if command is answer else f"wrt {command.name}"
+    result = command.main(rest, prog_name=name, standalone_mode=False)
+    return result if isinstance(result, int) else ANSWERED
+
+
+def _told(error: WrtError, code: int) -> int:
+    """Tell a mistake: where a formula is quoted, as it is laid out by the language."""
+    from wrt.apps.page import printable
+
+    text = str(error)
+    if _in_colour() and isinstance(error, Mistake):
+        text = f"\x1b[1m{printable(error.message)}\x1b[0m" + printable(text[len(error.message) :])
+        click.echo(text, err=True, color=True)
+        return code
+    click.echo(printable(text), err=True)
+    return code
+
+
+def _apology(given: list[str], fault: Exception) -> int:
+    """A fault of ours: no traceback, but enough to report it by."""
+    from wrt.apps.page import printable
+
+    question = " ".join(given)
+    question = question if len(question) <= 72 else question[:71] + "…"
+    said = " ".join(str(fault).split())[:200]
+    click.echo(
+        printable(
+            f"wrt failed on: {question}\n"
+            f"  this is a fault of wrt and not of the question; please report it\n"
+            f"  ({type(fault).__name__}: {said}; WRT_DEBUG=1 shows where)"
+        ),
+        err=True,
+    )
+    return MISTAKE

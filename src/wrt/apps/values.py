@@ -1,0 +1,124 @@
+"""What is given on the command line beside the formula: shapes, arrays, the place of an entry."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["arrays", "indices", "shapes"]
+
+_GIVEN = re.compile(r"\s*([^\W\d]\w*'*)\s*=(.*)", re.DOTALL)
+#: A file of values in JSON is refused beyond this many bytes.
+MOST_BYTES = 100_000_000
+
+
+def shapes(given: Iterable[str]) -> dict[str, str]:
+    """Declarations, `NAME=AXES`, as `wrt.derivative` takes them.
+
+    >>> shapes(["W=2,4", "A=n,n symmetric", "a=", "phi=entrywise"])
+    {'W': '2 4', 'A': 'n n symmetric', 'a': '', 'phi': 'entrywise'}
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        match = _GIVEN.fullmatch(text)
+        if not match:
+            raise click.BadParameter(
+                f"{text!r} declares nothing; write NAME=AXES, as in --shape W=n,m",
+                param_hint="--shape",
+            )
+        name, shape = match[1], match[2]
+        if name in found:
+            raise click.BadParameter(f"{name} is declared twice", param_hint="--shape")
+        found[name] = shape if "->" in shape else " ".join(shape.replace(",", " ").split())
+    return found
+
+
+def indices(text: str) -> tuple[int, ...]:
+    """The place of an entry, counted from 1.
+
+    >>> indices("1, 2,3"), indices("()")
+    ((1, 2, 3), ())
+    """
+    inside = text.strip().strip("[]()").strip()
+    if not inside:
+        return ()
+    try:
+        return tuple(int(part) for part in re.split(r"[,\s]+", inside))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no entry; write whole numbers counted from 1, as in --entry 1,2,3",
+            param_hint="--entry",
+        ) from None
+
+
+def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Arrays by name, from `NAME=VALUE`, `.npz` and `.json`; and the names that came from files.
+
+    >>> arrays(["a=2", "x=[1, 2.5]"])
+    ({'a': 2, 'x': [1, 2.5]}, frozenset())
+    """
+    found: dict[str, Any] = {}
+    filed: set[str] = set()
+    for text in given:
+        match = _GIVEN.fullmatch(text)
+        if match and not Path(text).exists():
+            found[match[1]] = _inline(match[1], match[2])
+            filed.discard(match[1])
+        else:
+            read = _file(Path(text))
+            found.update(read)
+            filed.update(read)
+    return found, frozenset(filed)
+
+
+def _inline(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise click.BadParameter(
+            f"{name}={text} is no value; write a number or an array in JSON, as in x=[1,2,3]",
+            param_hint="--at",
+        ) from None
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        if path.suffix == ".json":
+            return _json(path)
+        if path.suffix == ".npz":
+            return _npz(path)
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise click.BadParameter(f"{path}: {reason}", param_hint="--at") from None
+    raise click.BadParameter(
+        f"{path} is neither NAME=VALUE nor a file that ends in .npz or .json", param_hint="--at"
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MOST_BYTES:
+        raise click.BadParameter(f"{path} is larger than {MOST_BYTES} bytes", param_hint="--at")
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{path} is no JSON: {error}", param_hint="--at") from None
+    if not isinstance(read, dict):
+        raise click.BadParameter(f"{path} has no names; want {{name: array}}", param_hint="--at")
+    return read
+
+
+def _npz(path: Path) -> dict[str, Any]:
+    from zipfile import BadZipFile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return dict(stored)
+    except (ValueError, BadZipFile) as error:
+        raise click.BadParameter(f"{path} holds no arrays: {error}", param_hint="--at") from None

@@ -1,0 +1,160 @@
+"""What a formula needs before it is planned: equal formulas that cost less to run than to read.
+
+Diagonal factors become equal indices, so that their zeros are never formed; terms of a sum that share an
+array of two axes or more are added before they are multiplied with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt.expression import build
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.nodes import Constant, Einsum, Exponent, Factor, Node, Pattern, Sum
+from wrt.expression.walk import postorder, users
+
+__all__ = ["prepared"]
+
+
+def prepared(root: Node) -> Node:
+    """The same formula, cheaper to run.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> X, d, e = Variable("X", (n, m)), Variable("d", (m,)), Variable("e", (m,))
+    >>> prepared(X * d + X * e) is X * (d + e)
+    True
+    """
+    count = users(root)
+    done: dict[Node, Node] = {}
+    factored: set[Node] = set()
+    for node in postorder(root):
+        children = [done[c] for c in node.children]
+        same = all(a is b for a, b in zip(children, node.children, strict=True))
+        made = node if same else node.rebuild(children)
+        if isinstance(made, Einsum) and not build.is_zero(made):
+            made = _united(_absorbed(made, factored))
+        elif isinstance(made, Sum):
+            common = _factored(made)
+            if common is not made and count[node] == 1:
+                factored.add(common)
+            made = common
+        done[node] = made
+    return done[root]
+
+
+# Diagonals
+
+
+def _united(node: Node) -> Node:
+    """A product with the factors that are diagonal replaced by what stands on their diagonals."""
+    if not isinstance(node, Einsum):
+        return node
+    inner = [isinstance(c, Einsum) and c.repeats for c in node.children]
+    if not any(inner):
+        return node
+    same: dict[int, int] = {}
+
+    def find(i: int) -> int:
+        while i in same:
+            i = same[i]
+        return i
+
+    factors: list[Factor] = []
+    for (factor, exponent, indices), diagonal in zip(node.factors, inner, strict=True):
+        if not diagonal or exponent < 0:
+            factors.append((factor, exponent, indices))
+            continue
+        assert isinstance(factor, Einsum)
+        distinct = tuple(dict.fromkeys(factor.output))
+        core = build.product(factor.coefficient, factor.factors, distinct, factor.index_dims)
+        outer: dict[int, int] = {}
+        for own, index in zip(factor.output, indices, strict=True):
+            first = outer.setdefault(own, index)
+            a, b = sorted((find(first), find(index)))
+            if a != b:
+                same[b] = a
+        factors.append((core, exponent, tuple(outer[i] for i in distinct)))
+    moved = [(f, e, tuple(find(i) for i in indices)) for f, e, indices in factors]
+    output = [find(i) for i in node.output]
+    used = {i for _, _, indices in moved for i in indices} | set(output)
+    names = {i: k for k, i in enumerate(sorted(used | {find(i) for i in node.summed}))}
+    return build.product(
+        node.coefficient,
+        [(f, e, tuple(names[i] for i in indices)) for f, e, indices in moved],
+        [names[i] for i in output],
+        [node.index_dims[i] for i in names],
+    )
+
+
+# Common factors
+
+
+def _absorbed(node: Einsum, factored: set[Node]) -> Einsum:
+    """A product with the products that factoring made, and that only it uses, as factors of its own."""
+    if not any(
+        e == 1 and child in factored for child, e in zip(node.children, node.exponents, strict=True)
+    ):
+        return node
+    coefficient, dims = node.coefficient, list(node.index_dims)
+    factors: list[Factor] = []
+    for child, exponent, indices in node.factors:
+        if exponent != 1 or child not in factored or not isinstance(child, Einsum):
+            factors.append((child, exponent, indices))
+            continue
+        coefficient = coefficient * child.coefficient
+        place = dict(zip(child.output, indices, strict=True))
+        for i in child.summed:
+            place[i] = len(dims)
+            dims.append(child.index_dims[i])
+        factors += [(f, e, tuple(place[i] for i in own)) for f, e, own in child.factors]
+    made = build.product(coefficient, factors, node.output, dims)
+    return made if isinstance(made, Einsum) else node
+
+
+#: A factor of a term with the axes of the sum that its own axes are.
+Shared = tuple[Node, Exponent, tuple[int, ...]]
+
+
+def _factored(node: Sum) -> Node:
+    """The sum with an array that several terms share outside the bracket."""
+    terms = list(node.children)
+    shared = [_shareable(term) for term in terms]
+    counts: dict[Shared, int] = {}
+    for found in shared:
+        for one in found:
+            counts[one] = counts.get(one, 0) + 1
+    best = max(counts, key=lambda s: (counts[s], len(s[2])), default=None)
+    if best is None or counts[best] < 2:
+        return node
+    inside = [_without(t, f[best]) for t, f in zip(terms, shared, strict=True) if best in f]
+    outside = [t for t, f in zip(terms, shared, strict=True) if best not in f]
+    axes = tuple(range(node.ndim))
+    factors = [(build.add(*inside), 1, axes), best]
+    product = build.product(ONE, factors, axes, node.dims)
+    return build.add(product, *outside) if outside else product
+
+
+def _shareable(term: Node) -> dict[Shared, int]:
+    """The factors with two axes or more, all of them axes of the sum; and their places."""
+    if isinstance(term, (Constant, Pattern)):
+        return {}
+    if not isinstance(term, Einsum):
+        axes = tuple(range(term.ndim))
+        return {(term, 1, axes): 0} if len(axes) > 1 else {}
+    if term.repeats:
+        return {}
+    found: dict[Shared, int] = {}
+    for k, (factor, exponent, indices) in enumerate(term.factors):
+        plain = len(set(indices)) == len(indices) > 1 and not isinstance(factor, Pattern)
+        if plain and set(indices) <= set(term.output):
+            found[factor, exponent, tuple(term.output.index(i) for i in indices)] = k
+    return found
+
+
+def _without(term: Node, place: int) -> Node:
+    if not isinstance(term, Einsum):
+        return build.ones(term.dims)
+    rest = [f for k, f in enumerate(term.factors) if k != place]
+    return build.product(Coefficient.of(term.coefficient), rest, term.output, term.index_dims)
