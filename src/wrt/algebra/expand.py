@@ -64,7 +64,7 @@ def _variable(argument: Argument, rank: int) -> Variable:
 
 def template(node: Apply) -> Template:
     """The template for a call: one for each signature and number of axes."""
-    form, _ = node.function.form_of(node.children, node.batch)
+    form = node.form
     ranks = tuple(
         max(child.ndim - node.batch, 0) if argument.dims is None else len(argument.dims)
         for child, argument in zip(node.children, form.arrays, strict=True)

@@ -8,6 +8,7 @@ carries the mapped axes through.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
@@ -48,6 +49,11 @@ def lift(
     return Lifting(arguments, dimensions, batch).full(template)
 
 
+@lru_cache(maxsize=2048)
+def _order(template: Node) -> tuple[Node, ...]:
+    return tuple(postorder(template))
+
+
 class Lifting:
     """One instantiation of templates; subformulas that templates share are lifted once."""
 
@@ -60,7 +66,6 @@ class Lifting:
         self.dimensions, self.batch = dimensions, batch
         self.done: dict[Node, Node] = {}
         self.batched: set[Node] = set()
-        self.taken = {v.name for node in arguments.values() for v in node.names}
         for variable, node in arguments.items():
             self.done[variable] = node
             self.batched.add(variable)
@@ -72,7 +77,7 @@ class Lifting:
 
     def __call__(self, template: Node) -> Node:
         """The lifted template; batch axes in front where it depends on an argument."""
-        for node in postorder(template):
+        for node in _order(template):
             if node not in self.done:
                 self.done[node] = self._one(node)
                 if any(c in self.batched for c in node.children):
@@ -103,6 +108,8 @@ class Lifting:
         return build.product(node.coefficient.replace(self.dimensions), factors, both, dims)
 
     def _broadcast(self, node: Node) -> Node:
+        if isinstance(node, Constant):
+            return build.scale(node.coefficient, build.ones(self.batch))
         axes = tuple(range(len(self.batch), len(self.batch) + node.ndim))
         out = tuple(range(len(self.batch) + node.ndim))
         return build.product(build.ONE, ((node, 1, axes),), out, (*self.batch, *node.dims))
@@ -168,8 +175,9 @@ class Lifting:
 
     def _bounded(self, node: BoundedSum) -> Node:
         """The bound variable is renamed where an argument uses its name."""
+        taken = {v.name for lifted in self.done.values() for v in lifted.names}
         name = node.variable.name
-        while name in self.taken:
+        while name in taken:
             name += "_"
         fresh = Variable(name, (), node.variable.properties)
         inner = Lifting({}, self.dimensions, self.batch)

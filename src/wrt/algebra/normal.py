@@ -91,15 +91,18 @@ class _Pass:
 
     def one(self, node: Node) -> Node:
         children = [self.done[c] for c in node.children]
+        same = all(a is b for a, b in zip(children, node.children, strict=True))
         match node:
             case Einsum():
+                if same:
+                    return self.distributed(self.flattest(node))
                 factors = list(zip(children, node.exponents, node.indices, strict=True))
                 made = self.product(node.coefficient, factors, node.output, node.index_dims)
                 return self.distributed(made)
             case Sum():
-                return self.sum(children)
+                return self.sum(children, node if same else None)
             case Apply() | Result():
-                return _folded(node.rebuild(children))
+                return _folded(node if same else node.rebuild(children))
             case Reshape():
                 return reshaped(children[0], node.dims)
             case _:
@@ -114,7 +117,10 @@ class _Pass:
         output: Sequence[int],
         dims: Sequence[Dimension],
     ) -> Node:
-        made = build.product(coefficient, self.oriented(factors), output, dims)
+        return self.flattest(build.product(coefficient, self.oriented(factors), output, dims))
+
+    def flattest(self, made: Node) -> Node:
+        """The product with all that it may take in taken in."""
         while isinstance(made, Einsum):
             flatter = self.flatter(made)
             if flatter is made:
@@ -206,10 +212,12 @@ class _Pass:
 
     # Sums
 
-    def sum(self, children: Sequence[Node]) -> Node:
+    def sum(self, children: Sequence[Node], total: Node | None = None) -> Node:
         terms: list[Node] = []
         for child in children:
             terms += self.flattened(child)
+        if total is not None and len(terms) == len(total.children):
+            return _content(total)  # nothing opened: it is merged already
         total = build.add(*terms)
         return _content(total) if isinstance(total, Sum) else total
 
@@ -284,7 +292,7 @@ def _inlined(node: Einsum, positions: list[int]) -> Node:
 
 def _scalars_apart(node: Einsum) -> Node | None:
     """Factors that hang together by summed indices only are a scalar of their own."""
-    if len(node.children) < 2:
+    if len(node.children) < 2 or not node.summed:
         return None
     groups = _components(node)
     kept = set(node.output)
@@ -340,6 +348,8 @@ def _rebuilt(node: Einsum, factors: list[Factor]) -> Node:
 
 def _cancelled(node: Einsum) -> Node | None:
     """inv(X)[i,j] X[j,k] is δ[i,k], where nothing else carries j."""
+    if not any(isinstance(c, Apply) and c.function.name == "inv" for c in node.children):
+        return None
     carriers: dict[int, int] = {}
     for indices in node.indices:
         for i in indices:
@@ -369,13 +379,13 @@ def _is_minus(total: Sum) -> bool:
 
 def _content(total: Sum) -> Node:
     """A coefficient that all terms share stands before the sum."""
-    parts = [build.split(t) for t in total.children]
-    sizes = {abs(c.value) for c, _ in parts}
-    powers = {c.powers for c, _ in parts}
+    parts = [build.coefficient_of(t) for t in total.children]
+    sizes = {abs(c.value) for c in parts}
+    powers = {c.powers for c in parts}
     common = Coefficient(
         (sizes.pop() if len(sizes) == 1 else 1)
-        * (-1 if all(c.value < 0 for c, _ in parts) else 1),
-        parts[0][0].powers if len(powers) == 1 else (),
+        * (-1 if all(c.value < 0 for c in parts) else 1),
+        parts[0].powers if len(powers) == 1 else (),
     )
     if common.is_one:
         return total

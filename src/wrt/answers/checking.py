@@ -135,8 +135,7 @@ def _whole_arguments(roots: Sequence[Node]) -> list[Variable]:
     found = []
     for node in postorder(*roots):
         if isinstance(node, Apply):
-            form, _ = node.function.form_of(node.children, node.batch)
-            pairs = zip(form.arrays, node.children, strict=True)
+            pairs = zip(node.form.arrays, node.children, strict=True)
             found += [v for a, c in pairs if a.kind == "whole" for v in c.names]
     return found
 

@@ -119,9 +119,9 @@ def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Der
             f"{' and '.join(CONVENTIONS)} are"
         )
     _no_complex(question, wanted)
-    node = normal_form(expand(question.formula))
+    node = expand(question.formula)
     for one in wanted:
-        node = normal_form(constrained_derivative(node, one.variable, convention))
+        node = constrained_derivative(normal_form(node), one.variable, convention)
     tied = any(constraint(w.variable) for w in wanted)
     return Derivative(question, wanted, node, convention if tied else None)
 
@@ -141,13 +141,13 @@ def _no_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
 class Derivative:
     """A derivative: a tensor with structure, with the axes of f and then of every variable.
 
-    `question` is the formula as it was read, `wanted` what it is differentiated by, `whole` the derivative by
-    the whole variables, `convention` how a constrained variable was treated, `layout` the name of the view.
+    `question` is the formula as it was read, `wanted` what it is differentiated by, `swept` the derivative by
+    the whole variables as the sweep left it, `convention` how a constrained variable was treated, `layout` the name of the view.
     """
 
     question: Reading
     wanted: tuple[Wanted, ...]
-    whole: Node
+    swept: Node
     convention: str | None
     layout: str | None = None
 
@@ -157,6 +157,11 @@ class Derivative:
     def f(self) -> Node:
         """The formula that was differentiated."""
         return self.question.formula
+
+    @cached_property
+    def whole(self) -> Node:
+        """The derivative by the whole variables, in normal form."""
+        return normal_form(self.swept)
 
     @cached_property
     def plain(self) -> Node:

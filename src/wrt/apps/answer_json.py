@@ -12,7 +12,7 @@ Texts of formulas are sentences of the text language, null where a notation cann
     matrix       the closed form in matrix notation
     index        the index form
     einsum       the einsum form
-    kronecker    {"rows", "columns"}: the matrix between the entries, laid out by rows or by columns;
+    kronecker    {"rows", "columns"}: the matrix between the entries, by rows and by columns;
                  null for a second derivative
     latex        the shortest form as LaTeX
     structure    {"kind", "sentence", "entries", "nonzero", "numbers", "given_by": [formulas]}

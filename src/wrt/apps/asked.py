@@ -1,4 +1,4 @@
-"""What is asked for beside the derivative: an entry, a direction, steps, numbers; what was found."""
+"""What is asked for beside a derivative: an entry, a direction, steps, numbers; what was found."""
 
 from __future__ import annotations
 

@@ -50,9 +50,9 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
         return [_prime(node)]
     if not function.rules[0]:
         raise NotDifferentiable(f"{function.name} has no rule for its derivative")
-    form, _ = function.form_of(node.children, node.batch)
-    if form.arrays[position].kind == "whole":
-        name = form.arrays[position].name
+    asked = node.form.arrays[position]
+    if asked.kind == "whole":
+        name = asked.name
         raise NotDifferentiable(
             f"{function.name} has no derivative by {name}, which is a whole number"
         )

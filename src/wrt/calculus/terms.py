@@ -59,6 +59,7 @@ def compose(left: Term, right: Term, inner: int) -> Term:
             i = united[i]
         return i
 
+    # which index of the left each axis of the right is; then both under one numbering
     cut = len(left.output) - inner
     for a, b in zip(left.output[cut:], right.output[:inner], strict=True):
         i, j = find(a), find(b + shift)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ShapeMistake
@@ -38,6 +39,7 @@ __all__ = [
     "as_node",
     "bounded",
     "broadcast",
+    "coefficient_of",
     "divide",
     "einsum",
     "getitem",
@@ -91,7 +93,11 @@ def as_node(value: Any) -> Node:
 
 def ones(dims: Iterable[Dimension]) -> Node:
     """A tensor of ones."""
-    dims = tuple(dims)
+    return _ones(tuple(dims))
+
+
+@lru_cache(maxsize=256)
+def _ones(dims: tuple[Dimension, ...]) -> Node:
     return product(ONE, (), range(len(dims)), dims)
 
 
@@ -125,6 +131,10 @@ def section(length: Dimension, dim: Dimension, start: int | Dimension) -> Patter
 
 # Products
 
+#: Kinds that no product looks into.
+_WHOLE = frozenset({Variable, Apply, Sum, Reshape, BoundedSum})
+_RANGES = tuple(tuple(range(k)) for k in range(64))
+
 
 def product(
     coefficient: Coefficient,
@@ -136,7 +146,14 @@ def product(
 
     `output` may repeat an index (a diagonal) and may hold one that no factor carries (ones).
     """
-    coefficient, kept, output, dims = _gathered(coefficient, factors, tuple(output), index_dims)
+    output, factors = tuple(output), tuple(factors)
+    if len(factors) == 1 and coefficient.value and type(factors[0][0]) in _WHOLE:
+        ((node, exponent, indices),) = factors
+        if exponent and len({*indices, *output}) == len(index_dims):
+            if coefficient.is_one and exponent == 1 and indices == output == _RANGES[len(output)]:
+                return node
+            return Einsum(coefficient, factors, output, index_dims)
+    coefficient, kept, output, dims = _gathered(coefficient, factors, output, index_dims)
     if coefficient.value == 0:
         return zeros([dims[i] for i in output])
     carried = {i for _, _, indices in kept for i in indices}
@@ -361,26 +378,45 @@ def reshape(node: Node, dims: Iterable[Dimension]) -> Node:
 def add(*terms: Node) -> Node:
     """The sum of formulas of the same dimensions, equal terms merged and zeros gone."""
     dims = terms[0].dims
-    groups: dict[Node, dict[tuple[Any, ...], int | Fraction]] = {}
+    groups: dict[Any, list[Node]] = {}
     for term in terms:
         assert term.dims == dims, (term.dims, dims)
-        coefficient, core = split(term)
-        if is_zero(core) or coefficient.value == 0:
-            continue
-        sums = groups.setdefault(core, {})
-        powers = coefficient.powers
-        sums[powers] = sums.get(powers, 0) + coefficient.value
-    kept = [
-        scale(Coefficient(whole(value), powers), core)
-        for core, sums in groups.items()
-        for powers, value in sums.items()
-        if value
-    ]
+        if not is_zero(term):
+            groups.setdefault(_likeness(term), []).append(term)
+    kept: list[Node] = []
+    for alike in groups.values():
+        kept += alike if len(alike) == 1 else _together(alike)
     if not kept:
         return zeros(dims)
     if len(kept) == 1:
         return kept[0]
     return Sum(sorted(kept, key=_by_digest))
+
+
+def _likeness(term: Node) -> Any:
+    """What terms that differ by a coefficient only have in common."""
+    if isinstance(term, Einsum):
+        return (term.children, term.exponents, term.indices, term.output, term.index_dims)
+    if isinstance(term, Constant):
+        return ()
+    axes = tuple(range(term.ndim))
+    return ((term,), (1,), (axes,), axes, term.dims)
+
+
+def _together(alike: list[Node]) -> list[Node]:
+    """Terms that differ by a coefficient only, added."""
+    core = split(alike[0])[1]
+    sums: dict[tuple[Any, ...], int | Fraction] = {}
+    for term in alike:
+        coefficient = coefficient_of(term)
+        powers = coefficient.powers
+        sums[powers] = sums.get(powers, 0) + coefficient.value
+    return [scale(Coefficient(whole(v), p), core) for p, v in sums.items() if v]
+
+
+def coefficient_of(node: Node) -> Coefficient:
+    """The number in front of a formula."""
+    return node.coefficient if isinstance(node, (Einsum, Constant)) else ONE
 
 
 def _by_digest(node: Node) -> bytes:

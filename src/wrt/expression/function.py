@@ -51,7 +51,7 @@ class Argument:
     properties: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signature:
     """One form of a word: `name(arguments) -> results`."""
 
@@ -60,7 +60,7 @@ class Signature:
     arguments: tuple[Argument, ...]
     results: tuple[Argument, ...]
 
-    @property
+    @cached_property
     def arrays(self) -> tuple[Argument, ...]:
         """The arguments that are formulas."""
         return tuple(a for a in self.arguments if a.kind != "size")
@@ -219,16 +219,16 @@ class Function:
             hint="it is " + " or ".join(form.text for form in self.forms),
         )
 
-    def result_dims(
+    def called(
         self, arguments: Sequence[Node], batch: int
-    ) -> tuple[tuple[Dimension, ...], ...]:
-        """The dimensions of every result of a call."""
+    ) -> tuple[Signature, tuple[tuple[Dimension, ...], ...]]:
+        """The signature that a call fits, and the dimensions of its results."""
         form, bound = self.form_of(arguments, batch)
         lead = arguments[0].dims[:batch]
         assert all(a.dims[:batch] == lead for a in arguments if a.ndim), self.name
         rest = arguments[0].dims[batch:]
-        return tuple(
-            lead + (rest if r.dims is None else tuple(d.replace(bound) for d in r.dims))
+        return form, tuple(
+            lead + (rest if r.dims is None else tuple([d.replace(bound) for d in r.dims]))
             for r in form.results
         )
 

@@ -278,7 +278,7 @@ def _call(
     if is_complex and function.analytic is False:
         arguments = [np.real(a) for a in arguments]
         is_complex = False
-    form, _ = function.form_of(node.children, batch)
+    form = node.form
     flat = list(arguments)
     if form.arguments[0].dims is None:
         flat[0] = arguments[0].reshape(*arguments[0].shape[:batch], -1)

@@ -23,7 +23,7 @@ from wrt.expression.coefficient import Coefficient
 from wrt.expression.dimensions import Dimension
 
 if TYPE_CHECKING:
-    from wrt.expression.function import Function
+    from wrt.expression.function import Function, Signature
 
 __all__ = [
     "Apply",
@@ -413,21 +413,23 @@ class BoundedSum(Node):
 class Apply(Node):
     """A function of the book applied to arguments; the first `batch` axes of each are mapped over."""
 
-    __slots__ = ("batch", "function", "results")
+    __slots__ = ("batch", "form", "function", "results")
     function: Function
     batch: int
+    form: Signature
     results: tuple[Dims, ...]
     fields = ("function", "children", "batch")
 
     def __new__(cls, function: Function, arguments: Iterable[Node], batch: int) -> Apply:
         arguments = tuple(arguments)
-        results = function.result_dims(arguments, batch)
+        form, results = function.called(arguments, batch)
         made: Apply = cls._intern(
             (function.key, batch),
             arguments,
             results[0],
             function=function,
             batch=batch,
+            form=form,
             results=results,
         )
         return made

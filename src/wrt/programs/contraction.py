@@ -82,8 +82,7 @@ def pair(
     if not (batch or left or right):
         return _inner(steps, a, b, dims)
     a, b = upright(steps, a), upright(steps, b)
-    vector = len(a.indices) == 1 and right  # a person writes W @ x and A.T @ r
-    if vector or (wanted is not None and right and wanted[-1:] == tuple(left[-1:])):
+    if _swapped(a, b, left, right, summed[0], wanted):
         a, b, left, right = b, a, right, left
     if not batch:
         return _matrices(steps, a, b, left, right, summed, dims)
@@ -93,6 +92,25 @@ def pair(
         out = (*batch, *left, *right)
         return Operand(steps.add("matmul", (first, second), None, [dims[i] for i in out]), out)
     return _einsum(steps, a, b, wanted or (*batch, *left, *right), dims)
+
+
+def _swapped(
+    a: Operand,
+    b: Operand,
+    left: Sequence[int],
+    right: Sequence[int],
+    summed: int,
+    wanted: Indices | None,
+) -> bool:
+    """Whether b @ a reads better than a @ b."""
+    if not right:
+        return False
+    if len(a.indices) == 1:  # a person writes W @ x and A.T @ r
+        return True
+    if wanted is not None:
+        return wanted[-1:] == tuple(left[-1:])
+    straight = (a.indices[-1] == summed) + (b.indices[0] == summed)
+    return (b.indices[-1] == summed) + (a.indices[0] == summed) > straight
 
 
 def _entrywise(

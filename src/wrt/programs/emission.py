@@ -439,7 +439,7 @@ class Emission:
         (relation,) = step.data
         sides: list[list[Code]] = [[], []]
         for position, c in relation.terms:
-            grid = py.call(self._np("arange"), self._size(step.dims[position]))
+            grid = self._places(step.dims[position], named=len(step.dims) > 2)
             behind = len(step.dims) - 1 - position
             if behind:
                 grid = py.subscript(grid, _colon(), *[py.literal(None)] * behind)
@@ -451,6 +451,11 @@ class Emission:
             sides[below].append(self._size(constant * -1 if below else constant))
         left, right = (_sum([1] * len(s), s) if s else py.literal(0) for s in sides)
         return py.compare(left, relation.kind, right)
+
+    def _places(self, length: Dimension, named: bool) -> Code:
+        if named:
+            return self._range(length, "i", 0)
+        return py.call(self._np("arange"), self._size(length))
 
     def _asfloat(self, step: Step, a: Code) -> Code:
         inner = self.steps[step.args[0]]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
+from textwrap import wrap
 
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
@@ -231,11 +232,14 @@ def _docstring(doc: str | None, roots: Sequence[Node], given: Mapping[Variable, 
     said = ", ".join(f"{word} ({show_dimensions(v.dims)})" for v, word in given.items())
     line = f"{shapes}, for {said}." if said else f"{shapes}."
     if doc is None:
-        return line[0].upper() + line[1:]
+        return "\n    ".join(wrap(line[0].upper() + line[1:], 88))
     first = doc.strip()
     single = f"{first.removesuffix('.')}: {line}"
     whole = line[0].upper() + line[1:]
-    return single if len(single) < 84 and "\n" not in first else f"{first}\n\n    {whole}\n    "
+    if len(single) < 84 and "\n" not in first:
+        return single
+    lines = "\n    ".join(wrap(whole, 92))
+    return f"{first}\n\n    {lines}\n    "
 
 
 def _definition(

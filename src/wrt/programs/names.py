@@ -38,7 +38,6 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken: set[str] = {*taken, *RESERVED}
-        self._count = 0
         self._again: dict[str, int] = {}
 
     def give(self, wanted: str) -> str:
@@ -50,17 +49,24 @@ class Names:
         self.taken.add(found)
         return found
 
-    def temporary(self) -> str:
-        """t1, t2…"""
+    def numbered(self, stem: str) -> str:
+        """The stem with the first number that is free: t1, t2…"""
         while True:
-            self._count += 1
-            if f"t{self._count}" not in self.taken:
-                self.taken.add(f"t{self._count}")
-                return f"t{self._count}"
+            self._again[stem] = self._again.get(stem, 0) + 1
+            found = f"{stem}{self._again[stem]}"
+            if found not in self.taken:
+                self.taken.add(found)
+                return found
+
+    def temporary(self) -> str:
+        """A name where nothing better suggests itself."""
+        return self.numbered("t")
 
     def of(self, steps: Steps, step: Step, known: dict[int, str]) -> str:
         """A name for the value of a step."""
         wanted = _suggested(steps, step, known)
+        if wanted.endswith("_"):
+            return self.numbered(wanted)
         return self.give(wanted) if wanted else self.temporary()
 
 
@@ -87,7 +93,7 @@ def _called(steps: Steps, step: Step, known: dict[int, str]) -> str:
     function, _ = step.data
     word = identifier(function.name)
     inner = known.get(step.args[0]) if len(step.args) == 1 else None
-    return f"{word}_{inner}" if inner and len(inner) <= SHORT else f"{word}_1"
+    return f"{word}_{inner}" if inner and len(inner) <= SHORT else f"{word}_"
 
 
 def _short(steps: Steps, at: int, known: dict[int, str]) -> str:

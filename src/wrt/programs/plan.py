@@ -249,7 +249,7 @@ class _Planner:
     def _general(self, node: Apply, arguments: Sequence[Tensor]) -> Tensor:
         """A function of whole tensors, mapped over its first axes."""
         steps, function = self.steps, node.function
-        form, _ = function.form_of(node.children, node.batch)
+        form = node.form
         batch = sum(a < node.batch for a in arguments[0].axes)
         given: list[int] = []
         for argument, tensor in zip(form.arrays, arguments, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -141,7 +141,7 @@ class Program:
         try:
             return self.function(*arguments, **lengths)
         except np.linalg.LinAlgError as error:
-            raise ValueMistake(_singular(error, self.source)) from None
+            raise ValueMistake(_singular(error, self.source, self._wanted.values())) from None
         except MemoryError as error:
             raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
         except ZeroDivisionError:
@@ -263,16 +263,16 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
-_LINE = re.compile(r"np\.linalg\.(\w+)\(([^\W\d]\w*)?(\.T)?")
+_LINE = re.compile(r"np\.linalg\.(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?")
 
 
-def _singular(error: Exception, source: str) -> str:
+def _singular(error: Exception, source: str, parameters: Collection[str]) -> str:
     """What could not be inverted or factorised, by its name where it has one."""
     line = _failed_line(error, source)
     match = _LINE.search(line)
     word, name = (match.group(1), match.group(2)) if match else ("", None)
     what = name if name else "a matrix inside"
-    where = "" if name and len(name) < 3 and not name[-1:].isdigit() else f" (in {line.strip()})"
+    where = "" if name in parameters else f" (in {line.strip()})"
     if "positive definite" in str(error):
         return f"{what} is not positive definite at this point{where}"
     if "ingular" in str(error):

@@ -162,8 +162,18 @@ class Steps:
         for one, other in ((a, b), (b, a)):
             if self.is_number(one) and self.all[one].data == ONE:
                 return other
+        a, b = sorted((a, b), key=self._said_first)
         both = self.all[a].kind == self.all[b].kind == "bool"
         return self.add("multiply", (a, b), None, dims, "bool" if both else None)
+
+    def _said_first(self, at: int) -> tuple[bool, int, bool, str]:
+        """Numbers, then what has fewer axes, then names, stand first in a product."""
+        step = self.all[at]
+        axes = sum(d is not UNIT for d in step.dims)
+        while step.op in ("expand", "transpose"):
+            step = self.all[step.args[0]]
+        name = step.data.name if step.op == "load" else ""
+        return (step.op != "number", axes, step.op != "load", name)
 
     def over(self, a: int, b: int, dims: Sequence[Dimension]) -> int:
         """The quotient of two aligned steps."""

@@ -1,0 +1,57 @@
+# make demo   a tour: questions answered, with proof
+# make test   all tests, and every example of the documentation
+# make check  format, lint, types, layers
+# make bench  how long things take, on this machine
+#
+# Wanted: make and a Python of 3.11 or later. Everything else goes into .venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+# The CPU build of PyTorch, fixed: with it installed, nothing else asks for a larger one.
+TORCH ?= torch==2.13.0
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/.wrt
+	@$(BIN)/python -m compileall -q src
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/thread.sh
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.wrt
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+
+# Stamps: what is installed already is installed again only when pyproject.toml has changed.
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit("wrt wants Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.wrt: $(VENV)/.venv pyproject.toml
+	$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.wrt
+	$(PIP) install '$(TORCH)'
+	$(PIP) install jax --group test
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.wrt
+	$(PIP) install --group check --group test
+	@touch $@
