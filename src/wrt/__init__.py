@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wrt import errors
 
 if TYPE_CHECKING:
-    from wrt.answers import Check, Derivative
-    from wrt.answers import derivative as derivative
+    from wrt.answers import Check, Derivative, derivative
     from wrt.expression.function import Function
     from wrt.answers.public import fill, gradients, matrix, read, scalar, tensor, vector
 

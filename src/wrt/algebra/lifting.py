@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import (
     Apply,
@@ -112,7 +113,7 @@ class Lifting:
             return build.scale(node.coefficient, build.ones(self.batch))
         axes = tuple(range(len(self.batch), len(self.batch) + node.ndim))
         out = tuple(range(len(self.batch) + node.ndim))
-        return build.product(build.ONE, ((node, 1, axes),), out, (*self.batch, *node.dims))
+        return build.product(ONE, ((node, 1, axes),), out, (*self.batch, *node.dims))
 
     def _one(self, node: Node) -> Node:
         children = [self.done[c] for c in node.children]

@@ -212,14 +212,14 @@ class _Pass:
 
     # Sums
 
-    def sum(self, children: Sequence[Node], total: Node | None = None) -> Node:
+    def sum(self, children: Sequence[Node], total: Sum | None = None) -> Node:
         terms: list[Node] = []
         for child in children:
             terms += self.flattened(child)
         if total is not None and len(terms) == len(total.children):
             return _content(total)  # nothing opened: it is merged already
-        total = build.add(*terms)
-        return _content(total) if isinstance(total, Sum) else total
+        made = build.add(*terms)
+        return _content(made) if isinstance(made, Sum) else made
 
     def flattened(self, term: Node) -> list[Node]:
         """The terms of a term: sums within sums open up, with their coefficient and transpose."""
@@ -382,11 +382,9 @@ def _content(total: Sum) -> Node:
     parts = [build.coefficient_of(t) for t in total.children]
     sizes = {abs(c.value) for c in parts}
     powers = {c.powers for c in parts}
-    common = Coefficient(
-        (sizes.pop() if len(sizes) == 1 else 1)
-        * (-1 if all(c.value < 0 for c in parts) else 1),
-        parts[0].powers if len(powers) == 1 else (),
-    )
+    sign = -1 if all(c.value < 0 for c in parts) else 1
+    size = abs(parts[0].value) if len(sizes) == 1 else 1
+    common = Coefficient(sign * size, parts[0].powers if len(powers) == 1 else ())
     if common.is_one:
         return total
     inverse = common**-1

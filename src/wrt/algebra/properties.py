@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from wrt.expression import build
 from wrt.expression.nodes import (
     Apply,
     Constant,
@@ -123,7 +124,9 @@ def conditions(roots: Iterable[Node]) -> list[tuple[str, Node]]:
 
 
 def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
-    if isinstance(node, Apply) and node.function.domain:
+    if isinstance(node, Apply) and node.function.domain == "apart":
+        yield "nonzero", build.plus(node.children[0], build.negative(node.children[1]))
+    elif isinstance(node, Apply) and node.function.domain:
         yield node.function.domain, node.children[0]
     if isinstance(node, Einsum):
         for child, exponent, _ in node.factors:
@@ -136,5 +139,5 @@ def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
 def _holds(condition: tuple[str, Node], signs: dict[Node, Sign]) -> bool:
     domain, node = condition
     if domain in ("positive", "nonzero", "above"):
-        return signs[node] == 2 or (domain == "above" and signs[node] == 1)
+        return signs.get(node) == 2 or (domain == "above" and signs.get(node) == 1)
     return False

@@ -188,9 +188,11 @@ def _holds(domain: str, value: Array) -> bool:
             return bool(value.min(initial=np.inf) > -0.95)
         case "invertible":
             return bool(np.linalg.cond(value).max(initial=0) < 100)
-        case "distinct":
+        case "distinct" | "lowest" | "varied":
             line = np.sort(value.reshape(-1))
-            return line.size < 2 or bool(np.diff(line).min() > 0.02)
+            gaps = np.diff(line)
+            ends = {"distinct": gaps[-1:], "lowest": gaps[:1], "varied": line[-1:] - line[:1]}
+            return line.size < 2 or bool(ends[domain].min() > 0.02)
         case _:
             return True
 
@@ -316,7 +318,8 @@ def _five_points(order: int) -> Callable[[Function, str, Array], Function]:
             def at(k: int) -> Array:
                 return f({**values, name: values[name] + k * h * direction})
 
-            return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
+            slope: Array = (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
+            return slope
 
         return derivative
 

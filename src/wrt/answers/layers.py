@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from wrt.answers.derivative import Derivative
+    from wrt.answers.answer import Derivative
 
 __all__ = ["Layer", "layers"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wrt.answers.derivative import Derivative, Formula, Name, derivatives
+from wrt.answers.answer import Derivative, Formula, Name, derivatives
 from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.dimensions import parse_dimensions

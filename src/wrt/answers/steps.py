@@ -10,11 +10,12 @@ from wrt import notation
 from wrt.algebra import expand, flat_form
 from wrt.calculus import derivative
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Apply, Node, Sum, Variable
 from wrt.expression.walk import postorder
 
 if TYPE_CHECKING:
-    from wrt.answers.derivative import Derivative
+    from wrt.answers.answer import Derivative
 
 __all__ = ["Step", "steps"]
 
@@ -90,7 +91,7 @@ def _lines(
         axes = tuple(range(slope.ndim))
         cut = node.ndim
         total.append(
-            build.product(build.ONE, ((slope, 1, axes), (moved, 1, axes[cut:])), axes[:cut], slope.dims)
+            build.product(ONE, ((slope, 1, axes), (moved, 1, axes[cut:])), axes[:cut], slope.dims)
         )
     if not total:
         return []

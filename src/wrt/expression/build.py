@@ -165,7 +165,7 @@ def product(
         node, exponent, indices = kept[0]
         if exponent == 1 and indices == output and len(set(output)) == len(output):
             return node
-    return Einsum(coefficient, kept, output, dims)
+    return Einsum(coefficient, kept, output, [dims[i] for i in range(len(dims))])
 
 
 def _free_indices(
@@ -222,11 +222,12 @@ def _gathered(
                     coefficient = coefficient * node.coefficient**exponent
                 continue
         elif isinstance(node, Einsum):
-            node, factor, more = _absorbed(node, exponent, indices, dims)
+            left, factor, more = _absorbed(node, exponent, indices, dims)
             coefficient = coefficient * factor
             stack.extend(more)
-            if node is None:
+            if left is None:
                 continue
+            node = left
         found.append((node, exponent, indices))
     if dims.united:
         find = dims.find

@@ -38,7 +38,7 @@ def _first(pair: tuple[Any, Any]) -> Any:
     return pair[0]
 
 
-Head = tuple[bytes, Fraction]
+Head = tuple[bytes, "int | Fraction"]
 
 
 def _untied(factors: list[Factor], heads: list[Head], output: tuple[int, ...]) -> list[Factor]:

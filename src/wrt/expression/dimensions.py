@@ -2,7 +2,7 @@
 
 >>> n, m = Dimension.of("n"), Dimension.of("m")
 >>> str(n * m + 2), (n + m) is (m + n), (n * m).size({"n": 3, "m": 4})
-('n*m + 2', True, 12)
+('m*n + 2', True, 12)
 """
 
 from __future__ import annotations
@@ -156,8 +156,9 @@ def show_dimensions(dims: Iterable[Dimension]) -> str:
     return " × ".join(words) or "scalar"
 
 
-def _order(item: tuple[Monomial, int]) -> tuple[bool, str]:
-    return (not item[0], str([(str(a), p) for a, p in item[0]]))
+def _order(item: tuple[Monomial, int]) -> tuple[int, str]:
+    """The highest degree first, then by the alphabet."""
+    return (-sum(p for _, p in item[0]), str([(str(a), p) for a, p in item[0]]))
 
 
 def _collect(terms: Iterable[tuple[Monomial, int]]) -> Dimension:

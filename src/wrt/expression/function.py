@@ -15,6 +15,7 @@ from typing import Any
 
 from wrt.errors import ShapeMistake
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension, parse_dimensions, show_dimensions
 from wrt.expression.nodes import Apply, Node, Pattern, Relation, Result
 
@@ -244,7 +245,9 @@ class Function:
             )
         if self.entrywise:
             return build.entrywise(self, nodes)
-        call = self._along(nodes, axis) if axis is not None else Apply(self, nodes, 0)
+        if axis is not None:
+            return self._along(nodes, axis)
+        call = Apply(self, nodes, 0)
         if len(self.forms[0].results) == 1:
             return call
         return (call, *(Result(call, k) for k in range(1, len(call.results))))
@@ -278,7 +281,7 @@ class Function:
         axis = _axis(self.name, axis, node.ndim)
         kept = [k for k in range(node.ndim) if k != axis]
         return build.product(
-            build.ONE, ((node, 1, tuple(range(node.ndim))),), kept, node.dims
+            ONE, ((node, 1, tuple(range(node.ndim))),), kept, node.dims
         )
 
     def prime(self) -> Function:

@@ -177,7 +177,8 @@ def _product(node: Einsum, children: Sequence[Array], sizes: Mapping[str, int]) 
 
     lengths = _shape_of(node, sizes)
     distinct = tuple(dict.fromkeys(node.output))
-    result, held = np.asarray(_number(node.coefficient, sizes)), ()
+    result = np.asarray(_number(node.coefficient, sizes))
+    held: tuple[int, ...] = ()
     later = [set(i) for i in node.indices]
     for k, (child, exponent, indices) in enumerate(
         zip(children, node.exponents, node.indices, strict=True)
@@ -229,10 +230,10 @@ def _powered(base: Array, exponent: Any) -> Array:
         return base
     if exponent.denominator == 1:
         base = base if base.dtype.kind in "fc" else base.astype(float)
-        return base ** int(exponent)
+        return np.asarray(base ** int(exponent))
     if exponent.denominator == 2:
-        return np.sqrt(base) ** exponent.numerator
-    return base ** float(exponent)
+        return np.asarray(np.sqrt(base) ** exponent.numerator)
+    return np.asarray(base ** float(exponent))
 
 
 def _bounded(
@@ -309,7 +310,10 @@ def library(code: str) -> Callable[..., Any]:
 
             space["scipy"] = scipy
         exec(code, space)  # the text is that of a record of the book, never a person's
-        return next(v for k, v in space.items() if callable(v) and k not in ("np", "scipy"))
+        made: Callable[..., Any] = next(
+            v for k, v in space.items() if callable(v) and k not in ("np", "scipy")
+        )
+        return made
     target: Any = np
     names = code.split(".")
     if names[0] == "scipy":

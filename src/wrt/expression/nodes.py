@@ -128,49 +128,49 @@ class Node:
     # Python follows NumPy: the operators are those of expression.build.
 
     def __add__(self, other: Any) -> Node:
-        return _build().plus(self, other)
+        return build.plus(self, other)
 
     def __radd__(self, other: Any) -> Node:
-        return _build().plus(other, self)
+        return build.plus(other, self)
 
     def __sub__(self, other: Any) -> Node:
-        return _build().plus(self, _build().negative(other))
+        return build.plus(self, build.negative(other))
 
     def __rsub__(self, other: Any) -> Node:
-        return _build().plus(other, _build().negative(self))
+        return build.plus(other, build.negative(self))
 
     def __neg__(self) -> Node:
-        return _build().negative(self)
+        return build.negative(self)
 
     def __pos__(self) -> Node:
         return self
 
     def __mul__(self, other: Any) -> Node:
-        return _build().multiply(self, other)
+        return build.multiply(self, other)
 
     def __rmul__(self, other: Any) -> Node:
-        return _build().multiply(other, self)
+        return build.multiply(other, self)
 
     def __truediv__(self, other: Any) -> Node:
-        return _build().divide(self, other)
+        return build.divide(self, other)
 
     def __rtruediv__(self, other: Any) -> Node:
-        return _build().divide(other, self)
+        return build.divide(other, self)
 
     def __pow__(self, exponent: Any) -> Node:
-        return _build().power(self, exponent)
+        return build.power(self, exponent)
 
     def __rpow__(self, base: Any) -> Node:
-        return _build().power(base, self)
+        return build.power(base, self)
 
     def __matmul__(self, other: Any) -> Node:
-        return _build().matmul(self, other)
+        return build.matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Node:
-        return _build().matmul(other, self)
+        return build.matmul(other, self)
 
     def __getitem__(self, key: Any) -> Node:
-        return _build().getitem(self, key)
+        return build.getitem(self, key)
 
     def __iter__(self) -> Any:
         raise TypeError("a formula has named dimensions and cannot be iterated over")
@@ -181,13 +181,7 @@ class Node:
     @property
     def T(self) -> Node:
         """The transpose: the axes in reverse order."""
-        return _build().transpose(self)
-
-
-def _build() -> Any:
-    from wrt.expression import build
-
-    return build
+        return build.transpose(self)
 
 
 class Variable(Node):
@@ -348,7 +342,7 @@ class Einsum(Node):
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         factors = tuple(zip(children, self.exponents, self.indices, strict=True))
-        return _build().product(self.coefficient, factors, self.output, self.index_dims)
+        return build.product(self.coefficient, factors, self.output, self.index_dims)
 
 
 class Sum(Node):
@@ -364,7 +358,7 @@ class Sum(Node):
         return made
 
     def rebuild(self, children: Sequence[Node]) -> Node:
-        return _build().add(*children)
+        return build.add(*children)
 
 
 class BoundedSum(Node):
@@ -407,7 +401,7 @@ class BoundedSum(Node):
         return self.children[2]
 
     def rebuild(self, children: Sequence[Node]) -> Node:
-        return _build().bounded(self.kind, self.variable, *children)
+        return build.bounded(self.kind, self.variable, *children)
 
 
 class Apply(Node):
@@ -480,4 +474,8 @@ class Reshape(Node):
         return self.children[0]
 
     def rebuild(self, children: Sequence[Node]) -> Node:
-        return _build().reshape(children[0], self.dims)
+        return build.reshape(children[0], self.dims)
+
+
+# The operators need the constructors, and those need the kinds above.
+from wrt.expression import build  # noqa: E402

@@ -69,15 +69,16 @@ class Sizes:
         return root
 
     def same(self, a: Dimension, b: Dimension) -> bool:
-        """Make two sizes one; False where they differ for sure, None where that is open."""
+        """Make two sizes one; False where they differ, or where that is open yet."""
         a, b = self.find(a), self.find(b)
         if a is b:
             return True
         for one, other in ((a, b), (b, a)):
-            if _is_open(one) and str(one) not in other.names:
+            # a size is never bound to a polynomial that holds it, however deep
+            if _is_open(one) and str(one) not in self.resolved(other).names:
                 self.bound[one] = other
                 return True
-        return False
+        return self.resolved(a) is self.resolved(b)
 
     def unite(
         self, a: Sequence[Dimension], b: Sequence[Dimension], mistake: Callable[[], ShapeMistake]

@@ -21,7 +21,7 @@ __all__ = ["BACKENDS", "Backend", "find"]
 
 @dataclass(frozen=True)
 class Backend:
-    """One array library: `alias` is how its programs name it, `ready` whether they can be emitted."""
+    """One array library: `alias` is its name in programs, `ready` says that they can be emitted."""
 
     name: str
     module: str
@@ -31,7 +31,9 @@ class Backend:
     @property
     def header(self) -> str:
         """The import that a program begins with."""
-        return f"import {self.module} as {self.alias}" if self.alias != self.module else "import torch"
+        return (
+            f"import {self.module} as {self.alias}" if self.alias != self.module else "import torch"
+        )
 
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType(

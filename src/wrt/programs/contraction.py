@@ -1,4 +1,4 @@
-"""Two tensors with named indices become one: by `@`, by broadcasting, by einsum where nothing else serves.
+"""Two tensors with named indices become one: by `@`, by broadcasting, by einsum at last.
 
 The order over a whole product is opt_einsum's; what one step of it looks like is decided here.
 """
@@ -23,7 +23,7 @@ LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
 
 
 class Operand(NamedTuple):
-    """A step whose axes are indices of a product; `under` where it stands below the fraction bar."""
+    """A step whose axes are indices of a product; `under` if it is below the fraction bar."""
 
     step: int
     indices: Indices
@@ -66,7 +66,7 @@ def pair(
     dims: Sequence[Dimension],
     wanted: Indices | None = None,
 ) -> Operand:
-    """The product of two operands, summed over what is not kept; `wanted` is the best order of axes.
+    """The product of two operands, summed over what is not kept; `wanted` is the best axis order.
 
     An index that only one of them has is kept.
     """
@@ -181,10 +181,8 @@ def _matrices(
     return Operand(steps.add("tensordot", (a.step, b.step), axes, shape), out)
 
 
-def _gram(
-    steps: Steps, a: Operand, b: Operand, summed: Sequence[int]
-) -> tuple[int, int] | None:
-    """X and d where the product is X' diag(d) X of real arrays: symmetric, so half of it is enough."""
+def _gram(steps: Steps, a: Operand, b: Operand, summed: Sequence[int]) -> tuple[int, int] | None:
+    """X and d where the product is X' diag(d) X of real arrays: half of it is enough."""
     if len(a.indices) != 2 or len(b.indices) != 2:
         return None
     at = a.indices.index(summed[0])

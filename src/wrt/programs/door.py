@@ -1,7 +1,8 @@
-"""What comes in at the door of a program: names, shapes, types and values, checked before anything runs.
+"""What comes in at the door of a program: names, shapes, types, values, checked before it runs.
 
-Whole numbers, Python numbers and lists become floats of the arrays beside them; float16 becomes float32;
-float32 stays float32 where every array of floats is float32. NaN is refused, infinity passes.
+Whole numbers, Python numbers and lists become floats of the arrays beside them; float16 becomes
+float32; float32 stays float32 where every array of floats is float32. NaN is refused, infinity
+passes.
 """
 
 from __future__ import annotations
@@ -124,7 +125,9 @@ def _axes_fit(variable: Variable, array: Array) -> None:
         wanted = {0: "a number", 1: "a vector", 2: "a matrix"}
         kind = wanted.get(variable.ndim, f"a tensor of {variable.ndim} axes")
         axes = f" ({_said(variable)})" if variable.ndim else ""
-        raise ValueMistake(f"{variable.name} is {kind}{axes}, given an array of shape {array.shape}")
+        raise ValueMistake(
+            f"{variable.name} is {kind}{axes}, given an array of shape {array.shape}"
+        )
     if not array.size:
         raise ValueMistake(f"{variable.name} has no entries: its shape is {array.shape}")
 

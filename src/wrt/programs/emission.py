@@ -1,7 +1,7 @@
 """Steps become Python statements: one small function of code for each operation.
 
-A step that is used once is written where it is used while the line stays readable; any other gets a name.
-Loops are blocks of their own. The array library is met only through `Backend.alias`.
+A step that is used once is written where it is used while the line stays readable; any other gets
+a name. Loops are blocks of their own. The array library is met only through `Backend.alias`.
 """
 
 from __future__ import annotations

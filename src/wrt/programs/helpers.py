@@ -1,6 +1,7 @@
 """The functions of the book inside a program: by their name in the array library, or written out.
 
-A record whose text is one `return` is written in place; a longer one becomes a helper above the program.
+A record whose text is one `return` is written in place; a longer one becomes a helper above the
+program.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from wrt.programs.plan import Plan, plan
 
 __all__ = ["Module", "module", "source"]
 
-#: A program with more named values than this uses the names again, so that it frees what it is done with.
+#: A program with more named values uses the names again, so that it frees what it is done with.
 MOST_NAMED = 100
 
 
@@ -32,8 +32,9 @@ MOST_NAMED = 100
 class Module:
     """A program as text, and what its parameters are.
 
-    `arguments` are the variables with the names of their parameters, `functions` those that nobody defined,
-    `sizes` the dimensions that no argument tells, which are parameters by keyword.
+    `arguments` are the variables with the names of their parameters, `functions` those that
+    nobody defined, `sizes` the dimensions that no argument tells, which are parameters by
+    keyword.
     """
 
     text: str
@@ -173,9 +174,12 @@ def _measured(
     left = list(used)
     for variable, word in given.items():
         plain = [str(d) if str(d) in d.names else None for d in variable.dims]
-        if len(plain) > 1 and None not in plain and set(plain) <= set(left) and len(
-            set(plain)
-        ) == len(plain):
+        if (
+            len(plain) > 1
+            and None not in plain
+            and set(plain) <= set(left)
+            and len(set(plain)) == len(plain)
+        ):
             targets: list[ast.expr] = [ast.Name(names[str(p)], ast.Store()) for p in plain]
             shape = py.attribute(py.name(word), "shape").expr
             lines.append(ast.Assign([ast.Tuple(targets, ast.Store())], shape, lineno=0))

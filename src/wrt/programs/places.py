@@ -1,7 +1,7 @@
-"""Patterns melt: an index that a relation ties to another stands at a shifted place, or at one place.
+"""Patterns melt: an index that is tied to another stands at a shifted place, or at one place.
 
-`j = i + 2` in a product makes every factor that carries j a slice read along i; what no shift can say stays
-behind as a mask.
+`j = i + 2` in a product makes every factor that carries j a slice read along i; what no shift can
+say stays behind as a mask.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Pattern, Relation
 
-__all__ = ["Places", "Spot"]
+__all__ = ["Places", "Spot", "sign"]
 
 NONE = Dimension.of(0)
 
@@ -28,7 +28,7 @@ class Spot:
 
 
 def sign(value: Dimension) -> int | None:
-    """1 where a whole number is never negative for sizes of at least one, -1 where never positive."""
+    """1 where a number is never negative for sizes of at least one, -1 where never positive."""
     if value.value is not None:
         return 1 if value.value >= 0 else -1
     named = [c for mono, c in value.terms if mono]

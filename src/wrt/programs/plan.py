@@ -1,6 +1,7 @@
-"""From formulas to the steps of a program: shared parts once, products in a good order, zeros never formed.
+"""From formulas to the steps of a program: shared parts once, zeros never formed.
 
-One lowering for each kind of node; `plan` takes the nodes in order and never recurses but into loops.
+One lowering for each kind of node; `plan` takes the nodes in order and never recurses but into
+loops.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import postorder, users
+from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
 from wrt.programs.steps import Step, Steps
@@ -57,9 +59,7 @@ class Plan:
         return iter(dict.fromkeys(step.dims for step in self.steps.all))
 
 
-def plan(
-    formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = None
-) -> Plan:
+def plan(formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = None) -> Plan:
     """The steps of one formula, or of several that share their work.
 
     `sizes` by name of dimension decide the order of multiplying; what they leave out counts as 100.
@@ -78,7 +78,16 @@ def plan(
 def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Plan:
     planner = _Planner(tuple(prepared(root) for root in roots), dict(sizes))
     results = tuple(planner.whole(planner.lower(root), root) for root in planner.roots)
-    return Plan(roots, planner.steps, results, tuple(dict.fromkeys(planner.conditions)))
+    return Plan(roots, planner.steps, results, _needed(planner.conditions))
+
+
+def _needed(conditions: Sequence[Dimension]) -> tuple[Dimension, ...]:
+    """The conditions without those that another one implies."""
+    found: list[Dimension] = []
+    for one in dict.fromkeys(conditions):
+        if not any(sign(one - other) == 1 for other in found):
+            found = [other for other in found if sign(other - one) != 1] + [one]
+    return tuple(found)
 
 
 class _Planner:
@@ -195,7 +204,9 @@ class _Planner:
         steps = self.steps
         if len(self.loops) >= MOST_LOOPS:
             raise TooLarge(f"more than {MOST_LOOPS} sums inside one another are refused")
-        ends = [steps.add("whole", (self._of(c).step,), None, (), "number") for c in node.children[:2]]
+        ends = [
+            steps.add("whole", (self._of(c).step,), None, (), "number") for c in node.children[:2]
+        ]
         outer = next((b for v, b in reversed(self.loops) if v in node.names), 0)
         block = steps.open(outer)
         self.loops.append((node.variable, block))
@@ -236,7 +247,9 @@ class _Planner:
         """A call of complex arguments may be complex."""
         if any(self.steps[a].kind == "complex" for a in arguments):
             step = self.steps[at]
-            self.steps.all[at] = Step(step.op, step.args, step.data, step.dims, "complex", step.block)
+            self.steps.all[at] = Step(
+                step.op, step.args, step.data, step.dims, "complex", step.block
+            )
         return at
 
     def _core_made_whole(self, tensor: Tensor, node: Apply) -> Tensor:

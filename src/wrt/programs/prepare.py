@@ -1,7 +1,7 @@
 """What a formula needs before it is planned: equal formulas that cost less to run than to read.
 
-Diagonal factors become equal indices, so that their zeros are never formed; terms of a sum that share an
-array of two axes or more are added before they are multiplied with it.
+Diagonal factors become equal indices, so that their zeros are never formed; terms of a sum that
+share an array of two axes or more are added before they are multiplied with it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wrt.expression import build
-from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Constant, Einsum, Exponent, Factor, Node, Pattern, Sum
 from wrt.expression.walk import postorder, users
 
@@ -92,7 +92,7 @@ def _united(node: Node) -> Node:
 
 
 def _absorbed(node: Einsum, factored: set[Node]) -> Einsum:
-    """A product with the products that factoring made, and that only it uses, as factors of its own."""
+    """A product with the products that factoring made for it alone as factors of its own."""
     if not any(
         e == 1 and child in factored for child, e in zip(node.children, node.exponents, strict=True)
     ):
@@ -128,11 +128,12 @@ def _factored(node: Sum) -> Node:
     best = max(counts, key=lambda s: (counts[s], len(s[2])), default=None)
     if best is None or counts[best] < 2:
         return node
-    inside = [_without(t, f[best]) for t, f in zip(terms, shared, strict=True) if best in f]
+    inside = [(t, f[best]) for t, f in zip(terms, shared, strict=True) if best in f]
     outside = [t for t, f in zip(terms, shared, strict=True) if best not in f]
+    kept = sorted({axis for term, place in inside for axis in _axes_without(term, place)})
     axes = tuple(range(node.ndim))
-    factors = [(build.add(*inside), 1, axes), best]
-    product = build.product(ONE, factors, axes, node.dims)
+    bracket = build.add(*[_without(term, place, kept) for term, place in inside])
+    product = build.product(ONE, [(bracket, 1, tuple(kept)), best], axes, node.dims)
     return build.add(product, *outside) if outside else product
 
 
@@ -153,8 +154,24 @@ def _shareable(term: Node) -> dict[Shared, int]:
     return found
 
 
-def _without(term: Node, place: int) -> Node:
+def _axes_without(term: Node, place: int) -> set[int]:
+    """The axes of a term that a factor other than the shared one carries."""
     if not isinstance(term, Einsum):
-        return build.ones(term.dims)
+        return set()
+    carried = {i for k, own in enumerate(term.indices) if k != place for i in own}
+    return {axis for axis, i in enumerate(term.output) if i in carried}
+
+
+def _without(term: Node, place: int, kept: Sequence[int]) -> Node:
+    """What a term multiplies the shared factor with, on the axes that are kept."""
+    if not isinstance(term, Einsum):
+        return build.ones([term.dims[axis] for axis in kept])
     rest = [f for k, f in enumerate(term.factors) if k != place]
-    return build.product(Coefficient.of(term.coefficient), rest, term.output, term.index_dims)
+    used = dict.fromkeys([*(term.output[axis] for axis in kept), *(i for f in rest for i in f[2])])
+    names = {i: k for k, i in enumerate(used)}
+    return build.product(
+        term.coefficient,
+        [(f, e, tuple(names[i] for i in own)) for f, e, own in rest],
+        [names[term.output[axis]] for axis in kept],
+        [term.index_dims[i] for i in names],
+    )

@@ -1,4 +1,4 @@
-"""A product becomes steps: patterns melt into slices, diagonals are read, the rest multiplies in order.
+"""A product becomes steps: patterns melt into slices, diagonals are read, the rest multiplies.
 
 What is left of the output is written where it belongs: on a diagonal, in a slice, at one place.
 """
@@ -271,7 +271,7 @@ def _entries(indices: frozenset[int], lengths: Sequence[int]) -> int:
 
 
 class _Scale:
-    """What every entry is multiplied with: a number and scalars above and below the fraction bar."""
+    """What every entry is multiplied with: a number, scalars above and below the fraction bar."""
 
     def __init__(self, steps: Steps, coefficient: Coefficient, scalars: Sequence[Operand]) -> None:
         self.steps, self.coefficient = steps, coefficient
@@ -348,7 +348,7 @@ def _placed(
     spots: Sequence[Spot],
     places: Places,
 ) -> Tensor:
-    """The core as it stands, or written into zeros where the output repeats, shifts or pins an index."""
+    """The core as it stands, or in zeros where the output repeats, shifts or pins an index."""
     whole = all(
         s.base is not None and s.offset is NONE and places.dims[s.base] is dim
         for s, dim in zip(spots, node.dims, strict=True)
@@ -363,9 +363,7 @@ def _placed(
         return Tensor(_scaled_eye(steps, steps.real(core), node.dims), axes)
     order = _written_order(spots)
     laid = steps.aligned(steps.real(core), carried, order)
-    keys = tuple(
-        (s.base, s.offset, None if s.base is None else places.dims[s.base]) for s in spots
-    )
+    keys = tuple((s.base, s.offset, None if s.base is None else places.dims[s.base]) for s in spots)
     return Tensor(steps.add("write", (laid,), (keys, tuple(order)), node.dims), axes)
 
 
@@ -378,7 +376,7 @@ def _scaled_eye(steps: Steps, core: int, dims: Dims) -> int:
 
 
 def _written_order(spots: Sequence[Spot]) -> list[int]:
-    """The axes of `out[keys]` as NumPy orders them: index arrays together, first if they are apart."""
+    """The axes of `out[keys]` in NumPy's order: index arrays together, first if they are apart."""
     bases = [s.base for s in spots]
     arrays = [k for k, b in enumerate(bases) if b is None or bases.count(b) > 1]
     repeated = [b for b in dict.fromkeys(bases) if b is not None and bases.count(b) > 1]

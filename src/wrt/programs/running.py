@@ -40,9 +40,9 @@ def compile(  # noqa: A001  # the word that people know for this
 ) -> Program:
     """The program of a formula: a function of its variables by keyword, or by one mapping.
 
-    Several formulas in a tuple share their work and give a tuple. `arguments` may hold variables that do not
-    occur; `sizes` help the order of multiplying; `limit` is the most entries that an array may have, `title`
-    what a refusal calls the result.
+    Several formulas in a tuple share their work and give a tuple. `arguments` may hold variables
+    that do not occur; `sizes` help the order of multiplying; `limit` is the most entries that an
+    array may have, `title` what a refusal calls the result.
 
     >>> import numpy as np
     >>> n = Dimension.of("n")
@@ -77,13 +77,13 @@ def _compiled(
 class Program:
     """A formula as a function of arrays.
 
-    `source` is its text, `function` the bare function of that text: positional, unchecked, for hot loops.
-    Called with arrays by keyword (a name that is a Python word with a trailing underscore), or with one
-    mapping of names. A function that nobody defined is given as a callable of whole arrays, its primes as
-    `phi_prime` or, in a mapping, `phi'`.
+    `source` is its text, `function` the bare function of that text: positional, unchecked, for
+    hot loops. Called with arrays by keyword (a name that is a Python word with a trailing
+    underscore), or with one mapping of names. A function that nobody defined is given as a
+    callable of whole arrays, its primes as `phi_prime` or, in a mapping, `phi'`.
 
-    Raises ValueMistake for values of the wrong name, shape, type or property, for NaN, and where a matrix
-    is singular; TooLarge, before computing, for arrays beyond the limit.
+    Raises ValueMistake for values of the wrong name, shape, type or property, for NaN, and where
+    a matrix is singular; TooLarge, before computing, for arrays beyond the limit.
     """
 
     def __init__(
@@ -129,9 +129,11 @@ class Program:
         with np.errstate(all="ignore"):
             result = self._run([*arrays.values(), *functions], lengths)
         if isinstance(self.formula, tuple):
-            pairs = zip(result, self.formula, strict=True) if len(self.formula) > 1 else [
-                (result, self.formula[0])
-            ]
+            pairs = (
+                zip(result, self.formula, strict=True)
+                if len(self.formula) > 1
+                else [(result, self.formula[0])]
+            )
             return tuple(self._finished(r, arrays, single) for r, _ in pairs)
         return self._finished(result, arrays, single)
 
@@ -183,16 +185,22 @@ class Program:
         import numpy as np
 
         array = np.asarray(result)
-        kinds = (np.complex64, np.complex128) if array.dtype.kind == "c" else (
-            np.float32,
-            np.float64,
+        kinds = (
+            (np.complex64, np.complex128)
+            if array.dtype.kind == "c"
+            else (
+                np.float32,
+                np.float64,
+            )
         )
         own = array.astype(kinds[not single], copy=False)
         if own is result and any(np.may_share_memory(own, a) for a in arrays.values()):
             own = own.copy()
         infinite = [v.name for v, a in arrays.items() if np.isinf(a).any()]
         if infinite and np.isnan(own).any():
-            raise ValueMistake(f"{infinite[0]} has infinite entries; {self.title} is no number there")
+            raise ValueMistake(
+                f"{infinite[0]} has infinite entries; {self.title} is no number there"
+            )
         return own
 
 
@@ -257,8 +265,10 @@ def _needed(condition: Dimension) -> str:
 def _bytes(count: int) -> str:
     for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
         if count >= size:
-            return f"{round(count / size):,} {unit}" if count >= 10 * size else (
-                f"{count / size:.1f} {unit}"
+            return (
+                f"{round(count / size):,} {unit}"
+                if count >= 10 * size
+                else (f"{count / size:.1f} {unit}")
             )
     return f"{count:,} bytes"
 

@@ -1,11 +1,12 @@
 """The steps of a program: few operations on arrays, in order, each said once.
 
-A step names an operation, the earlier steps that it reads, what else it needs, and the axes of its array.
-Equal steps are one step (value numbering), and a step that does not depend on a loop stands outside it.
+A step names an operation, the earlier steps that it reads, what else it needs, and the axes of
+its array. Equal steps are one step (value numbering), and a step that does not depend on a loop
+stands outside it.
 
-Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum tensordot | sum
-trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron tril triu mask asfloat
-write | call pick whole | loop.
+Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum
+tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron
+tril triu mask asfloat write | call pick whole | loop.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MOST_TERMS = 6
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation. `kind` is what its entries are: number (Python's own), bool, real or complex."""
+    """One operation. `kind` says what entries are: number (Python's own), bool, real, complex."""
 
     op: str
     args: tuple[int, ...]

@@ -17,6 +17,7 @@ from wrt.answers.words import structure_sentence, valid_sentences
 from wrt.calculus import CONVENTIONS, constrained_derivative, constraint, gradients
 from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import variables
@@ -439,7 +440,7 @@ class Derivative:
         whole = tuple(range(node.ndim))
         terms = node.children if type(node).__name__ == "Sum" else (node,)
         made = [
-            build.product(build.ONE, ((t, 1, whole), (variable, 1, axes)), output, node.dims)
+            build.product(ONE, ((t, 1, whole), (variable, 1, axes)), output, node.dims)
             for t in terms
         ]
         return normal_form(build.add(*made))

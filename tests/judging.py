@@ -1,0 +1,204 @@
+"""What must hold of any formula and its derivative: the properties that random formulas are judged by.
+
+Every function takes an answer and fails with an AssertionError that says what is wrong. Nothing here knows
+how a formula was made: `judge` is for a question of `fuzzing`, `judge_formula` for a formula built in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import wrt
+from wrt.algebra import expand, flat_form, normal_form
+from wrt.answers.checking import points, small_sizes
+from wrt.errors import CheckFailed
+from wrt.expression import build
+from wrt.expression.meaning import evaluate
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import dimension_names, rename_dimensions, variables
+from wrt.language import read
+from wrt.notation import einsum, index, matrix
+
+__all__ = ["judge", "judge_formula", "judge_notation"]
+
+Array = np.ndarray[Any, Any]
+Values = Mapping[str, Array]
+
+#: Agreement of two ways to compute one number, relative to the largest entry.
+TOLERANCE = 1e-8
+
+
+def judge(question: Any) -> wrt.Derivative | None:
+    """Derive and judge; None where no point is found at which a risky formula is defined."""
+    D = wrt.derivative(question.text, *question.wrt, shapes=question.shapes)
+    return judged(D, question.risky)
+
+
+def judge_formula(f: Node, *xs: Variable, risky: bool = False) -> wrt.Derivative | None:
+    """The same for a formula built in Python."""
+    return judged(wrt.derivative(f, *xs), risky)
+
+
+def judged(D: wrt.Derivative, risky: bool) -> wrt.Derivative | None:
+    """All properties of one answer."""
+    try:
+        found = D.check()
+    except CheckFailed as failure:
+        assert risky, f"no point: {failure}"
+        assert str(failure).startswith("no point"), str(failure)
+        return None
+    assert found.passed
+    sizes, values = place(D)
+    judge_forms(D, values, sizes)
+    judge_notation(D, values, sizes)
+    judge_structure(D, values, sizes)
+    judge_programs(D, values, sizes)
+    return D
+
+
+def place(D: wrt.Derivative) -> tuple[dict[str, int], dict[str, Array]]:
+    """Sizes and a point at which the formula and its derivative are defined."""
+    xs = [w.variable for w in D.wanted]
+    for sizes in small_sizes(D.f, xs, D.whole):
+        for values in points((D.f, D.whole), xs, sizes):
+            return sizes, values
+    raise AssertionError("the check found a point, and now there is none")
+
+
+def close(got: Array, wanted: Array, what: str, scale: float = 0.0) -> None:
+    """Equal up to rounding, relative to the largest entry."""
+    assert got.shape == wanted.shape, f"{what}: shape {got.shape}, wanted {wanted.shape}"
+    scale = max(scale, float(np.abs(wanted).max(initial=0)), 1e-200)
+    error = float(np.abs(got - wanted).max(initial=0)) / scale
+    assert error <= TOLERANCE, f"{what}: off by {error:.1e}"
+
+
+# Forms
+
+
+def judge_forms(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> None:
+    """Definitions written out, normal and flat form: the same value, and nothing more to do."""
+    for name, node in (("f", D.f), ("the derivative", D.whole)):
+        wanted = evaluate(node, values, sizes)
+        plain = expand(node)
+        close(evaluate(plain, values, sizes), wanted, f"{name} written out")
+        for form in (normal_form, flat_form):
+            made = form(plain)
+            close(evaluate(made, values, sizes), wanted, f"{form.__name__} of {name}")
+            assert form(made) is made, f"{form.__name__} of {name} is not settled: {made!r}"
+
+
+# Notation
+
+
+def judge_notation(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> None:
+    """What is printed reads back to the same numbers, and prints as the same text again."""
+    names = tuple(D.question.variables)
+    f, split = flat_form(expand(D.f)), D.groups[:-1]
+    said = [
+        ("f", f, matrix(f, names=names)),
+        ("f by index", f, index(f, "f", names=names)),
+        ("f by einsum", f, einsum(f, names=names)),
+        ("matrix", D.flat, D.matrix),
+        ("index", D.flat, D.index),
+        ("einsum", D.flat, D.einsum),
+    ]
+    for what, node, text in said:
+        if text is not None:
+            made = read_back(D, text, node)
+            close(evaluate(made, values, sizes), evaluate(node, values, sizes), f"{what}: {text}")
+            if what in ("f", "matrix"):
+                again = matrix(flat_form(expand(made)), names=names)
+                assert again == text, f"{what}: {text} prints again as {again}"
+    judge_kronecker(D, values, sizes, split)
+
+
+def declared(D: wrt.Derivative, *nodes: Node) -> dict[str, str]:
+    """The declarations of all names of an answer, and the names of its dimensions."""
+    known = {v.name: v for v in (*D.question.variables.values(), *variables(*nodes))}
+    shapes = {v.name: _shape(v) for v in known.values()}
+    shapes |= {name: "entrywise" for name in D.question.functions}
+    shapes["Sizes"] = " ".join(dimension_names(*nodes, *known.values()))
+    return {name: shape for name, shape in shapes.items() if name != "Sizes" or shape}
+
+
+def _shape(variable: Variable) -> str:
+    return " ".join([*map(str, variable.dims), *sorted(variable.properties - {"whole"})])
+
+
+def read_back(D: wrt.Derivative, text: str, node: Node) -> Node:
+    """The formula of a printed text, sizes that only stand in δ named as in the original."""
+    made = read(text, shapes=declared(D, node)).formula
+    assert made.ndim == node.ndim, f"{text} reads back as {made.shape}, wanted {node.shape}"
+    pairs = zip(made.dims, node.dims, strict=True)
+    other = {str(one): two for one, two in pairs if one is not two and str(one) in one.names}
+    made = rename_dimensions(made, other) if other else made
+    assert made.dims == node.dims, f"{text} reads back as {made.shape}, wanted {node.shape}"
+    return made
+
+
+def judge_kronecker(
+    D: wrt.Derivative, values: Values, sizes: Mapping[str, int], split: Sequence[int]
+) -> None:
+    """The ⊗ forms are the matrix that takes vec(dX) to vec(df), by rows and by columns."""
+    tensor = evaluate(D.plain, values, sizes)
+    axes = list(range(tensor.ndim))
+    first, last = axes[: D.split], axes[D.split :]
+    for order in ("rows", "columns"):
+        text = D.kronecker(order)
+        if text is None:
+            continue
+        rows, columns = (first, last) if order == "rows" else (first[::-1], last[::-1])
+        height = int(np.prod([tensor.shape[k] for k in rows], dtype=int))
+        big = tensor.transpose(rows + columns).reshape(height, -1)
+        made = read(text, shapes=declared(D, D.plain)).formula
+        small = evaluate(made, values, {**{n: 3 for n in dimension_names(made)}, **sizes})
+        close(small.reshape(big.shape), big, f"Kronecker by {order}: {text}")
+
+
+# Structure
+
+
+def judge_structure(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> None:
+    """The counts bound what is there, the symmetries hold."""
+    known = D.structure
+    tensor = evaluate(D.formula, values, sizes)
+    assert known.entries.size(sizes) == tensor.size, f"{known.entries} entries"
+    nonzero = known.nonzero.size(sizes)
+    assert nonzero <= tensor.size, f"{known.nonzero} of {known.entries}"
+    floor = 1e-13 * float(np.abs(tensor).max(initial=0))
+    found = int((np.abs(tensor) > floor).sum())
+    assert nonzero >= found, f"{known.nonzero} = {nonzero} can differ from 0, {found} do"
+    assert (known.kind == "zero") == build.is_zero(D.flat)
+    assert known.numbers.size(sizes) >= 0
+    for a, b in known.symmetries:
+        order = list(range(tensor.ndim))
+        for i, j in zip(a, b, strict=True):
+            order[i], order[j] = j, i
+        close(tensor.transpose(order), tensor, f"symmetry {a} {b}")
+    assert D.structure_sentence
+
+
+# Programs
+
+
+def judge_programs(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> None:
+    """The NumPy program, the map and its transpose agree with the meaning."""
+    if D.question.functions:  # a function that nobody defined has no program here
+        return
+    given = dict(values)
+    tensor = evaluate(D.formula, values, sizes)
+    close(D(given), tensor, "the program")
+    rng = np.random.default_rng(5)
+    dense = evaluate(D.plain, values, sizes)
+    cut = dense.ndim - D.groups[-1]
+    direction = rng.normal(size=dense.shape[cut:])
+    gradient = rng.normal(size=dense.shape[:cut])
+    scale = float(np.abs(dense).max(initial=0))
+    moved = np.tensordot(dense, direction, axes=direction.ndim)
+    close(D.apply(direction, **given), moved, "apply", scale)
+    pulled = np.tensordot(gradient, dense, axes=gradient.ndim)
+    close(D.pullback(gradient, **given), pulled, "pullback", scale)

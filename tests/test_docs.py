@@ -1,0 +1,161 @@
+"""Every example of README and CONTRIBUTING is run: what they show is what people get.
+
+`python tests/test_docs.py` writes the real output of the commands into the pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from wrt.apps.command import run
+from wrt.expression.function import Function
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "CONTRIBUTING.md")
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+#: How large the largest error is depends on the machine's arithmetic.
+ERROR = re.compile(r"largest error (\S+)")
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    return [body for k, body in FENCE.findall((ROOT / page).read_text("utf-8")) if k == kind]
+
+
+def commands(block: str) -> list[tuple[str, str]]:
+    """The commands of a console block, each with the output that is shown."""
+    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
+    assert not parts[0].strip(), "a console block begins with a command"
+    return [
+        (command, shown.rstrip("\n"))
+        for command, shown in zip(parts[1::2], parts[2::2], strict=True)
+    ]
+
+
+def output(command: str) -> str:
+    """What a command prints at 80 columns, messages included."""
+    word, *arguments = shlex.split(command)
+    assert word == "wrt"
+    said = io.StringIO()
+    with (
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+        mock.patch.dict(os.environ, {"COLUMNS": "80"}),
+    ):
+        run(arguments)
+    return said.getvalue().rstrip("\n")
+
+
+def output_after_adding(record: str, into: str, command: str, folder: Path) -> str:
+    """The same, by a copy of the package to whose list a record was added."""
+    copy = folder / "src"
+    if not copy.exists():
+        shutil.copytree(ROOT / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        book = copy.parent / into
+        text = book.read_text("utf-8")
+        head = re.search(r"^RECORDS.* = \($", text, re.MULTILINE)
+        assert head, into
+        book.write_text(f"{text[: head.end()]}\n{record.rstrip()},{text[head.end() :]}", "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "80", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command)],
+        capture_output=True,
+        encoding="utf-8",
+        env=environment,
+        timeout=60,
+    )
+    return (done.stdout + done.stderr).rstrip("\n")
+
+
+def comparable(text: str) -> str:
+    for error in ERROR.findall(text):
+        assert float(error) < 1e-9, text
+    return ERROR.sub("largest error …", text)
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"), [c for b in blocks("README.md", "console") for c in commands(b)]
+)
+def test_readme_shows_what_commands_print(command: str, shown: str) -> None:
+    assert comparable(output(command)) == comparable(shown)
+
+
+def test_readme_shows_what_python_prints() -> None:
+    text = "\n".join(blocks("README.md", "python"))
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    found = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    assert len(found.examples) > 10
+    said: list[str] = []
+    result = doctest.DocTestRunner(optionflags=flags).run(found, out=said.append)
+    assert not result.failed, "".join(said)
+
+
+def test_the_first_screen_shows_a_command_and_the_same_in_python() -> None:
+    first = (ROOT / "README.md").read_text("utf-8").splitlines()[:36]
+    assert "```console" in first
+    assert ">>> import wrt" in first
+
+
+def added() -> tuple[str, str]:
+    """The record that CONTRIBUTING adds, and the file that it names."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (record,) = blocks("CONTRIBUTING.md", "python")
+    named = re.search(r"`(src/wrt/functions/\w+\.py)`", text)
+    assert named
+    return record, named[1]
+
+
+def test_a_record_added_as_contributing_says_works(tmp_path: Path) -> None:
+    record, into = added()
+    function = eval(record, {"Function": Function})
+    shown = [c for b in blocks("CONTRIBUTING.md", "console") for c in commands(b)]
+    for command, expected in [*shown, (f"wrt help {function.name}", "")]:
+        said = output_after_adding(record, into, command, tmp_path)
+        assert comparable(said) == comparable(expected) or not expected
+    assert function.doc in said
+
+
+def test_contributing_is_short() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()) < 50
+
+
+def test_the_changelog_has_a_place_for_what_is_new() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def refreshed(page: str, folder: Path) -> str:
+    """A page with the real output of its commands."""
+
+    def block(match: re.Match[str]) -> str:
+        if match[1] != "console":
+            return match[0]
+        told = ""
+        for command, _ in commands(match[2]):
+            said = (
+                output(command)
+                if page == "README.md"
+                else output_after_adding(*added(), command, folder)
+            )
+            told += f"$ {command}\n{said}\n\n"
+        return f"```console\n{told.rstrip()}\n```"
+
+    return FENCE.sub(block, (ROOT / page).read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in PAGES:
+            text = refreshed(name, Path(temporary))
+            (ROOT / name).write_text(text, "utf-8")
