@@ -81,7 +81,7 @@ def output_after_adding(record: str, into: str, command: str, folder: Path) -> s
 
 def comparable(text: str) -> str:
     for error in ERROR.findall(text):
-        assert float(error) < 1e-9, text
+        assert float(error) < 1e-7, text
     return ERROR.sub("largest error …", text)
 
 

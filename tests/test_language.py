@@ -176,6 +176,19 @@ def test_one_spelling_for_greek_names():
     assert read("Σ*x", {"Σ": "n m"}).variables["Sigma"].shape == ("n", "m")
 
 
+def test_index_form_and_matrix_form_are_one_formula():
+    pairs = [
+        ("D[i] = x[i] + y[i] - z[i]", "x + y - z"),
+        ("D[i] = A[i,k]*x[k] + A[i,k]*x[k] + A[i,k]*x[k]", "3*A*x"),
+        ("D[i,j] = A[i,k]*B[k,j]", "A*B"),
+        ("D[i,j] = x[i]*y[j]", "x*y'"),
+        ("D[i,j] = δ[i,j]*x[i]", "diag(x)"),
+    ]
+    for index, matrix in pairs:
+        shapes = {"x": "n", "y": "n", "z": "n", "A": "n n", "B": "n n"}
+        assert read(index, shapes).formula is read(matrix, shapes).formula
+
+
 def test_shared_lines_are_one_node():
     reading = read("h = tanh(W*x); h'*h + sum(h)")
     assert reading.lines["h"] in list(_parts(reading.formula))

@@ -462,6 +462,23 @@ def test_a_size_that_no_array_tells_is_given_by_name():
         program(n=1.5)
 
 
+def test_sizes_and_variables_may_share_a_name():
+    named = Variable("n", ())
+    program = programs.compile(named * build.identity(n))
+    assert program.sizes == ("n2",)
+    assert program(n=3.0, n2=2).tolist() == [[3, 0], [0, 3]]
+    told = programs.compile(einsum("i->", b) * named / n)
+    assert told(b=[1, 2], n=3.0) == 4.5
+
+
+def test_places_may_be_sizes():
+    program = programs.compile(b[k])
+    assert program.sizes == ("k",)
+    assert program(b=[1, 2, 3], k=1) == 2
+    with pytest.raises(ValueMistake, match="must not be negative"):
+        program(b=[1, 2, 3], k=3)
+
+
 def test_functions_with_several_results():
     eigh = Function("eigh(X: n n) -> l: n, V: n n", "Eigenvalues.", array="linalg.eigh")
     values, vectors = eigh(A)

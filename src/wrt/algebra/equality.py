@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from wrt.expression.nodes import Node, Variable
+from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import dimension_names, variables
 
 if TYPE_CHECKING:
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["constrained_value", "equal", "sample_point", "sample_sizes"]
+__all__ = [
+    "constrained_value",
+    "equal",
+    "ratio",
+    "sample_point",
+    "sample_sizes",
+    "values_at_random",
+]
 
 #: Relative agreement of two values that are equal, and of values worth nothing.
 TOLERANCE = 1e-9
@@ -78,7 +86,7 @@ def constrained_value(properties: frozenset[str], value: Array) -> Array:
     return value
 
 
-def equal(a: Node, b: Node, points: int = 2) -> bool:
+def equal(a: Node, b: Node) -> bool:
     """Whether two formulas have the same value wherever both are defined.
 
     >>> from wrt.expression.dimensions import Dimension
@@ -89,17 +97,66 @@ def equal(a: Node, b: Node, points: int = 2) -> bool:
     """
     import numpy as np
 
-    from wrt.expression.meaning import evaluate
-
     if a.dims != b.dims:
         return False
     if a is b:
         return True
-    sizes = sample_sizes((a, b))
-    for seed in range(points):
-        values = sample_point((a, b), sizes, seed)
-        left, right = evaluate(a, values, sizes), evaluate(b, values, sizes)
-        scale = max(np.abs(left).max(initial=0), np.abs(right).max(initial=0), 1e-300)
-        if not np.all(np.abs(left - right) <= TOLERANCE * scale):
+    for seed in range(2):
+        left, right = values_at_random((a, b), seed)
+        if not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
+            return False
+        if not _same(left, right):
             return False
     return True
+
+
+def _same(left: Array, right: Array) -> bool:
+    import numpy as np
+
+    scale = max(np.abs(left).max(initial=0), np.abs(right).max(initial=0), 1e-300)
+    return bool(np.all(np.abs(left - right) <= TOLERANCE * scale))
+
+
+def values_at_random(roots: Sequence[Node], seed: int) -> list[Array]:
+    """Values of formulas at one random complex point, at sizes where every inverse is regular if any are."""
+    from wrt.expression.meaning import evaluate_all
+
+    for sizes in _sizes_to_try(roots):
+        regular = [True]
+
+        def watch(node: Node, arguments: list[Array], regular: list[bool] = regular) -> None:
+            regular[0] = regular[0] and _is_regular(node, arguments)
+
+        values = sample_point(roots, sizes, seed)
+        found = evaluate_all(roots, values, sizes, watch)
+        if regular[0]:
+            break
+    return found
+
+
+def _sizes_to_try(roots: Sequence[Node]) -> list[dict[str, int]]:
+    rising = sample_sizes(roots)
+    return [rising, dict(zip(rising, reversed(rising.values()), strict=True))]
+
+
+def _is_regular(node: Node, arguments: list[Array]) -> bool:
+    import numpy as np
+
+    assert isinstance(node, Apply)
+    if node.function.domain != "invertible" or not np.all(np.isfinite(arguments[0])):
+        return True
+    return bool(np.linalg.cond(arguments[0]).max(initial=0) < 1e8)
+
+
+def ratio(left: Array, right: Array) -> Fraction | None:
+    """The simple number c with left = c·right; None where there is none."""
+    import numpy as np
+
+    at = np.unravel_index(int(np.abs(right).argmax()), right.shape)
+    if not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))) or not abs(right[at]):
+        return None
+    found = complex(left[at] / right[at])
+    number = Fraction(found.real).limit_denominator(64)
+    if not number or abs(found - float(number)) > TOLERANCE * abs(found):
+        return None
+    return number if _same(left, float(number) * right) else None

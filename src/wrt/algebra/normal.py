@@ -8,6 +8,7 @@ programs; `flat_form` multiplies shared products out too, to be read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from wrt.algebra.patterns import resolved
 from wrt.expression import build
@@ -383,8 +384,10 @@ def _content(total: Sum) -> Node:
     sizes = {abs(c.value) for c in parts}
     powers = {c.powers for c in parts}
     sign = -1 if all(c.value < 0 for c in parts) else 1
-    size = abs(parts[0].value) if len(sizes) == 1 else 1
-    common = Coefficient(sign * size, parts[0].powers if len(powers) == 1 else ())
+    common = Coefficient(sign, parts[0].powers if len(powers) == 1 else ())
+    if len(sizes) == 1:
+        size: int | Fraction = abs(parts[0].value)
+        common = common * Coefficient(size)
     if common.is_one:
         return total
     inverse = common**-1

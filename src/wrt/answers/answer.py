@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wrt import notation, programs
-from wrt.algebra import Structure, conditions, expand, flat_form, normal_form, structure
+from wrt.algebra import Structure, conditions, expand, merged, normal_form, settled, structure
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
 from wrt.answers.steps import Step, steps
@@ -54,7 +54,7 @@ def derivative(
     >>> derivative("x'*A*x", "x").matrix
     "(A+A')*x"
     >>> derivative("x'*A*x", "x", "x").matrix
-    "A+A'"
+    "A + A'"
     """
     if not names:
         raise NameMistake("a derivative is with respect to something: name a variable")
@@ -162,7 +162,7 @@ class Derivative:
     @cached_property
     def whole(self) -> Node:
         """The derivative by the whole variables, in normal form."""
-        return normal_form(self.swept)
+        return normal_form(merged(normal_form(self.swept)))
 
     @cached_property
     def plain(self) -> Node:
@@ -199,7 +199,7 @@ class Derivative:
     @cached_property
     def flat(self) -> Node:
         """The same formula for reading: products of shared parts multiplied out."""
-        return flat_form(self.formula)
+        return settled(self.formula)
 
     @property
     def shape(self) -> tuple[int | str, ...]:
@@ -229,7 +229,7 @@ class Derivative:
     @cached_property
     def valid(self) -> tuple[str, ...]:
         """Where the formula and its derivative are defined, as sentences; empty: everywhere."""
-        found = conditions((expand(self.f), flat_form(self.whole)))
+        found = conditions((expand(self.f), self.flat))
         return valid_sentences(found, self._names)
 
     @property
@@ -278,7 +278,7 @@ class Derivative:
         """
         if order not in ("rows", "columns"):
             raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
-        return notation.kronecker(flat_form(self.plain), self.split, order, names=self._names)
+        return notation.kronecker(settled(self.plain), self.split, order, names=self._names)
 
     def latex(self) -> str | None:
         """The matrix form as LaTeX; where there is none, the index form."""
@@ -297,7 +297,7 @@ class Derivative:
         >>> derivative("W*s + U*x", "W").entry(2, 1, 3), derivative("W*s", "W").entry(2, 2, 3)
         ('0', 's[3]')
         """
-        text = notation.matrix(flat_form(self._entry(indices)), names=self._names)
+        text = notation.matrix(settled(self._entry(indices)), names=self._names)
         assert text is not None
         return text
 
@@ -430,7 +430,7 @@ class Derivative:
         """
         while name in self.question.variables:
             name += "_"
-        node = flat_form(self.along(name))
+        node = settled(self.along(name))
         known = (*self._names, name)
         return notation.matrix(node, names=known) or notation.index(node, "D", names=known)
 

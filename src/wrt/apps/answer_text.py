@@ -173,8 +173,11 @@ def _kronecker(D: Derivative, page: Page) -> None:
     if rows and rows == columns:
         forms = [(rows, "by rows and by columns alike")]
     shown = [(form, remark) for form, remark in forms if form]
-    short = all(len(form) < COLUMN for form, _ in shown)
     lines = [form.ljust(COLUMN) + remark for form, remark in shown]
+    short = (
+        all(len(form) < COLUMN for form, _ in shown)
+        and max(map(len, lines), default=0) <= page.room
+    )
     if short and len(shown) == 2:
         together = f"{lines[0]};  {shown[1][0]}  {shown[1][1]}"
         lines = [together] if len(together) <= page.room else lines
@@ -182,9 +185,13 @@ def _kronecker(D: Derivative, page: Page) -> None:
         lines = [
             line
             for form, remark in shown
-            for line in (*page.shortened(wrapped(form, page.room)), f"  {remark}")
+            for line in (*page.shortened(wrapped(form, page.room)), *_indented(remark, page))
         ]
     page.block("Kronecker", lines)
+
+
+def _indented(remark: str, page: Page) -> list[str]:
+    return [f"  {line}" for line in wrapped(remark, page.room - 2)]
 
 
 def _laid_out(D: Derivative) -> str:

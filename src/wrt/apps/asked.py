@@ -67,22 +67,25 @@ def find(D: Derivative, asked: Asked) -> Found:
         if values is not None:
             made["entry_value"] = D.entry_value(asked.entry, **values)
     if asked.direction is not None:
-        made |= _along(D, asked.direction, values)
+        made |= _along(D, asked.direction, asked.values or {}, values)
     if values is not None and not made:
         made["value"] = D(values)
     return Found(D, check, asked, **made)
 
 
 def _known(D: Derivative, asked: Asked) -> dict[str, Any]:
-    """The values; what a file holds beside the names of the formula is left aside."""
+    """The values of the formula's names; what a file holds beside them is left aside."""
     question = D.question
     known = {*question.variables, *question.dimensions, *question.functions}
-    known |= {one.variable.name for one in D.wanted} | {asked.direction or ""}
-    values = asked.values or {}
-    return {n: v for n, v in values.items() if n in known or n not in asked.filed}
+    known |= {one.variable.name for one in D.wanted}
+    aside = asked.filed | {asked.direction}
+    return {n: v for n, v in (asked.values or {}).items() if n in known or n not in aside}
 
 
-def _along(D: Derivative, name: str, values: dict[str, Any] | None) -> dict[str, Any]:
+def _along(
+    D: Derivative, name: str, given: Mapping[str, Any], values: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The directional derivative, and its numbers where there are values."""
     if not _NAME.fullmatch(name):
         raise NameMistake(
             f"{name} is no name for a direction", hint="as in --direction V; --at V=… gives numbers"
@@ -90,8 +93,6 @@ def _along(D: Derivative, name: str, values: dict[str, Any] | None) -> dict[str,
     text = D.direction(name)
     if values is None:
         return {"direction": text}
-    if name not in values:
+    if name not in given:
         raise ValueMistake(f"no value is given for {name}, the direction")
-    rest = dict(values)
-    direction = rest[name] if name in D.question.variables else rest.pop(name)
-    return {"direction": text, "direction_value": D.apply(direction, **rest)}
+    return {"direction": text, "direction_value": D.apply(given[name], **values)}

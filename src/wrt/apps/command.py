@@ -74,7 +74,9 @@ class Question(click.Command):
             if name not in valued:
                 raise self._unknown(name, valued, ctx)
             options.append(word)
-            if valued[name] and "=" not in word and waiting:
+            if valued[name] and "=" not in word:
+                if not waiting:
+                    raise click.BadOptionUsage(name, f"{name} requires an argument", ctx)
                 options.append(waiting.pop())
         return [*options, "--", *rest]
 
@@ -313,8 +315,12 @@ def _dispatched(given: list[str]) -> int:
             click.echo(answer.get_help(ctx), err=not given)
         return ANSWERED if given else WRONG_USE
     name = "wrt" if command is answer else f"wrt {command.name}"
-    result = command.main(rest, prog_name=name, standalone_mode=False)
-    return result if isinstance(result, int) else ANSWERED
+    try:
+        with command.make_context(name, rest) as ctx:
+            command.invoke(ctx)
+    except click.exceptions.Exit as done:  # --help and --version
+        return done.exit_code
+    return ANSWERED
 
 
 def _told(error: WrtError, code: int) -> int:

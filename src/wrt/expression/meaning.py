@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["evaluate", "library", "measured", "stand_in"]
+__all__ = ["evaluate", "evaluate_all", "library", "measured", "stand_in"]
 
 #: The most entries that one intermediate array may have here.
 MOST_ENTRIES = 50_000_000
@@ -57,15 +57,26 @@ def evaluate(
     >>> evaluate(x @ x, {"x": np.array([3.0, 4.0])})
     array(25.)
     """
+    return evaluate_all((root,), values, sizes, watch)[0]
+
+
+def evaluate_all(
+    roots: Sequence[Node],
+    values: Mapping[str, Array],
+    sizes: Mapping[str, int] | None = None,
+    watch: Callable[[Node, list[Array]], None] | None = None,
+) -> list[Array]:
+    """The values of several formulas, what they share evaluated once; see `evaluate`."""
     import numpy as np
 
     arrays = {name: np.asarray(value) for name, value in values.items() if not callable(value)}
-    sizes = {**measured(root, arrays), **(sizes or {})}
-    left = users(root)
+    known = [measured(root, arrays) for root in roots]
+    sizes = {**{name: n for one in known for name, n in one.items()}, **(sizes or {})}
+    left = users(*roots)
     done: dict[Node, Array] = {}
     with np.errstate(all="ignore"):
-        needed = _needed(root)
-        for node in postorder(root):
+        needed = _needed(roots)
+        for node in postorder(*roots):
             if node not in needed:
                 continue
             done[node] = _value(node, done, values, sizes, watch)
@@ -73,13 +84,13 @@ def evaluate(
                 left[child] -= 1
                 if not left[child]:
                     done.pop(child, None)
-    return done[root]
+    return [done[root] for root in roots]
 
 
-def _needed(root: Node) -> set[Node]:
+def _needed(roots: Sequence[Node]) -> set[Node]:
     """All nodes but those that hold a bound variable: their values come with each term."""
     needed: set[Node] = set()
-    stack = [root]
+    stack = list(roots)
     while stack:
         node = stack.pop()
         if node not in needed:

@@ -44,7 +44,9 @@ def postorder(*roots: Node) -> Iterator[Node]:
 
 def users(*roots: Node) -> dict[Node, int]:
     """How many places name each node; a root counts as one."""
-    count: dict[Node, int] = dict.fromkeys(roots, 1)
+    count: dict[Node, int] = {}
+    for root in roots:
+        count[root] = count.get(root, 0) + 1
     for node in postorder(*roots):
         for child in node.children:
             count[child] = count.get(child, 0) + 1

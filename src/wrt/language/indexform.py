@@ -73,13 +73,13 @@ def built(line: Line, builder: Builder) -> Node:
             f"an index stands twice on the left of {line.target}", text=made.text, span=line.span
         )
     closings = _closings(line, inside, builder)
-    values: dict[Syntax, Value] = {}
+    values = _Values(builder)
     for part in made.parts:
         if part in closings.parts:
             value = _value(part, values, builder)
             gone = closings.sums.get(part)
-            values[part] = [(*_closed(value, gone), F1)] if gone else value
-    node, letters = _closed(values.get(line.body) or [(builder.of(line.body), (), F1)])
+            values.made[part] = [(*_closed(value, gone), F1)] if gone else value
+    node, letters = _closed(values.of(line.body))
     missing = [name for name in line.indices if name not in letters]
     if missing:
         raise ShapeMistake(
@@ -213,10 +213,36 @@ def _terms(factor: Syntax, root: Syntax, builder: Builder) -> tuple[Syntax, ...]
 # Values
 
 
-def _value(part: Syntax, values: dict[Syntax, Value], builder: Builder) -> Value:
-    def of(one: Syntax) -> Value:
-        return values.pop(one, None) or [(builder.of(one), (), F1)]
+class _Values:
+    """What is made so far; a chain of signs stays a list of terms until somebody needs the sum."""
 
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.made: dict[Syntax, Value] = {}
+        self.sums: dict[Syntax, list[Value]] = {}
+
+    def of(self, part: Syntax) -> Value:
+        """The value of a part, given away."""
+        if part in self.sums:
+            nodes, letters = _aligned(self.sums.pop(part))
+            return [(build.add(*nodes), letters, F1)]
+        return self.made.pop(part, None) or [(self.builder.of(part), (), F1)]
+
+    def chain(self, part: Infix) -> Value:
+        """One more term of a sum; one in brackets is a term of its own."""
+        left = part.left
+        goes_on = isinstance(left, Infix) and left.span == (left.left.span[0], left.right.span[1])
+        terms = self.sums.pop(left, None) if goes_on else None
+        terms = [self.of(left)] if terms is None else terms
+        minus = part.operator.name == "subtract"
+        sign = [(build.number(-1), (), F1)] if minus else []
+        terms.append(self.of(part.right) + sign)
+        self.sums[part] = terms
+        return []
+
+
+def _value(part: Syntax, values: _Values, builder: Builder) -> Value:
+    of = values.of
     match part:
         case Index():
             return [(*_leaf(part, builder), F1)]
@@ -225,11 +251,14 @@ def _value(part: Syntax, values: dict[Syntax, Value], builder: Builder) -> Value
             return of(part.operand) + minus
         case Postfix():
             return of(part.operand)
+        case Infix() if part.operator.name in ("add", "subtract"):
+            return values.chain(part)
         case Infix():
             return _infix(part, of(part.left), of(part.right), builder)
         case Call():
             return _call(part, [of(p) for p in builder.made.uses[part].operands], builder)
-    _refused(part, builder)
+        case _:
+            return _refused(part, builder)
 
 
 def _refused(part: Syntax, builder: Builder) -> NoReturn:
@@ -299,12 +328,9 @@ def _infix(part: Infix, left: Value, right: Value, builder: Builder) -> Value:
     if name in _OVER:
         left += [(node, letters, -e) for node, letters, e in right]
         return left
-    if name not in ("add", "subtract", "power", "entry_power"):
+    if name not in ("power", "entry_power"):
         _refused(part, builder)
     nodes, letters = _aligned([left, right])
-    if name in ("add", "subtract"):
-        last = build.negative(nodes[1]) if name == "subtract" else nodes[1]
-        return [(build.add(nodes[0], last), letters, F1)]
     power, repeated = _closed(right)
     if repeated:
         return [(build.power(*nodes), letters, F1)]

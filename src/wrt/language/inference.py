@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from wrt.errors import TooLarge
-from wrt.language import kinds, mistakes
+from wrt.language import mistakes
 from wrt.language.elaboration import Constraint, Elaboration
 from wrt.language.kinds import COLUMN, MATRIX, SCALAR, axes, bit, kinds_in, narrow, only
 from wrt.language.lexer import letter_class

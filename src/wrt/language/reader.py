@@ -59,8 +59,9 @@ def read(
     """Read a formula.
 
     `shapes` declares names: `{"W": "n m", "a": "", "S": "n n spd", "phi": "entrywise"}`;
-    `functions` are further words; `line` names the line that is asked for, the last one otherwise. Raises
-    SyntaxMistake, NameMistake and ShapeMistake with their place, TooLarge beyond the stated limits.
+    `functions` are further words; `line` names the line that is asked for, the last one otherwise.
+    Raises SyntaxMistake, NameMistake and ShapeMistake with their place, TooLarge beyond the stated
+    limits.
 
     >>> read("x'*A*x").formula.shape, read("x*x'").formula.shape
     ((), ('n', 'n'))

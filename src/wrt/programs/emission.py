@@ -18,7 +18,7 @@ from wrt.programs import code as py
 from wrt.programs.backends import Backend
 from wrt.programs.code import Code
 from wrt.programs.helpers import Helpers
-from wrt.programs.names import Names
+from wrt.programs.names import Names, identifier
 from wrt.programs.places import NONE
 from wrt.programs.plan import Plan
 from wrt.programs.steps import Step
@@ -37,13 +37,15 @@ HALF = Fraction(1, 2)
 class _Sizes(dict[str, Code]):
     """The names of sizes, remembering which were asked for."""
 
-    def __init__(self, names: Mapping[str, str]) -> None:
+    def __init__(self, given: Mapping[str, str], names: Names) -> None:
         super().__init__()
-        self.names, self.used = names, dict[str, None]()
+        self.given, self.used, self._names = dict(given), dict[str, None](), names
 
     def __missing__(self, dimension: str) -> Code:
         self.used[dimension] = None
-        self[dimension] = py.name(self.names.get(dimension, dimension))
+        if dimension not in self.given:
+            self.given[dimension] = self._names.give(identifier(dimension))
+        self[dimension] = py.name(self.given[dimension])
         return self[dimension]
 
 
@@ -61,7 +63,7 @@ class Emission:
     ) -> None:
         self.steps, self.results, self.backend = plan.steps, plan.results, backend
         self.parameters, self.helpers, self.names = parameters, helpers, names
-        self.sizes = _Sizes(sizes)
+        self.sizes = _Sizes(sizes, names)
         self.known: dict[int, str] = {}
         self.temporaries: set[str] = set()
         self._pending: dict[int, Code] = {}

@@ -99,6 +99,7 @@ def module(
     body = [*emission.conditions(planned.conditions), *emission.body()]
     if len(emission.temporaries) > MOST_NAMED:
         body = _recycled(body, emission.temporaries, words.taken - emission.temporaries)
+    lengths = emission.sizes.given
     header, missing = _measured(emission.sizes.used, given, lengths)
     parameters = [*given.values(), *functions.values()]
     text = _docstring(doc, planned.roots, given)

@@ -94,15 +94,17 @@ class Program:
         self._wanted = {
             **{v.name: word for v, word in made.arguments.items()},
             **{f.name: word for f, word in made.functions.items()},
-            **made.sizes,
         }
+        # a size that shares its name with a variable is given by the name of its parameter
+        self._lengths = {w if n in self._wanted else n: n for n, w in made.sizes.items()}
+        self._wanted |= {key: made.sizes[n] for key, n in self._lengths.items()}
         self.function = _function(made)
         self._fits: tuple[tuple[str, int], ...] | None = None
 
     @property
     def sizes(self) -> tuple[str, ...]:
         """The dimensions that no argument tells, which are given by name as well."""
-        return tuple(self._module.sizes)
+        return tuple(self._lengths)
 
     def __repr__(self) -> str:
         return f"<program {self._module.name}({', '.join(self._wanted)})>"
@@ -119,7 +121,9 @@ class Program:
         made = self._module
         given = door.collected(self._wanted, mapping, values)
         arrays = door.arrays({v: given[v.name] for v in made.arguments})
-        sizes = door.measured(arrays, {n: _size(n, given[n]) for n in made.sizes})
+        sizes = door.measured(
+            arrays, {n: _size(key, given[key]) for key, n in self._lengths.items()}
+        )
         for variable, array in arrays.items():
             door.check(variable, array)
         single = any(a.dtype.itemsize // (1 + (a.dtype.kind == "c")) < 8 for a in arrays.values())

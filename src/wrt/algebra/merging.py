@@ -1,0 +1,76 @@
+"""Terms of a sum that are equal by value, however they are spelled, become one."""
+
+from __future__ import annotations
+
+from wrt.algebra.equality import ratio, values_at_random
+from wrt.algebra.normal import flat_form
+from wrt.expression import build
+from wrt.expression.nodes import Node, Sum
+from wrt.expression.walk import postorder, rewrite, users
+
+__all__ = ["merged"]
+
+#: Formulas with more nodes, sums with more terms, terms with more axes are left as they are spelled.
+MOST_NODES, MOST_TERMS, MOST_AXES = 1500, 40, 5
+
+
+def merged(root: Node) -> Node:
+    """The formula with every sum's terms merged where they are equal up to a simple factor.
+
+    Equality is by value at random complex points, and confirmed at another.
+
+    >>> from wrt.functions import BOOK
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n = Dimension.of("n")
+    >>> x, y, exp = Variable("x", (n,)), Variable("y", (n,)), BOOK["exp"]
+    >>> merged(exp(x + y) - exp(x) * exp(y)) is build.zeros((n,))
+    True
+    """
+    if len(users(root)) > MOST_NODES:
+        return root
+    alike = {s: s.children for s in postorder(root) if isinstance(s, Sum) and _worth_it(s)}
+    if not alike:
+        return root
+    return rewrite(root, _merged_sum)
+
+
+def _worth_it(total: Sum) -> bool:
+    """Whether two terms hold the same variables, so that they could be equal."""
+    if len(total.children) > MOST_TERMS or total.ndim > MOST_AXES:
+        return False
+    names = [term.names for term in total.children if term.names]
+    return len(set(names)) < len(names)
+
+
+def _merged_sum(node: Node) -> Node:
+    if not isinstance(node, Sum) or not _worth_it(node):
+        return node
+    terms = sorted(node.children, key=_simplest)
+    first, second = values_at_random(terms, 11), values_at_random(terms, 12)
+    kept: list[int] = []
+    total: dict[int, list[Node]] = {}
+    for k, term in enumerate(terms):
+        for j in kept:
+            c = ratio(first[k], first[j]) if term.names == terms[j].names else None
+            if c is not None and ratio(second[k], second[j]) == c:
+                total[j].append(build.scale(c, terms[j]))
+                break
+        else:
+            kept.append(k)
+            total[k] = [term]
+    if len(kept) == len(terms):
+        return node
+    return build.add(*(build.add(*alike) for alike in total.values()))
+
+
+def _simplest(term: Node) -> tuple[int, bytes]:
+    """The fewest nodes first; then by digest, the same in every process."""
+    return sum(users(term).values()), term.digest
+
+
+def settled(node: Node) -> Node:
+    """A formula to read: flat, its terms merged by value."""
+    flat = flat_form(node)
+    return flat_form(merged(flat))
+

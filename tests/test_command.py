@@ -1,0 +1,592 @@
+"""The command line: what it prints, how it ends, what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+
+from wrt.answers import Derivative
+from wrt.answers.checking import Check
+from wrt.apps import answer_text, book_text, command
+from wrt.apps.page import Page
+from wrt.errors import CheckFailed
+from wrt.functions import BOOK
+
+STEP = "tanh(W*s + U*x + b)"
+
+
+def wrt(*arguments: str, stdin: bytes = b"", width: int = 80) -> SimpleNamespace:
+    """Run the command line in this process: its exit code, what it says, what it complains of."""
+    out, err = io.StringIO(), io.StringIO()
+    given = io.TextIOWrapper(io.BytesIO(stdin))
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "stdin", given),
+        mock.patch.dict(os.environ, {"COLUMNS": str(width)}),
+    ):
+        code = command.run(list(arguments))
+    return SimpleNamespace(code=code, out=out.getvalue(), err=err.getvalue())
+
+
+def answered(*arguments: str, **options: Any) -> str:
+    """What is printed, the largest error checked and left out."""
+    done = wrt(*arguments, **options)
+    assert done.code == 0, done.err
+    assert not done.err
+    assert "Traceback" not in done.out
+    said, _, error = done.out.rpartition(", largest error ")
+    assert float(error) < 1e-7
+    return said
+
+
+def process(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "wrt", *arguments], capture_output=True, timeout=60, **options
+    )
+
+
+# The questions of the thread
+
+
+def test_a_vector_by_a_matrix_as_in_the_design() -> None:
+    assert (
+        answered("W*x", "W", "--shape", "W=2,4", width=100)
+        == """\
+∂(W x)/∂W        a vector by a matrix: 3 axes, 2 × (2 × 4)
+  index          D[i,a,b] = δ[i,a] x[b]
+  Kronecker      I ⊗ xᵀ            rows of W laid end to end;  xᵀ ⊗ I  column by column
+  structure      8 of 16 entries can differ from 0; all of them are given by 4 numbers (x)
+  layers         i = 1             i = 2
+                 x₁ x₂ x₃ x₄       ·  ·  ·  ·
+                 ·  ·  ·  ·        x₁ x₂ x₃ x₄
+  why no matrix  autodiff multiplies it by a gradient g from the left at once: gᵀD = g xᵀ
+  assumed        x is a vector (4)
+  checked        3 random points"""
+    )
+
+
+def test_a_step_of_a_network_by_its_state_and_bias() -> None:
+    by_state = answered(STEP, "s")
+    assert "∂s  a vector by a vector: 2 axes, n × m\n" in by_state
+    assert "  matrix         diag(1 - tanh(W*s + U*x + b).^2)*W\n" in by_state
+    by_bias = answered(STEP, "b")
+    assert "  matrix         diag(1 - tanh(W*s + U*x + b).^2)\n" in by_bias
+
+
+def test_a_step_of_a_network_by_its_weights() -> None:
+    said = answered(STEP, "W")
+    assert "a vector by a matrix: 3 axes, n × (n × m)" in said
+    assert "  structure      m*n of m*n^2 entries can differ from 0" in said
+    assert "W is a matrix (n × m); s is a vector (m);" in said
+
+
+def test_a_product_of_three() -> None:
+    said = answered("A*X*b", "X", "--shape", "A=2,3", "--shape", "X=3,4")
+    assert "3 axes, 2 × (3 × 4)" in said
+    assert "A ⊗ bᵀ            rows of X laid end to end" in said
+    assert "bᵀ ⊗ A            column by column" in said
+    assert "i = 1                            i = 2\n" in said
+    assert "A₁₃ b₁  A₁₃ b₂  A₁₃ b₃  A₁₃ b₄   A₂₃ b₁  A₂₃ b₂  A₂₃ b₃  A₂₃ b₄" in said
+    assert "gᵀD = Aᵀ g bᵀ" in said
+
+
+@pytest.mark.parametrize(("text", "by"), [("W", "s"), ("x", "W")])
+def test_what_does_not_depend_is_zero_and_says_why(text: str, by: str) -> None:
+    assert f"  zero           every entry is 0: {text} does not depend on {by}" in answered(
+        text, by
+    )
+
+
+def test_a_matrix_by_a_vector() -> None:
+    said = answered("x*x'", "x")
+    assert said.startswith("∂(x xᵀ)/∂x       a matrix by a vector: 3 axes, (n × n) × n\n")
+    assert "δ[i,a] x[j]" in said
+    assert "δ[j,a] x[i]" in said
+
+
+def test_a_direction() -> None:
+    said = answered(STEP, "W", "--direction", "V")
+    assert "(V*s)" in said.partition("along V")[2].partition("\n")[0]
+    values = ["--at", "W=[[1,2],[3,4]]", "--at", "s=[1,2]", "--at", "V=[[0,1],[1,0]]"]
+    assert "  value          [2. 1.]" in answered("W*s", "W", "--direction", "V", *values)
+
+
+def test_one_entry() -> None:
+    assert "  entry          D[2,1,3] = 0\n" in answered(STEP, "W", "--entry", "2,1,3")
+    assert "  entry          D[2,2,3] = s[3]\n" in answered("W*s", "W", "--entry", "2,2,3")
+    assert "(2 × 2 × 2)" not in answered("W*s", "W", "--entry", "1,1,1")
+
+
+def test_a_hessian_has_two_names() -> None:
+    said = answered("x'*A*x", "x", "x")
+    assert said.startswith("∂²(xᵀ A x)/∂x∂x  a scalar by a vector twice: 2 axes, n × n\n")
+    assert "  matrix         A + A'\n" in said
+
+
+# Layouts, conventions, notations
+
+
+def test_views_are_named_and_shown() -> None:
+    assert "  matrix         A'" in answered("A*x", "x", "--view", "denominator")
+    said = answered("A*X*B", "X", "--view", "vec-columns")
+    assert "  view           vec-columns: a matrix" in said
+    assert "(B',A)" in said or "B' ⊗ A" in said
+
+
+def test_a_constrained_matrix_says_its_convention() -> None:
+    free = ("tr(A*S)", "S", "--shape", "S=n,n symmetric")
+    assert "projected" in answered(*free)
+    assert "tied" in answered(*free, "--symmetric", "tied")
+
+
+def test_where_it_is_valid() -> None:
+    assert "  valid where    X is invertible" in answered("inv(X)*b", "X")
+
+
+def test_a_long_formula_is_called_f() -> None:
+    said = answered("h = tanh(W*x + b)\nh'*h", "b")
+    assert said.startswith("∂f/∂b            a scalar by a vector: 1 axis, n\n")
+    assert "  f              h = tanh(W*x + b)\n                 h'*h\n" in said
+
+
+def test_steps_name_their_rules() -> None:
+    said = answered("log(1 + exp(a'*x))", "x", "--steps")
+    assert "  steps          t1 = exp(a'*x)" in said
+    assert "dt1 = (a'*dx)*exp(a'*x)" in said
+
+
+def test_latex_and_code_stand_alone() -> None:
+    assert wrt("x'*A*x", "x", "--latex").out == "\\left(A + A^\\top\\right) x\n"
+    code = wrt("norm2(A*x-b)^2", "x", "--code", "numpy").out
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    A, x, b = np.eye(2), np.array([1.0, 2.0]), np.zeros(2)
+    np.testing.assert_allclose(scope["derivative"](A=A, x=x, b=b), 2 * x)
+
+
+# Numbers
+
+
+def test_values_from_files(tmp_path: Path) -> None:
+    np.savez(tmp_path / "values.npz", A=np.eye(2), x=np.array([1.0, 2.0]), other=np.zeros(3))
+    (tmp_path / "values.json").write_text('{"A": [[1, 0], [0, 1]], "x": [1, 2]}')
+    for name in ("values.npz", "values.json"):
+        assert "  value          [2. 4.]" in answered("x'*A*x", "x", "--at", str(tmp_path / name))
+
+
+def test_later_values_replace_those_of_files(tmp_path: Path) -> None:
+    (tmp_path / "values.json").write_text('{"a": 1, "x": [1, 2]}')
+    said = answered("sum(a*x.^2)", "x", "--at", str(tmp_path / "values.json"), "--at", "a=3")
+    assert "  value          [ 6. 12.]" in said
+
+
+def test_a_large_array_is_shown_by_its_corners() -> None:
+    x = json.dumps(list(range(3000)))
+    said = answered("sum(x.^2)", "x", "--at", f"x={x}")
+    assert "..." in said
+    assert len(said.splitlines()) < 12
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (["x=[1,2,3]"], "A"),
+        (["x=[1,2,3]", "A=[[1,2],[3,4]]"], "3 entries"),
+        (["x=[1,2]", "A=[[1,2],[3,4]]", "y=[1]"], "y"),
+        (["x=[1,null]", "A=[[1,2],[3,4]]"], "x"),
+        (['x="two"', "A=[[1,2],[3,4]]"], "x holds text"),
+        (["x=[1,NaN]", "A=[[1,2],[3,4]]"], "x[1] is NaN"),
+    ],
+)
+def test_values_that_do_not_fit_are_mistakes(values: list[str], complaint: str) -> None:
+    given = [part for value in values for part in ("--at", value)]
+    done = wrt("x'*A*x", "x", *given)
+    assert done.code == 1
+    assert complaint in done.err
+    assert not done.out
+
+
+def test_a_singular_matrix_is_told() -> None:
+    done = wrt("inv(A)*b", "A", "--at", "A=[[1,1],[1,1]]", "--at", "b=[1,2]")
+    assert done.code == 1
+    assert "A is singular" in done.err
+
+
+# For machines
+
+KEYS = [
+    "schema",
+    "version",
+    "question",
+    "shape",
+    "axes",
+    "view",
+    "matrix",
+    "index",
+    "einsum",
+    "kronecker",
+    "latex",
+    "structure",
+    "zero",
+    "valid",
+    "convention",
+    "assumed",
+    "runner_up",
+    "check",
+]
+
+
+def test_json_has_the_keys_of_its_schema() -> None:
+    said = json.loads(wrt("W*x", "W", "--shape", "W=2,m", "--json").out)
+    assert list(said) == KEYS
+    assert said["schema"] == "wrt.answer/1"
+    assert said["question"] == {"text": "W*x", "by": ["W"], "shape": [2]}
+    assert said["shape"] == [2, 2, "m"]
+    assert said["axes"] == [1, 2]
+    assert said["index"] == "D[i,a,b] = δ[i,a]*x[b]"
+    assert said["kronecker"] == {"rows": "eye(2) ⊗ x'", "columns": "x' ⊗ eye(2)"}
+    assert said["structure"]["numbers"] == "m"
+    assert said["check"]["passed"] is True
+    assert said["assumed"] == ["x is a vector (m)"]
+
+
+def test_json_documents_every_key() -> None:
+    from wrt.apps import answer_json
+
+    for key in [*KEYS, "steps", "entry", "direction", "value", "code"]:
+        assert f"\n    {key} " in (answer_json.__doc__ or "")
+
+
+def test_json_holds_what_was_asked_for_beside() -> None:
+    values = ["--at", "W=[[1,2]]", "--at", "s=[3,4]", "--at", "V=[[1,1]]"]
+    asked = ["--entry", "1,1,2", "--direction", "V", "--steps", "--code", "numpy", "--json"]
+    said = json.loads(wrt("W*s", "W", *asked, *values).out)
+    assert said["entry"] == {"indices": [1, 1, 2], "text": "s[2]", "value": 4.0}
+    assert said["direction"] == {"name": "V", "text": "V*s", "value": [7.0]}
+    assert {"text", "rule"} == set(said["steps"][0])
+    assert "import numpy" in said["code"]["source"]
+    dense = json.loads(wrt("W*s", "W", "--json", *values[:4]).out)
+    assert dense["value"] == [[[3.0, 4.0]]]
+
+
+# How it is asked
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-x", "x"), ("--", "-x", "x"), ("-x", "x", "--full"), ("--full", "-x", "x")]
+)
+def test_a_formula_may_begin_with_a_minus(arguments: tuple[str, ...]) -> None:
+    assert "  matrix         -eye(n)" in answered(*arguments)
+
+
+def test_a_formula_from_standard_input() -> None:
+    said = answered("-", "x", stdin="Σ = A'*A\nx'*Σ*x\n".encode())
+    assert "∂f/∂x" in said
+    assert wrt("-", "x", stdin=b"\xff\xfe").code == 1
+    assert wrt("-", "x", stdin=b"").code == 1
+
+
+def test_options_may_stand_anywhere() -> None:
+    first = answered("--shape", "W=2,4", "W*x", "W")
+    assert first == answered("W*x", "--shape=W=2,4", "W")
+
+
+def test_declared_functions() -> None:
+    assert "phi'" in answered("phi(W*x)", "x", "--shape", "phi=entrywise")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "Usage"),
+        (("W*x",), "its variables are W, x"),
+        (("W*x", "W", "--jsn"), "did you mean --json?"),
+        (("W*x", "W", "--view", "sideways"), "denominator"),
+        (("W*x", "W", "--shape", "W"), "NAME=AXES"),
+        (("W*x", "W", "--shape", "W=n,m", "--shape", "W=2"), "declared twice"),
+        (("W*x", "W", "--entry", "a,b,c"), "counted from 1"),
+        (("W*x", "W", "--at", "missing.npz"), "No such file"),
+        (("W*x", "W", "--at", "values.txt"), ".npz or .json"),
+        (("W*x", "W", "--at", "x=[1,"), "JSON"),
+        (("W*x", "W", "--shape"), "requires an argument"),
+        (("help", "--jsn"), "--jsn"),
+    ],
+)
+def test_wrong_use_ends_with_two(arguments: tuple[str, ...], complaint: str) -> None:
+    done = wrt(*arguments)
+    assert done.code == 2
+    assert complaint in done.err
+    assert not done.out
+
+
+# Mistakes
+
+
+def test_a_mistake_points_at_its_place() -> None:
+    done = wrt("W*x + y*z", "W")
+    assert done.code == 1
+    assert done.out == ""
+    assert (
+        done.err
+        == """\
+y*z: two vectors cannot be multiplied (y and z read as vectors by their letters)
+    W*x + y*z
+          ^^^
+  perhaps y'*z (inner product), y*z' (outer product) or y.*z (entry by entry)
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("", "x"), "no formula"),
+        (("   ", "x"), "no formula"),
+        (("(x", "x"), "("),
+        (("x)", "x"), ")"),
+        (("sofmax(x)", "x"), "did you mean softmax?"),
+        (("x'*A*x", "y+z"), "y+z"),
+        (("W*x", "W", "--shape", "W=2,4", "--shape", "x=3"), "3 entries"),
+        (("inv(X)", "X", "--shape", "X=2,3"), "2"),
+        (("W*x", "W", "--entry", "1"), "3 axes"),
+        (("W*x", "W", "--entry", "0,1,1"), "counted from 1"),
+        (("W*x", "W", "--shape", "W=2,4", "--entry", "9,1,1"), ""),
+        (("W*x", "W", "--direction", "1+2"), "no name"),
+        (("x\x1b[31m", "x"), "�"),
+        (("x\udcff", "x"), "UTF-8"),
+    ],
+)
+def test_mistakes_end_with_one(arguments: tuple[str, ...], complaint: str) -> None:
+    done = wrt(*arguments)
+    assert done.code == 1, done
+    assert complaint in done.err
+    assert not done.out
+    assert "Traceback" not in done.err
+    assert "fault of wrt" not in done.err
+    assert "\x1b" not in done.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x+" * 50_000 + "x",
+        "(" * 10_000 + "x" + ")" * 10_000,
+        "(" * 100_001,
+        "tanh(" * 10_000 + "x" + ")" * 10_000,
+        "x" * 100_000,
+        "[" * 20_000,
+        "-" * 20_000 + "x",
+        "x'" * 5_000,
+        "2^" * 3_000 + "2",
+        "x" + "'" * 30_000,
+        "9" * 90_000 + "*x",
+        "x^99999999999",
+        "X^" + "9" * 200,
+        "sum(k, 1, 10^12, k*x)",
+    ],
+    ids=lambda t: f"{t[:6]}…{len(t)}",
+)
+def test_a_hostile_formula_is_refused_or_answered_soon(text: str) -> None:
+    start = time.process_time()
+    done = wrt("-", "x", stdin=text.encode())
+    assert done.code in (0, 1, 3)
+    assert "fault of wrt" not in done.err
+    assert len(done.err) < 1500
+    assert time.process_time() - start < 10  # a second on a quiet machine
+
+
+def test_endless_standard_input_is_refused() -> None:
+    with Path(os.devnull.replace("null", "zero")).open("rb") as endless:
+        done = process("-", "x", stdin=endless)
+    assert done.returncode == 1
+    assert b"standard input" in done.stderr
+
+
+def test_a_dense_result_that_fills_the_memory_is_refused() -> None:
+    done = wrt("W*x", "W", "--at", "W=[[1,2]]", "--at", "x=[1,2]", "--shape", "W=1,2")
+    assert done.code == 0
+    x = json.dumps([1] * 700)
+    done = wrt("kron(x, kron(x, x*x'))", "x", "--at", f"x={x}")
+    assert done.code == 1
+    assert "entries" in done.err
+
+
+def test_an_answer_whose_check_fails_is_not_printed() -> None:
+    failed = CheckFailed("∂x/∂x: the derivative and its complex steps disagree")
+    with mock.patch.object(Derivative, "check", side_effect=failed):
+        for more in ((), ("--json",), ("--latex",), ("--code", "numpy"), ("--entry", "1,1")):
+            done = wrt("2*x", "x", *more)
+            assert done.code == 3
+            assert done.out == ""
+            assert "disagree" in done.err
+
+
+def test_a_fault_of_ours_is_an_apology_and_no_traceback() -> None:
+    with mock.patch.object(Derivative, "check", side_effect=ZeroDivisionError("oh")):
+        done = wrt("2*x", "x")
+        assert done.code == 1
+        assert done.err.startswith("wrt failed on: 2*x x\n")
+        assert "Traceback" not in done.err
+        with mock.patch.dict(os.environ, {"WRT_DEBUG": "1"}), pytest.raises(ZeroDivisionError):
+            wrt("2*x", "x")
+
+
+# The page
+
+
+LONG = "tanh(A*x + b).*exp(-x.*x/2) + log(1 + exp(B*x)).*sigmoid(C*x + d)./(1 + x.^2)"
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 200])
+@pytest.mark.parametrize("question", [(LONG, "x"), (STEP, "W", "--steps"), ("A*X*B", "X")])
+def test_no_line_is_wider_than_the_page(question: tuple[str, ...], width: int) -> None:
+    for line in wrt(*question, width=width).out.splitlines():
+        assert len(line) <= min(width, 100), line
+
+
+def test_what_is_long_is_cut_and_says_so() -> None:
+    text = " + ".join(f"sin(x*a{k})" for k in range(60))
+    short, full = wrt(text, "x", width=60), wrt(text, "x", "--full", width=60)
+    assert "--full or --json give all" in short.out
+    assert len(full.out) > 2 * len(short.out) > 0
+
+
+def test_labels_stand_in_one_column() -> None:
+    for line in answered(STEP, "W").splitlines()[1:]:
+        assert line[16] == " "
+        assert line[17] != " " or not line[:17].strip()
+
+
+def test_colour_is_for_terminals() -> None:
+    assert "\x1b" not in wrt("2*x", "x").out
+    page = Page(colour=True)
+    page.row("matrix", "2*eye(n)")
+    assert str(page) == "\x1b[36m  matrix         \x1b[0m2*eye(n)"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals")
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_colour_unless_it_asks_not_to(
+    environment: dict[str, str], coloured: bool
+) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TERM")}
+    subprocess.run(
+        [sys.executable, "-m", "wrt", "2*x", "x"],
+        stdout=theirs,
+        env={**kept, "TERM": "xterm", **environment},
+        timeout=60,
+        check=True,
+    )
+    os.close(theirs)
+    said = os.read(ours, 10_000).decode("utf-8", "ignore")
+    os.close(ours)
+    assert "checked" in said
+    assert ("\x1b[" in said) is coloured
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")
+def test_a_reader_who_leaves_is_no_error() -> None:
+    python = sys.executable
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {python} -m wrt functions | true"],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, "PYTHONUNBUFFERED": ""},
+    )
+    assert done.returncode == 0
+    assert done.stderr == b""
+
+
+# The book
+
+
+def test_help_tells_all_about_a_word() -> None:
+    said = wrt("help", "inv").out
+    for line in (
+        "  written        inv(X: n n) -> Y: n n",
+        "  rule           dY = -Y*dX*Y",
+        "  laws           inv(inv(X)) = X",
+        "  valid where    X is invertible",
+    ):
+        assert line in said
+    assert "another spelling" in wrt("help", "trace").out
+    unknown = wrt("help", "tahn")
+    assert unknown.code == 1
+    assert "tanh" in unknown.err
+
+
+@pytest.mark.parametrize("word", sorted(BOOK))
+def test_help_knows_every_word(word: str) -> None:
+    page = Page(width=80)
+    book_text.write_record(word, page)
+    assert BOOK[word].doc.split()[0] in str(page)
+
+
+def test_functions_lists_every_word() -> None:
+    said = wrt("functions").out
+    words = {
+        line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2] != " "
+    }
+    assert words == set(BOOK)
+    assert all(len(line) <= 80 for line in said.splitlines())
+
+
+def test_help_and_version() -> None:
+    for arguments in (("help",), ("--help",), ("-h",)):
+        done = wrt(*arguments)
+        assert done.code == 0
+        assert "FORMULA NAME..." in done.out
+    assert wrt("--version").out.startswith("wrt ")
+    assert wrt("functions", "--help").code == 0
+
+
+# A process of its own
+
+
+def test_a_process_ends_with_the_code() -> None:
+    assert process("2*x", "x").returncode == 0
+    assert process("2*", "x").returncode == 1
+    assert process("2*x").returncode == 2
+
+
+def test_a_machine_without_unicode_still_gets_an_answer() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = process("W*x", "W", env=environment)
+    assert done.returncode == 0
+    assert b"3 random points" in done.stdout
+
+
+def test_a_question_loads_only_what_it_needs() -> None:
+    code = (
+        "import sys; from wrt.apps.command import run; run(['W*x', 'W']); "
+        "print([m for m in ('scipy', 'jax', 'torch', 'opt_einsum') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# Pieces
+
+
+def test_proofs_are_said_in_a_sentence() -> None:
+    assert (
+        answer_text.proof(Check(2, 0.0, "complex steps", True))
+        == "2 random points, largest error 0"
+    )

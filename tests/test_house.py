@@ -1,0 +1,119 @@
+"""The house: who may import whom, what an import loads, what is public, how long a file is."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+import wrt
+from wrt.answers.views import VIEWS
+from wrt.apps import command
+from wrt.functions import BOOK
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "src" / "wrt").rglob("*.py"))
+PUBLIC = [
+    "Check",
+    "Derivative",
+    "Function",
+    "derivative",
+    "errors",
+    "fill",
+    "gradients",
+    "matrix",
+    "read",
+    "scalar",
+    "tensor",
+    "vector",
+]
+#: Libraries that a formula does not need, and that `import wrt` must not cost.
+HEAVY = ("numpy", "scipy", "opt_einsum", "jax", "torch", "click", "starlette", "IPython")
+
+
+def python(code: str, timeout: float = 60) -> str:
+    """What a new Python prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=timeout
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_rooms_import_downwards_only() -> None:
+    pytest.importorskip("importlinter")
+    told = python(
+        "import sys; from importlinter.cli import lint_imports; "
+        "sys.exit(lint_imports(no_cache=True))"
+    )
+    assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", told)
+
+
+def test_importing_wrt_loads_no_array_library() -> None:
+    loaded = python(f"import sys, wrt; print([m for m in {HEAVY} if m in sys.modules])")
+    assert loaded.strip() == "[]"
+
+
+def test_reading_and_deriving_load_no_array_library() -> None:
+    code = "wrt.derivative('x*x', 'x', shapes={'x': ''}).shape"
+    heavy = [name for name in HEAVY if name != "opt_einsum"]
+    loaded = python(f"import sys, wrt; {code}; print([m for m in {heavy} if m in sys.modules])")
+    assert loaded.strip() in ("[]", "['numpy']")  # equality of terms is decided by value
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
+def test_a_module_is_short_documented_and_light(path: Path) -> None:
+    text = path.read_text("utf-8")
+    tree = ast.parse(text)
+    assert (ast.get_docstring(tree) or "").count(" ") > 1, "a module says what it is for"
+    assert len(text.splitlines()) <= 600, "a file of at most 600 lines"
+    assert not [n for n in imported_at_once(tree) if n.partition(".")[0] in {*HEAVY} - {"click"}]
+
+
+def imported_at_once(tree: ast.Module) -> list[str]:
+    """What is imported when a module is, and not on use; `if TYPE_CHECKING` is not."""
+    found: list[str] = []
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            found += [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom):
+            found.append(statement.module or "")
+    return found
+
+
+def test_click_is_met_at_the_doors_only() -> None:
+    met = [p for p in SOURCES if "click" in imported_at_once(ast.parse(p.read_text("utf-8")))]
+    assert {p.parent.name for p in met} == {"apps"}
+
+
+def test_the_public_names_are_these() -> None:
+    assert wrt.__all__ == PUBLIC
+    assert all(getattr(wrt, name) is not None for name in PUBLIC)
+    assert not set(PUBLIC) & set(BOOK) - {"matrix", "vector"}
+
+
+def test_words_are_public_and_a_slip_is_told() -> None:
+    assert wrt.tanh is BOOK["tanh"]
+    with pytest.raises(AttributeError, match="did you mean"):
+        _ = wrt.tahn
+
+
+def test_installing_brings_four_packages_and_no_tools_for_tests() -> None:
+    needed = [r for r in requires("wrt") or [] if "extra ==" not in r]
+    names = {re.split(r"[<>=!~ ;\[]", r)[0].lower().replace("-", "_") for r in needed}
+    assert names == {"numpy", "scipy", "opt_einsum", "click"}
+
+
+def test_the_command_offers_all_views() -> None:
+    assert command.VIEWS == VIEWS
+
+
+def test_the_version_is_told_once() -> None:
+    said = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
+    assert said
+    assert said[1] == wrt.__version__
