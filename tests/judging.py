@@ -63,7 +63,7 @@ def place(D: wrt.Derivative) -> tuple[dict[str, int], dict[str, Array]]:
     """Sizes and a point at which the formula and its derivative are defined."""
     xs = [w.variable for w in D.wanted]
     for sizes in small_sizes(D.f, xs, D.whole):
-        for values in points((D.f, D.whole), xs, sizes):
+        for values in points(D.f, D.whole, xs, sizes):
             return sizes, values
     raise AssertionError("the check found a point, and now there is none")
 

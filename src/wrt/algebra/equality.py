@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from wrt.expression.nodes import Apply, Node, Variable
-from wrt.expression.walk import dimension_names, variables
+from wrt.expression.walk import dimension_names, variables, whole_variables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,19 @@ def sample_point(
         if is_complex:
             value = value + 0.3j * rng.normal(size=shape)
         values[variable.name] = _declared(variable, value)
-    return values
+    return values | _whole_values(roots, seed)
+
+
+def _whole_values(roots: Sequence[Node], seed: int) -> dict[str, Any]:
+    """Values where whole numbers are wanted, all different."""
+    import numpy as np
+
+    names = whole_variables(*roots)
+    free = [v for v in variables(*roots) if v in names]
+    return {
+        v.name: np.full([1] * v.ndim, 2.0 + (k + seed) % (len(free) + 1))
+        for k, v in enumerate(free)
+    }
 
 
 def _declared(variable: Variable, value: Array) -> Array:
@@ -57,8 +69,6 @@ def _declared(variable: Variable, value: Array) -> Array:
     properties = variable.properties
     if "positive" in properties or "simplex" in properties:
         value = 0.5 + abs(np.real(value)) + 1j * np.imag(value) * 0.3
-    if "whole" in properties:
-        return np.asarray(3.0)
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
         value = value + 2 * np.eye(len(value))
         value = constrained_value(properties, value)
@@ -119,6 +129,8 @@ def _same(left: Array, right: Array) -> bool:
 
 def values_at_random(roots: Sequence[Node], seed: int) -> list[Array]:
     """Values of formulas at one random complex point, at sizes where every inverse is regular if any are."""
+    import numpy as np
+
     from wrt.expression.meaning import evaluate_all
 
     for sizes in _sizes_to_try(roots):
@@ -128,7 +140,10 @@ def values_at_random(roots: Sequence[Node], seed: int) -> list[Array]:
             regular[0] = regular[0] and _is_regular(node, arguments)
 
         values = sample_point(roots, sizes, seed)
-        found = evaluate_all(roots, values, sizes, watch)
+        try:
+            found = evaluate_all(roots, values, sizes, watch)
+        except ValueError:  # a power X^(k-r) that would be negative here
+            return [np.full([d.size(sizes) for d in root.dims], np.nan) for root in roots]
         if regular[0]:
             break
     return found

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from wrt.algebra.equality import ratio, values_at_random
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.nodes import Node, Sum
 from wrt.expression.walk import postorder, rewrite, users
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
 __all__ = ["merged"]
 
 #: Formulas with more nodes, sums with more terms, terms with more axes are left as they are spelled.
 MOST_NODES, MOST_TERMS, MOST_AXES = 1500, 40, 5
+#: A term this much smaller than another of its sum, at two generic points, is zero.
+NOTHING = 1e-13
 
 
 def merged(root: Node) -> Node:
@@ -50,7 +59,10 @@ def _merged_sum(node: Node) -> Node:
     first, second = values_at_random(terms, 11), values_at_random(terms, 12)
     kept: list[int] = []
     total: dict[int, list[Node]] = {}
+    gone = _vanishing(first) & _vanishing(second)
     for k, term in enumerate(terms):
+        if k in gone:
+            continue
         for j in kept:
             c = ratio(first[k], first[j]) if term.names == terms[j].names else None
             if c is not None and ratio(second[k], second[j]) == c:
@@ -61,7 +73,18 @@ def _merged_sum(node: Node) -> Node:
             total[k] = [term]
     if len(kept) == len(terms):
         return node
-    return build.add(*(build.add(*alike) for alike in total.values()))
+    merged_terms = [build.add(*alike) for alike in total.values()]
+    return build.add(*merged_terms) if merged_terms else build.zeros(node.dims)
+
+
+def _vanishing(values: list[Array]) -> set[int]:
+    """Which terms are zero beside the largest."""
+    import numpy as np
+
+    sizes = [float(np.abs(v).max(initial=0)) for v in values]
+    if not np.all(np.isfinite(sizes)):
+        return set()
+    return {k for k, size in enumerate(sizes) if size <= NOTHING * max(sizes)}
 
 
 def _simplest(term: Node) -> tuple[int, bytes]:

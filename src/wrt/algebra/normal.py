@@ -8,7 +8,6 @@ programs; `flat_form` multiplies shared products out too, to be read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from wrt.algebra.patterns import resolved
 from wrt.expression import build
@@ -386,8 +385,8 @@ def _content(total: Sum) -> Node:
     sign = -1 if all(c.value < 0 for c in parts) else 1
     common = Coefficient(sign, parts[0].powers if len(powers) == 1 else ())
     if len(sizes) == 1:
-        size: int | Fraction = abs(parts[0].value)
-        common = common * Coefficient(size)
+        first = parts[0].value
+        common = common * Coefficient(first if first > 0 else -first)
     if common.is_one:
         return total
     inverse = common**-1

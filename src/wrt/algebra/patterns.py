@@ -31,7 +31,8 @@ def resolved(node: Einsum) -> Node | None:
             known = fixed.setdefault(index, position)
             if _differ(known, position):
                 return build.zeros(node.dims)
-    return _substituted(node, patterns, fixed) or _loose_units(node, patterns, fixed)
+    made = _substituted(node, patterns, fixed)
+    return made if made is not None else _loose_units(node, patterns, fixed)
 
 
 def _differ(a: Dimension, b: Dimension) -> bool:

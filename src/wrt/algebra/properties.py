@@ -107,20 +107,43 @@ def _is_square(node: Einsum) -> bool:
     )
 
 
-def conditions(roots: Iterable[Node]) -> list[tuple[str, Node]]:
-    """What has to hold for formulas to be defined: ("positive", node), ("invertible", node), …
+#: Conditions without which a function has no derivative, though it may have a value.
+_SMOOTH = frozenset({"nonzero", "distinct", "lowest", "varied"})
 
-    Conditions that plainly hold (exp(x) > 0) are left out; the order is that of the formula.
+
+def conditions(
+    formulas: Iterable[Node], derivatives: Iterable[Node] = ()
+) -> list[tuple[str, Node]]:
+    """What has to hold for formulas to be differentiable and for derivatives to be defined.
+
+    Pairs such as ("positive", node) or ("invertible", node), in the order of the formulas. Conditions that
+    plainly hold (exp(x) > 0) are left out; where a derivative holds sign(x), it has a value at 0 too.
     """
     found: dict[tuple[str, Node], None] = {}
-    for root in roots:
+    marked = [*((f, True) for f in formulas), *((d, False) for d in derivatives)]
+    for root, is_formula in marked:
         signs = positive_nodes(root)
         for node in postorder(root):
+            if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
+                continue
             for condition in _wanted(node):
-                if not _holds(condition, signs):
+                if not _holds(condition, signs) and (is_formula or not _is_count(condition[1])):
                     found[condition] = None
     strict = {node for domain, node in found if domain == "positive"}
     return [(d, node) for d, node in found if not (d == "nonzero" and node in strict)]
+
+
+def _is_count(node: Node) -> bool:
+    """Whether variables enter through signs and steps only, as where equal largest entries are counted."""
+    stack, seen = [node], {node}
+    while stack:
+        one = stack.pop()
+        if isinstance(one, Variable):
+            return False
+        if not (isinstance(one, Apply) and one.function.name in ("sign", "step")):
+            stack += [c for c in one.children if c not in seen]
+            seen.update(one.children)
+    return bool(node.names)
 
 
 def _wanted(node: Node) -> Iterable[tuple[str, Node]]:

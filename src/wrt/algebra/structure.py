@@ -84,6 +84,8 @@ def structure(node: Node, split: int) -> Structure:
         dict.fromkeys(p for b in blocks for p, axes in b.parts if not axes and p.names)
     )
     numbers = sum((_volume(part.dims) for part in given), Dimension.of(0))
+    if not _fewer(numbers, nonzero):
+        numbers, given = nonzero, ()
     kind = _kind(blocks, nonzero, entries, split, node.ndim)
     return Structure(flat, split, kind, entries, nonzero, numbers, given, blocks)
 
@@ -93,6 +95,12 @@ def _volume(dims: Iterable[Dimension]) -> Dimension:
     for dim in dims:
         product = product * dim
     return product
+
+
+def _fewer(numbers: Dimension, nonzero: Dimension) -> bool:
+    """Whether a count is below another where sizes are of some size."""
+    sizes = dict.fromkeys(numbers.names | nonzero.names, 10)
+    return numbers.size(sizes) < nonzero.size(sizes)
 
 
 def _block(term: Node) -> Block:

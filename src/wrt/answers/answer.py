@@ -229,7 +229,7 @@ class Derivative:
     @cached_property
     def valid(self) -> tuple[str, ...]:
         """Where the formula and its derivative are defined, as sentences; empty: everywhere."""
-        found = conditions((expand(self.f), self.flat))
+        found = conditions((expand(self.f),), (settled(self.whole),))
         return valid_sentences(found, self._names)
 
     @property

@@ -14,13 +14,13 @@ from itertools import product as cartesian
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from wrt.algebra import conditions
+from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value
 from wrt.calculus import constraint
 from wrt.errors import CheckFailed
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Apply, Node, Variable
-from wrt.expression.walk import dimension_names, postorder, variables
+from wrt.expression.walk import dimension_names, postorder, variables, whole_variables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,7 +78,7 @@ def _places(
 ) -> list[tuple[dict[str, int], dict[str, Array]]]:
     """Sizes and points at which the formula is defined; other sizes are tried where one choice has none."""
     for sizes in small_sizes(f, xs, derivative):
-        found = list(points((f, derivative), xs, sizes))
+        found = list(points(f, derivative, xs, sizes))
         if found:
             return [(sizes, values) for values in found]
     raise CheckFailed(
@@ -113,12 +113,12 @@ def _entries(node: Node, sizes: Mapping[str, int]) -> int:
 
 
 def points(
-    roots: Sequence[Node], xs: Sequence[Variable], sizes: Mapping[str, int]
+    f: Node, derivative: Node, xs: Sequence[Variable], sizes: Mapping[str, int]
 ) -> Iterator[dict[str, Array]]:
     """Random values of the variables at which every condition of the formulas holds with a margin."""
-    wanted = conditions(roots)
-    whole = _whole_arguments(roots)
-    free = tuple(dict.fromkeys((*variables(*roots), *xs)))
+    wanted = conditions((expand(f),), (derivative,))
+    whole = whole_variables(f, derivative)
+    free = tuple(dict.fromkeys((*variables(f, derivative), *xs)))
     for k in range(POINTS):
         for attempt in range(TRIES):
             values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 4) for v in free}
@@ -128,16 +128,6 @@ def points(
         else:
             return
         yield values
-
-
-def _whole_arguments(roots: Sequence[Node]) -> list[Variable]:
-    """Variables that stand where a whole number is wanted, as the k of X^k."""
-    found = []
-    for node in postorder(*roots):
-        if isinstance(node, Apply):
-            pairs = zip(node.form.arrays, node.children, strict=True)
-            found += [v for a, c in pairs if a.kind == "whole" for v in c.names]
-    return found
 
 
 def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:

@@ -25,10 +25,10 @@ def structure_sentence(found: Structure, names: Sequence[str]) -> str:
         if found.entries.value == 1 or found.node.ndim == 0:
             return "one number"
         head = f"all {found.entries} entries can differ from 0"
-        if found.numbers is found.entries:
-            return head
     else:
         head = f"{found.nonzero} of {found.entries} entries can differ from 0"
+    if found.numbers is found.nonzero:
+        return head
     said = f"{head}; {_all(found.nonzero)} given by {numbers}{given}"
     return said
 
@@ -59,5 +59,7 @@ def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
     text = notation.matrix(node, names=names) if node.ndim < 3 else None
     text = text or notation.index(node, "", names=names) or "a part of the formula"
     said = DOMAINS[domain].format(x=text)
-    single = not node.ndim or domain in ("invertible", "distinct")
+    if domain in ("distinct", "lowest", "varied"):
+        return said if node.ndim < 2 else f"each row of {said}"
+    single = not node.ndim or domain == "invertible"
     return said if single else f"{said} in every entry"

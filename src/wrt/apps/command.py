@@ -299,6 +299,8 @@ def _run(given: list[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         raise
+    except MemoryError as error:
+        return _told(TooLarge(f"this does not fit into memory: {error}"), MISTAKE)
     except Exception as fault:
         if os.environ.get("WRT_DEBUG"):
             raise

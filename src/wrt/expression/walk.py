@@ -21,6 +21,7 @@ __all__ = [
     "unflattened",
     "users",
     "variables",
+    "whole_variables",
 ]
 
 #: `repr` shows this many nodes and then says how many more there are.
@@ -72,6 +73,20 @@ def dimension_names(*roots: Node) -> tuple[str, ...]:
             for relation in node.relations:
                 names |= relation.constant.names
     return tuple(sorted(names))
+
+
+def whole_variables(*roots: Node) -> frozenset[Variable]:
+    """The variables that stand where a whole number is wanted: bounds of ranges, the k of X^k."""
+    found: frozenset[Variable] = frozenset()
+    for node in postorder(*roots):
+        if isinstance(node, BoundedSum):
+            found |= node.low.names | node.high.names
+        elif isinstance(node, Apply):
+            form, _ = node.function.form_of(node.children, node.batch)
+            for argument, child in zip(form.arrays, node.children, strict=True):
+                if argument.kind == "whole":
+                    found |= child.names
+    return found
 
 
 def rewrite(root: Node, rule: Callable[[Node], Node]) -> Node:

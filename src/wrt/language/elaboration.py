@@ -7,7 +7,7 @@ costs a reading something is noted beside the rules. Nothing is decided yet: the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wrt.errors import NameMistake, SyntaxMistake
 from wrt.expression.dimensions import Dimension
@@ -103,6 +103,7 @@ def elaborate(
     sizes = _size_names(program, declared)
     made = Elaboration(program.text, program, declared, functions, sizes)
     made.fresh(bit(SCALAR))
+    program = made.program = _with_sums(program, made)
     for line in _ordered(program, made, target):
         _line(made, line)
     return made
@@ -129,6 +130,26 @@ def _under(parts: tuple[Syntax, ...]) -> list[Syntax]:
         found.append(stack.pop())
         stack.extend(found[-1].children)
     return found
+
+
+def _with_sums(program: Program, made: Elaboration) -> Program:
+    """`d = x[i]*y[i]` is index form without indices on the left: letters stand twice, all are summed."""
+    lines = tuple(
+        replace(line, indices=()) if _is_sum(line, program, made) else line
+        for line in program.lines
+    )
+    return replace(program, lines=lines)
+
+
+def _is_sum(line: Line, program: Program, made: Elaboration) -> bool:
+    if line.target is None or line.indices is not None:
+        return False
+    parts = _under((line.body,))
+    squares = [p.left for p in parts if isinstance(p, Infix) and p.operator.name == "power"]
+    entries = [p for p in (*parts, *squares) if isinstance(p, Index)]
+    letters = [i.name for p in entries for i in p.items if isinstance(i, Name)]
+    known = {*made.sizes, *made.declared, *(one.target for one in program.lines)}
+    return any(k not in known and letters.count(k) > 1 for k in letters)
 
 
 # Lines: each after those that it names

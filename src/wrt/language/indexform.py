@@ -15,7 +15,7 @@ from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Node
+from wrt.expression.nodes import Node, Variable
 from wrt.language.mistakes import quoted
 from wrt.language.syntax import (
     Call,
@@ -88,7 +88,8 @@ def built(line: Line, builder: Builder) -> Node:
             span=line.span,
             hint=f"perhaps …*ones[{missing[0]}], which repeats along it",
         )
-    return build.transpose(node, [letters.index(name) for name in line.indices])
+    order = [letters.index(name) for name in line.indices]
+    return node if order == sorted(order) else build.transpose(node, order)
 
 
 class _Closings:
@@ -235,7 +236,7 @@ class _Values:
         terms = self.sums.pop(left, None) if goes_on else None
         terms = [self.of(left)] if terms is None else terms
         minus = part.operator.name == "subtract"
-        sign = [(build.number(-1), (), F1)] if minus else []
+        sign: Value = [(build.number(-1), (), F1)] if minus else []
         terms.append(self.of(part.right) + sign)
         self.sums[part] = terms
         return []
@@ -303,6 +304,9 @@ def _places(values: Iterable[tuple[Node, Letters]]) -> tuple[dict[str, int], lis
 
 def _closed(value: Value, gone: frozenset[str] = frozenset()) -> tuple[Node, Letters]:
     """The product of the factors, summed over the letters that go."""
+    node, letters, exponent = value[0]
+    if len(value) == 1 and exponent == 1 and not gone and len(set(letters)) == len(letters):
+        return node, letters
     places, dims = _places((node, letters) for node, letters, _ in value)
     kept = tuple(k for k in places if k not in gone)
     factors = [(node, e, tuple(places[k] for k in letters)) for node, letters, e in value]
@@ -315,6 +319,9 @@ def _aligned(values: list[Value]) -> tuple[list[Node], Letters]:
     places, dims = _places(closed)
     nodes = []
     for node, letters in closed:
+        if letters == tuple(places):
+            nodes.append(node)
+            continue
         factor = (node, F1, tuple(places[k] for k in letters))
         nodes.append(build.product(ONE, (factor,), range(len(dims)), dims))
     return nodes, tuple(places)
@@ -337,8 +344,18 @@ def _infix(part: Infix, left: Value, right: Value, builder: Builder) -> Value:
     return [(build.power(_closed(left)[0], power), _closed(left)[1], F1)]
 
 
+def _ranged(part: Call, values: list[Value]) -> Value:
+    """A sum over a named range, entry by entry."""
+    name = part.arguments[0]
+    assert isinstance(name, Name)
+    (low, _), (high, _), (body, letters) = map(_closed, values)
+    return [(build.bounded("sum", Variable(name.name, ()), low, high, body), letters, F1)]
+
+
 def _call(part: Call, values: list[Value], builder: Builder) -> Value:
     use = builder.made.uses[part]
+    if use.how == "bounded" and part.word == "sum":
+        return _ranged(part, values)
     if use.function is None or not use.function.entrywise or use.how != "function":
         _refused(part, builder)
     nodes, letters = _aligned(values)

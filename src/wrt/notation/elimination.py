@@ -498,6 +498,8 @@ def _triangle(node: Pattern) -> str | None:
 def _triangles(net: Network) -> None:
     """A triangle of ones beside a matrix is tril or triu of the matrix."""
     for mask in [m for m in net.matrices if m[0].word in ("tril", "triu") and _hollow(m[0])]:
+        if mask not in net.matrices:  # taken in by another triangle
+            continue
         pair = [m for m in net.matrices if {*m[1:]} == {*mask[1:]} and m is not mask]
         if pair:
             net.matrices.remove(mask)
