@@ -29,6 +29,8 @@ Values = Mapping[str, Array]
 
 #: Agreement of two ways to compute one number, relative to the largest entry.
 TOLERANCE = 1e-8
+#: What is smaller than this beside numbers near 1 may be a zero that rounding spoiled.
+NOTHING = 1e-4
 
 
 def judge(question: Any) -> wrt.Derivative | None:
@@ -71,7 +73,7 @@ def place(D: wrt.Derivative) -> tuple[dict[str, int], dict[str, Array]]:
 def close(got: Array, wanted: Array, what: str, scale: float = 0.0) -> None:
     """Equal up to rounding, relative to the largest entry."""
     assert got.shape == wanted.shape, f"{what}: shape {got.shape}, wanted {wanted.shape}"
-    scale = max(scale, float(np.abs(wanted).max(initial=0)), 1e-200)
+    scale = max(scale, float(np.abs(wanted).max(initial=0)), NOTHING)
     error = float(np.abs(got - wanted).max(initial=0)) / scale
     assert error <= TOLERANCE, f"{what}: off by {error:.1e}"
 

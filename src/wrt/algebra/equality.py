@@ -70,8 +70,10 @@ def _declared(variable: Variable, value: Array) -> Array:
     if "positive" in properties or "simplex" in properties:
         value = 0.5 + abs(np.real(value)) + 1j * np.imag(value) * 0.3
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
-        value = value + 2 * np.eye(len(value))
-        value = constrained_value(properties, value)
+        bias = np.eye(len(value))
+        if not properties & {"symmetric", "spd"}:  # a heavy diagonal would look symmetric to max
+            bias = np.roll(bias, 1, axis=1)
+        value = constrained_value(properties, value + 2 * bias)
     return value
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
-from wrt.algebra.equality import sample_point, sample_sizes
+from wrt.algebra.equality import sample_sizes, values_at_random
 from wrt.algebra.normal import flat_form
 from wrt.algebra.patterns import position_of
 from wrt.expression import build
@@ -15,6 +16,11 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Node, Reshape, Sum
 from wrt.expression.walk import users
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
 
 __all__ = ["Structure", "structure"]
 
@@ -207,28 +213,29 @@ def _ties_across(pattern: Sequence[int], split: int) -> bool:
 def _symmetries(
     node: Node, split: int
 ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    import numpy as np
-
-    from wrt.expression.meaning import evaluate
-
+    """What holds at two random points, with no size below 3: two entries of a softmax are special."""
     if not 2 <= node.ndim <= MOST_AXES or build.is_zero(node) or len(users(node)) > 2000:
         return ()
-    sizes = sample_sizes((node,), start=2)
-    entries = 1
-    for dim in node.dims:
-        entries *= dim.size(sizes)
-    if entries > MOST_ENTRIES:
+    sizes = sample_sizes((node,))
+    if _volume(node.dims).size(sizes) > MOST_ENTRIES:
         return ()
-    value = evaluate(node, sample_point((node,), sizes, 1), sizes)
+    values = [value for seed in (1, 2) for value in values_at_random((node,), seed)]
+    return tuple(
+        (a, b)
+        for a, b in _exchanges(node.dims, split)
+        if all(_unchanged(value, a, b) for value in values)
+    )
+
+
+def _unchanged(value: Array, a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether a tensor, not zero, stays the same when two groups of its axes change places."""
+    import numpy as np
+
+    order = list(range(value.ndim))
+    for i, j in zip(a, b, strict=True):
+        order[i], order[j] = j, i
     scale = np.abs(value).max(initial=0)
-    found = []
-    for a, b in _exchanges(node.dims, split):
-        order = list(range(node.ndim))
-        for i, j in zip(a, b, strict=True):
-            order[i], order[j] = j, i
-        if scale and np.abs(value - value.transpose(order)).max() <= 1e-9 * scale:
-            found.append((a, b))
-    return tuple(found)
+    return bool(scale and np.abs(value - value.transpose(order)).max() <= 1e-9 * scale)
 
 
 def _exchanges(

@@ -20,7 +20,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import variables
+from wrt.expression.walk import users, variables
 from wrt.language import Reading, Wanted, read, read_wrt
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = ["Derivative", "derivative", "derivatives"]
+
+#: A formula built in Python is quoted while it has at most this many nodes; beyond it is called f.
+MOST_SAID = 200
 
 Formula = str | Node | Reading
 Name = str | Variable
@@ -96,7 +99,8 @@ def _question(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
     for variable in variables(node):
         if known.setdefault(variable.name, variable) is not variable:
             raise ShapeMistake(f"two different variables of the formula are called {variable.name}")
-    text = notation.matrix(node) or notation.index(node, "f") or repr(node)
+    small = len(users(node)) <= MOST_SAID
+    text = (small and (notation.matrix(node) or notation.index(node, "f"))) or "f"
     names = frozenset().union(*(d.names for v in known.values() for d in v.dims))
     return Reading(text=text, formula=node, row=False, variables=known, dimensions=names)
 

@@ -40,21 +40,19 @@ def steps(
     line is the answer.
     """
     f = expand(f)
-    parts = [n for n in postorder(f) if isinstance(n, Apply) and x in n.names]
+    parts = [n for n in postorder(f) if isinstance(n, Apply) and x in n.names and n is not f]
     if len(parts) > MOST_PARTS:
         return (Step(f"{len(parts)} functions: too many to write out", ""), *_last(answer))
     taken = {v.name for v in f.names} | set(names)
-    lines: list[Step] = []
     known: dict[Node, Variable] = {}
+    lines: list[Step] = []
     for part in parts:
-        inner = _in_terms_of(part, known)
-        name = _fresh(taken)
-        word = part.function.name
-        lines += _lines(name, inner, x, known, (*names, *taken), word)
-        known[part] = Variable(name, part.dims)
-    whole = _in_terms_of(f, known)
-    if not isinstance(whole, Variable) or whole is x:
-        lines += _lines("f", whole, x, known, (*names, *taken), _rule_of(whole))
+        name = Variable(_fresh(taken), part.dims)
+        lines += _lines(name, _in_terms_of(part, known), x, known, (*names, *taken))
+        known[part] = name
+    if f is not x:
+        name = Variable("f" if "f" not in taken else _fresh(taken), f.dims)
+        lines += _lines(name, _in_terms_of(f, known), x, known, (*names, *taken))
     return (*lines, *_last(answer))
 
 
@@ -70,7 +68,7 @@ def _in_terms_of(part: Node, known: dict[Node, Variable]) -> Node:
     """A part with the parts inside it replaced by their names."""
     done: dict[Node, Node] = {}
     for node in postorder(part):
-        if node in known and node is not part:
+        if node in known:
             done[node] = known[node]
         else:
             children = [done[c] for c in node.children]
@@ -80,27 +78,26 @@ def _in_terms_of(part: Node, known: dict[Node, Variable]) -> Node:
 
 
 def _lines(
-    name: str, node: Node, x: Variable, known: dict[Node, Variable], names: Sequence[str], rule: str
+    name: Variable, node: Node, x: Variable, known: dict[Node, Variable], names: Sequence[str]
 ) -> list[Step]:
-    """`t = …` and `dt = …` for one part, in terms of the parts inside it and of dx."""
+    """`t = …` and `dt = …` for one part, in terms of itself, of the parts inside it and of dx."""
     inside = [v for v in (x, *known.values()) if v in node.names]
-    total: list[Node] = []
-    for variable in inside:
-        moved = Variable(f"d{variable.name}", variable.dims)
-        slope = derivative(node, variable)
-        axes = tuple(range(slope.ndim))
-        cut = node.ndim
-        total.append(
-            build.product(ONE, ((slope, 1, axes), (moved, 1, axes[cut:])), axes[:cut], slope.dims)
-        )
-    if not total:
+    if not inside:
         return []
-    change = flat_form(build.add(*total))
-    all_names = (*names, *(f"d{v.name}" for v in inside))
+    changes = [_contracted(derivative(node, v), Variable(f"d{v.name}", v.dims)) for v in inside]
+    change = _in_terms_of(flat_form(build.add(*changes)), {node: name, flat_form(node): name})
+    spoken = (*names, *(f"d{v.name}" for v in inside))
     return [
-        Step(f"{name} = {_said(node, names)}", "name"),
-        Step(f"d{name} = {_said(change, all_names)}", rule),
+        Step(f"{name.name} = {_said(node, names)}", "name"),
+        Step(f"d{name.name} = {_said(change, spoken)}", _rule_of(node)),
     ]
+
+
+def _contracted(slope: Node, change: Variable) -> Node:
+    """A derivative times the change of what it is by."""
+    axes, cut = tuple(range(slope.ndim)), slope.ndim - change.ndim
+    factors = ((slope, 1, axes), (change, 1, axes[cut:]))
+    return build.product(ONE, factors, axes[:cut], slope.dims)
 
 
 def _said(node: Node, names: Sequence[str]) -> str:
@@ -112,7 +109,9 @@ def _said(node: Node, names: Sequence[str]) -> str:
 
 
 def _rule_of(node: Node) -> str:
-    return "sum" if isinstance(node, Sum) else "product"
+    if isinstance(node, Apply):
+        return node.function.name
+    return "sum rule" if isinstance(node, Sum) else "product rule"
 
 
 def _last(answer: Derivative) -> tuple[Step, ...]:

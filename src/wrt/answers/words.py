@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from wrt import notation
 from wrt.algebra import Structure
+from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import DOMAINS
 from wrt.expression.nodes import Node
@@ -57,6 +59,9 @@ def valid_sentences(
 
 def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
     text = notation.matrix(node, names=names) if node.ndim < 3 else None
+    if domain == "positive" and not node.ndim:  # x'*x > 0 is better said of the norm
+        root = notation.matrix(build.power(node, Fraction(1, 2)), names=names) or ""
+        text = root if root.startswith("norm2(") else text
     text = text or notation.index(node, "", names=names) or "a part of the formula"
     said = DOMAINS[domain].format(x=text)
     if domain in ("distinct", "lowest", "varied"):

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 
 from wrt.algebra.normal import reshaped
 from wrt.calculus.local import local
-from wrt.calculus.terms import Core, Pattern, Term, compose, hoist, terms_of
+from wrt.calculus.terms import (
+    Core,
+    Pattern,
+    Term,
+    along,
+    compose,
+    hoist,
+    is_entrywise,
+    terms_of,
+)
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
@@ -82,14 +91,15 @@ class Adjoint:
 
     def products(self) -> list[Term]:
         """The terms as products."""
-        return [self._product(p, core) for p, core in self.terms()]
+        return [self.product(p, core) for p, core in self.terms()]
 
     def node(self) -> Node:
         """The whole as a formula."""
         laid = [self._laid_out(p, core) for p, core in self.terms()]
         return build.add(*laid) if laid else build.zeros(self.dims)
 
-    def _class_dims(self, pattern: Pattern) -> Dims:
+    def class_dims(self, pattern: Pattern) -> Dims:
+        """The dimension of every class of tied axes."""
         dims: dict[int, Dimension] = {}
         for k, dim in zip(pattern, self.dims, strict=True):
             dims.setdefault(k, dim)
@@ -98,7 +108,7 @@ class Adjoint:
     def _merged(self, pattern: Pattern, cores: list[Core]) -> Core:
         if len(cores) == 1:
             return cores[0]
-        dims = self._class_dims(pattern)
+        dims = self.class_dims(pattern)
         carried = tuple(sorted(set().union(*(c.carried for c in cores))))
         place = {k: i for i, k in enumerate(carried)}
         kept = [dims[k] for k in carried]
@@ -109,11 +119,12 @@ class Adjoint:
         ]
         return Core(build.add(*spread), carried)
 
-    def _product(self, pattern: Pattern, core: Core) -> Term:
-        return Term(ONE, ((core.node, 1, core.carried),), pattern, self._class_dims(pattern))
+    def product(self, pattern: Pattern, core: Core) -> Term:
+        """One term as a product."""
+        return Term(ONE, ((core.node, 1, core.carried),), pattern, self.class_dims(pattern))
 
     def _laid_out(self, pattern: Pattern, core: Core) -> Node:
-        return build.product(*self._product(pattern, core))
+        return build.product(*self.product(pattern, core))
 
 
 def arguments_of(node: Node) -> tuple[Node, ...]:
@@ -163,13 +174,19 @@ def _back(
         for term in terms_of(reshaped(adjoint.node(), f.dims + body.dims)):
             target.add(*hoist(term))
         return
-    products = adjoint.products()
+    terms = adjoint.terms()
     for position, child in enumerate(arguments_of(node)):
         if child.names.isdisjoint(wanted):
             continue
         target = adjoints.setdefault(child, Adjoint(f.dims + child.dims))
         for inner in local(node, position):
-            for outer in products:
+            if is_entrywise(inner, node.ndim):
+                for pattern, core in terms:
+                    dims = adjoint.class_dims(pattern)
+                    target.add(pattern, along(pattern, core, inner, node.ndim, dims))
+                continue
+            for pattern, core in terms:
+                outer = adjoint.product(pattern, core)
                 target.add(*hoist(compose(outer, inner, node.ndim)))
 
 

@@ -13,8 +13,9 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Factor, Node, Sum
 
-__all__ = ["Core", "Pattern", "Term", "compose", "hoist", "terms_of"]
+__all__ = ["Core", "Pattern", "Term", "along", "compose", "hoist", "is_entrywise", "terms_of"]
 
+Dims = tuple[Dimension, ...]
 #: For every axis, which class of tied axes it belongs to, numbered by first occurrence.
 Pattern = tuple[int, ...]
 
@@ -75,6 +76,33 @@ def compose(left: Term, right: Term, inner: int) -> Term:
     output += [label[i + shift] for i in right.output[inner:]]
     kept = tuple([dims[i] for i in live])
     return Term(left.coefficient * right.coefficient, tuple(factors), tuple(output), kept)
+
+
+def is_entrywise(local: Term, axes: int) -> bool:
+    """Whether a derivative ties every axis of a node to the same axis of its child."""
+    whole = tuple(range(axes))
+    return local.output == whole + whole
+
+
+def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> Core:
+    """The core behind a derivative that is entry by entry: the pattern stays, the core takes its factors.
+
+    `axes` are those of the node, the last of the pattern; `dims` the dimensions of the pattern's classes.
+    """
+    summed = local.index_dims[axes:]
+    place = (*pattern[len(pattern) - axes :], *range(len(dims), len(dims) + len(summed)))
+    moved = [(n, e, tuple([place[i] for i in idx])) for n, e, idx in local.factors]
+    held = set(core.carried).union(*[idx for _, _, idx in moved])
+    live = sorted(held)
+    order = {i: k for k, i in enumerate(live)}
+    factors: list[Factor] = [(core.node, 1, tuple([order[i] for i in core.carried]))]
+    factors += [(n, e, tuple([order[i] for i in idx])) for n, e, idx in moved]
+    kept = tuple([i for i in live if i < len(dims)])
+    every = (*dims, *summed)
+    node = build.product(
+        local.coefficient, factors, range(len(kept)), [every[i] for i in live]
+    )
+    return Core(node, kept)
 
 
 def hoist(term: Term) -> tuple[Pattern, Core]:

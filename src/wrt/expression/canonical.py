@@ -22,7 +22,9 @@ def canonical(
     factors: list[Factor], output: tuple[int, ...]
 ) -> tuple[list[Factor], list[int]]:
     """The factors in canonical order, and the indices in canonical order."""
-    if len(factors) > 1:
+    if len(factors) == 1:
+        return factors, list(dict.fromkeys(output + factors[0][2]))
+    if factors:
         heads = [(node.digest, exponent) for node, exponent, _ in factors]
         if len(set(heads)) < len(heads):
             factors = _untied(factors, heads, output)

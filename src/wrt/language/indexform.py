@@ -81,6 +81,9 @@ def built(line: Line, builder: Builder) -> Node:
             values.made[part] = [(*_closed(value, gone), F1)] if gone else value
     node, letters = _closed(values.of(line.body))
     missing = [name for name in line.indices if name not in letters]
+    if missing and build.is_zero(node):
+        sizes = builder.sizes
+        return build.zeros(sizes.known(sizes.letters[line, name] for name in line.indices))
     if missing:
         raise ShapeMistake(
             f"the index {missing[0]} stands on the left only",

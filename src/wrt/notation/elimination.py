@@ -100,12 +100,24 @@ class Network:
 
     def eliminate(self) -> bool:
         """Remove summed indices as long as matrix notation can; whether all are gone."""
+        self._whole_tensors()
         while True:
             held = {i for _, indices in self.tensors for i in indices} | set(self.output)
             carried = {*self.vectors, *(i for _, *pair in self.matrices for i in pair)}
             summed = sorted(carried - held, key=lambda i: (len(self.at(i)), i))
             if not any(self._remove(i) for i in summed):
                 return not summed and not self.tensors
+
+    def _whole_tensors(self) -> None:
+        """A tensor of which all entries are summed is a scalar."""
+        for tree, indices in list(self.tensors):
+            places = [i for _, held in self.items() for i in held]
+            if all(places.count(i) == 1 and i not in self.output for i in indices):
+                self.tensors.remove((tree, indices))
+                coefficient, scalars, body = _apart(tree)
+                square = body.head == "raised" and body.exponent == 2
+                whole = self._summed(body) if square else call("sum", [body], latex=_SUM)
+                self.scalars.append(times(coefficient, [*scalars, whole]))
 
     def _remove(self, i: int) -> bool:
         here = self.at(i)
@@ -279,7 +291,7 @@ def _sum_of(tree: Tree) -> Tree:
     if tree.word == "diag" and tree.shape[1] is None:
         return call("tr", tree.parts, latex=r"\operatorname{tr}(@0)")
     body = cheaper(tree, flip(tree)) if None not in tree.shape else tree
-    return call("sum", [body], latex=r"\operatorname{sum}(@0)")
+    return call("sum", [body], latex=_SUM)
 
 
 def _sums(matrix: Tree) -> Tree:
