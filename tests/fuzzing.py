@@ -586,6 +586,10 @@ def main() -> int:
                 traceback.print_exc()
         if told.loud and time.perf_counter() - begun > 2:
             print(f"{seed}: {time.perf_counter() - begun:.1f} s\n    {one}", flush=True)
+    if told.loud:
+        for w,t,a in judging.RESTLESS:
+            if a!=t: print("RESTLESS",w,t,"=>",a)
+        print(len(judging.RESTLESS))
     print(f"{told.count} formulas, {failed} failed, {undefined} undefined near random points")
     return int(failed > 0)
 

@@ -425,6 +425,19 @@ def test_a_dense_result_that_fills_the_memory_is_refused() -> None:
     assert "entries" in done.err
 
 
+def test_a_large_layer_is_answered_at_once() -> None:
+    question = ("W*x", "W", "--shape", "W=4096,4096")
+    assert "16777216 of 68719476736 entries can differ from 0" in answered(*question)
+    assert "  entry          D[7,7,9] = x[9]\n" in answered(*question, "--entry", "7,7,9")
+
+
+def test_what_does_not_fit_into_memory_is_told() -> None:
+    with mock.patch.object(Derivative, "check", side_effect=MemoryError("7 TiB")):
+        done = wrt("2*x", "x")
+    assert done.code == 1
+    assert done.err == "this does not fit into memory: 7 TiB\n"
+
+
 def test_an_answer_whose_check_fails_is_not_printed() -> None:
     failed = CheckFailed("∂x/∂x: the derivative and its complex steps disagree")
     with mock.patch.object(Derivative, "check", side_effect=failed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wrt.algebra.equality import ratio, values_at_random
+from wrt.algebra.equality import ratio, seeds, values_at_random
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.nodes import Node, Sum
@@ -56,16 +56,18 @@ def _merged_sum(node: Node) -> Node:
     if not isinstance(node, Sum) or not _worth_it(node):
         return node
     terms = sorted(node.children, key=_simplest)
-    first, second = values_at_random(terms, 11), values_at_random(terms, 12)
+    points = [values_at_random(terms, seed) for seed in seeds(terms)]
     kept: list[int] = []
     total: dict[int, list[Node]] = {}
-    gone = _vanishing(first) & _vanishing(second)
+    gone = set.intersection(*map(_vanishing, points))
     for k, term in enumerate(terms):
         if k in gone:
             continue
         for j in kept:
-            c = ratio(first[k], first[j]) if term.names == terms[j].names else None
-            if c is not None and ratio(second[k], second[j]) == c:
+            if term.names != terms[j].names:
+                continue
+            c = ratio(points[0][k], points[0][j])
+            if c is not None and all(ratio(at[k], at[j]) == c for at in points[1:]):
                 total[j].append(build.scale(c, terms[j]))
                 break
         else:

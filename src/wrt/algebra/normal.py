@@ -30,6 +30,8 @@ from wrt.expression.walk import postorder, users
 
 __all__ = ["flat_form", "normal_form", "reshaped"]
 
+#: A formula of more nodes is nobody's to read: it stays as the constructors and the sweep made it.
+MOST_NODES = 1500
 #: A product takes in others up to this many factors.
 MOST_FACTORS = 16
 #: A sum is multiplied out only into this many terms.
@@ -55,6 +57,8 @@ def flat_form(root: Node) -> Node:
 
 
 def _settled(root: Node, flat: bool) -> Node:
+    if len(users(root)) > MOST_NODES:
+        return root
     settled: dict[Node, bool] = {}
     for _ in range(MOST_PASSES):
         before, root = root, _Pass(root, flat, settled).run()

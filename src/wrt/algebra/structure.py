@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from wrt.algebra.equality import sample_sizes, values_at_random
+from wrt.algebra.equality import sample_sizes, seeds, values_at_random
 from wrt.algebra.normal import flat_form
 from wrt.algebra.patterns import position_of
 from wrt.expression import build
@@ -219,7 +219,7 @@ def _symmetries(
     sizes = sample_sizes((node,))
     if _volume(node.dims).size(sizes) > MOST_ENTRIES:
         return ()
-    values = [value for seed in (1, 2) for value in values_at_random((node,), seed)]
+    values = [value for seed in seeds((node,)) for value in values_at_random((node,), seed)]
     return tuple(
         (a, b)
         for a, b in _exchanges(node.dims, split)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Derivative", "derivative", "derivatives"]
 
-#: A formula built in Python is quoted while it has at most this many nodes; beyond it is called f.
-MOST_SAID = 200
+#: A formula of more nodes is not written out: nobody reads it.
+MOST_SAID = 150
 
 Formula = str | Node | Reading
 Name = str | Variable
@@ -205,6 +205,11 @@ class Derivative:
         """The same formula for reading: products of shared parts multiplied out."""
         return settled(self.formula)
 
+    @cached_property
+    def is_huge(self) -> bool:
+        """Whether the formula has too many parts to be written as a sentence; its program still runs."""
+        return len(users(self.flat)) > MOST_SAID
+
     @property
     def shape(self) -> tuple[int | str, ...]:
         """The axes: sizes as whole numbers where they are known, else as text."""
@@ -255,20 +260,25 @@ class Derivative:
 
     @cached_property
     def matrix(self) -> str | None:
-        """The closed form in matrix notation, text of the language; None where there is none."""
-        if self.formula.ndim > 2:
+        """The closed form in matrix notation, text of the language; None where there is none, or where
+        the formula is huge."""
+        if self.formula.ndim > 2 or self.is_huge:
             return None
         return notation.matrix(self.flat, names=self._names)
 
     @cached_property
     def index(self) -> str | None:
         """The index form, as in `D[i,a,b] = δ[i,a]*x[b]`."""
+        if self.is_huge:
+            return None
         split = self.groups[:-1] if self.layout is None else self.formula.ndim
         return notation.index(self.flat, split=split, names=self._names)
 
     @cached_property
     def einsum(self) -> str | None:
         """The derivative as einsum over its factors; None where a factor has no phrase."""
+        if self.is_huge:
+            return None
         return notation.einsum(self.flat, names=self._names)
 
     def kronecker(self, order: str = "rows") -> str | None:
@@ -282,10 +292,14 @@ class Derivative:
         """
         if order not in ("rows", "columns"):
             raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
+        if self.is_huge:
+            return None
         return notation.kronecker(settled(self.plain), self.split, order, names=self._names)
 
     def latex(self) -> str | None:
         """The matrix form as LaTeX; where there is none, the index form."""
+        if self.is_huge:
+            return None
         if self.matrix is not None:
             return notation.latex(self.flat, names=self._names)
         split = self.groups[:-1] if self.layout is None else self.formula.ndim

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from itertools import product as cartesian
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -18,9 +19,9 @@ from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value
 from wrt.calculus import constraint
 from wrt.errors import CheckFailed
-from wrt.expression.meaning import evaluate
+from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
-from wrt.expression.walk import dimension_names, postorder, variables, whole_variables
+from wrt.expression.walk import dimension_names, postorder, users, variables, whole_variables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,8 @@ __all__ = ["Check", "check", "points"]
 POINTS, TRIES = 3, 60
 #: A variable with up to this many entries is checked entry by entry, a larger one along this many directions.
 MOST_ENTRIES, DIRECTIONS = 40, 6
+#: A formula of more nodes is checked at one point and along one direction.
+LARGE = 600
 #: The largest tensor that is laid out to be checked.
 LARGEST = 300_000
 #: Relative errors that pass, by order of the derivative: complex steps, then 5-point differences.
@@ -77,8 +80,9 @@ def _places(
     f: Node, xs: Sequence[Variable], derivative: Node
 ) -> list[tuple[dict[str, int], dict[str, Array]]]:
     """Sizes and points at which the formula is defined; other sizes are tried where one choice has none."""
+    wanted = POINTS if len(users(derivative)) <= LARGE else 1
     for sizes in small_sizes(f, xs, derivative):
-        found = list(points(f, derivative, xs, sizes))
+        found = list(islice(points(f, derivative, xs, sizes), wanted))
         if found:
             return [(sizes, values) for values in found]
     raise CheckFailed(
@@ -121,17 +125,29 @@ def points(
     free = tuple(dict.fromkeys((*variables(f, derivative), *xs)))
     for k in range(POINTS):
         for attempt in range(TRIES):
-            values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 4) for v in free}
+            values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 5) for v in free}
             values |= {v.name: values[v.name] * 0 + 2 + k for v in whole if v in free}
-            if all(_holds(domain, evaluate(n, values, sizes)) for domain, n in wanted):
+            known = evaluate_all([n for _, n in wanted] + [f], values, sizes)
+            holds = (_holds(domain, v) for (domain, _), v in zip(wanted, known, strict=False))
+            if all(holds) and _in_range(known[-1], attempt):
                 break
         else:
             return
         yield values
 
 
+def _in_range(value: Array, attempt: int) -> bool:
+    """Whether a value leaves room for differences: finite, not huge, and, if that can be had, not tiny."""
+    import numpy as np
+
+    if not np.all(np.isfinite(value)):
+        return False
+    size = float(np.abs(value).max(initial=0))
+    return size < 1e100 and (size > 1e-60 or attempt >= 10)
+
+
 def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:
-    """One value: generic normal, positive, close to the identity, or small."""
+    """One value: generic normal, positive, close to the identity, small, or (a square matrix) orthogonal."""
     import numpy as np
 
     rng = np.random.default_rng([seed, crc32(variable.name.encode())])
@@ -146,6 +162,8 @@ def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) 
         value = 0.2 * value
     if "simplex" in properties:
         return np.asarray(value / value.sum())
+    if len(shape) == 2 and shape[0] == shape[1] and style == 4:
+        value = np.linalg.qr(value)[0]
     if len(shape) == 2 and shape[0] == shape[1] and (style == 2 or _inverts(variable)):
         value = value + 3 * np.eye(shape[0])
     if len(shape) == 2 and shape[0] == shape[1]:
@@ -203,9 +221,11 @@ def _largest_error(
 ) -> float:
     import numpy as np
 
-    scale = max(float(np.abs(exact).max(initial=0)), 1e-3)
+    value = float(np.abs(evaluate(f, values, sizes)).max(initial=0))
+    scale = max(float(np.abs(exact).max(initial=0)), 1e-3 * min(1.0, value), 1e-300)
     worst = 0.0
-    for directions in _directions(xs, sizes):
+    many = DIRECTIONS if len(users(f)) <= LARGE else 1
+    for directions in _directions(xs, sizes, many):
         got = exact
         for direction in reversed(directions):
             got = np.tensordot(got, direction, axes=direction.ndim)
@@ -217,19 +237,21 @@ def _largest_error(
     return worst
 
 
-def _directions(xs: Sequence[Variable], sizes: Mapping[str, int]) -> Iterator[tuple[Array, ...]]:
+def _directions(
+    xs: Sequence[Variable], sizes: Mapping[str, int], many: int
+) -> Iterator[tuple[Array, ...]]:
     """Every entry of one small variable; else random directions."""
     import numpy as np
 
     shapes = [[d.size(sizes) for d in x.dims] for x in xs]
-    if len(xs) == 1 and int(np.prod(shapes[0], dtype=int)) <= MOST_ENTRIES:
+    if many > 1 and len(xs) == 1 and int(np.prod(shapes[0], dtype=int)) <= MOST_ENTRIES:
         for index in cartesian(*map(range, shapes[0])):
             unit = np.zeros(shapes[0])
             unit[index] = 1.0
             yield (unit,)
         return
     rng = np.random.default_rng(7)
-    for _ in range(DIRECTIONS):
+    for _ in range(many):
         yield tuple(rng.normal(size=shape) for shape in shapes)
 
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
@@ -212,13 +212,13 @@ def _text(given: str) -> str:
 def _page(full: bool) -> Page:
     from wrt.apps.page import Page
 
-    return Page(width=shutil.get_terminal_size().columns, colour=_in_colour(), full=full)
+    return Page(width=shutil.get_terminal_size().columns, colour=_in_colour(sys.stdout), full=full)
 
 
-def _in_colour() -> bool:
+def _in_colour(stream: TextIO) -> bool:
     """Colour only on a terminal that has some, and that nobody asked to go without."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return sys.stdout.isatty() and not plain
+    return stream.isatty() and not plain
 
 
 @click.command(name="help")
@@ -326,11 +326,11 @@ def _dispatched(given: list[str]) -> int:
 
 
 def _told(error: WrtError, code: int) -> int:
-    """Tell a mistake: where a formula is quoted, as it is laid out by the language."""
+    """Tell a mistake as its room has worded it, what is wrong in bold on a terminal."""
     from wrt.apps.page import printable
 
     text = str(error)
-    if _in_colour() and isinstance(error, Mistake):
+    if _in_colour(sys.stderr) and isinstance(error, Mistake):
         text = f"\x1b[1m{printable(error.message)}\x1b[0m" + printable(text[len(error.message) :])
         click.echo(text, err=True, color=True)
         return code

@@ -39,6 +39,8 @@ __all__ = ["Network", "network", "pattern_phrase", "within"]
 
 Matrix = tuple[Tree, int, int]
 
+_SUM = r"\operatorname{sum}(@0)"
+
 
 @dataclass
 class Network:

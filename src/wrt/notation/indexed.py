@@ -126,6 +126,8 @@ def _entries(net: Network, letters: Letters, taken: frozenset[str]) -> Tree:
     repeated = [
         i for i in dict.fromkeys(net.output) if i not in carried and net.output.count(i) == 1
     ]
+    places = [i for _, indices in items for i in indices]  # an index that stands once is summed by ones
+    repeated += [i for i in sorted(carried - {*net.output}) if places.count(i) == 1]
     parts = [_at(name("ones", SCALAR, 10**6), [said[i]]) for i in repeated]
     parts += [entry_of(tree, [said[i] for i in indices]) for tree, indices in items]
     return times(net.coefficient, [*net.scalars, *deltas, *parts])

@@ -186,7 +186,7 @@ def _links(chain: Sequence[Tree]) -> list[str]:
 def _power(base: Tree, exponent: Fraction) -> Said:
     if base.word == "norm2" and exponent == 2 and base.parts[0].head == "name":
         (x,) = base.parts
-        if x.shape[1] is None:
+        if x.shape[1] is None and x.axes == 2:
             return rf"{_name(x.word)}^\top {_name(x.word)}", PRODUCT
     return _raised(_say(base), exponent, "")
 

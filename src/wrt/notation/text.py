@@ -191,7 +191,7 @@ def _power(base: Tree, exponent: Fraction) -> Said:
     """A positive power of a scalar; x'*x for the squared length of a vector with a name."""
     if base.word == "norm2" and exponent == 2 and base.parts[0].head == "name":
         (x,) = base.parts
-        if x.shape[1] is None:
+        if x.shape[1] is None and x.axes == 2:
             return f"{x.word}'*{x.word}", PRODUCT
     if exponent == 1:
         return base.said
