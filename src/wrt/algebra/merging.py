@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wrt.algebra.equality import ratio, seeds, values_at_random
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
-from wrt.expression.nodes import Node, Sum
+from wrt.expression.nodes import Einsum, Node, Sum
 from wrt.expression.walk import postorder, rewrite, users
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def _merged_sum(node: Node) -> Node:
     kept: list[int] = []
     total: dict[int, list[Node]] = {}
     gone = set.intersection(*map(_vanishing, points))
+    gone = {k for k in gone if _is_nothing(terms[k], terms)}
     for k, term in enumerate(terms):
         if k in gone:
             continue
@@ -87,6 +88,25 @@ def _vanishing(values: list[Array]) -> set[int]:
     if not np.all(np.isfinite(sizes)):
         return set()
     return {k for k, size in enumerate(sizes) if size <= NOTHING * max(sizes)}
+
+
+def _is_nothing(term: Node, terms: list[Node]) -> bool:
+    """Whether a term is zero beside what it is made of, and not only small beside the others."""
+    import numpy as np
+
+    _, core = build.split(term)
+    factors = core.factors if isinstance(core, Einsum) else ((core, 1, ()),)
+    pieces = [n.children if isinstance(n, Sum) else (n,) for n, _, _ in factors]
+    roots = [*terms, core, *(piece for some in pieces for piece in some)]
+    for seed in seeds(terms):
+        value, *found = values_at_random(roots, seed)[len(terms) :]
+        sizes = iter([float(np.abs(v).max(initial=0)) for v in found])
+        scale = 1.0
+        for some, (_, exponent, _) in zip(pieces, factors, strict=True):
+            scale *= max(next(sizes) for _ in some) ** float(exponent)
+        if not np.abs(value).max(initial=0) <= NOTHING * scale:
+            return False
+    return True
 
 
 def _simplest(term: Node) -> tuple[int, bytes]:

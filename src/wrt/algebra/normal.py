@@ -28,7 +28,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, users
 
-__all__ = ["flat_form", "normal_form", "reshaped"]
+__all__ = ["flat_form", "normal_form", "reshaped", "under_signs"]
 
 #: A formula of more nodes is nobody's to read: it stays as the constructors and the sweep made it.
 MOST_NODES = 1500
@@ -76,6 +76,7 @@ class _Pass:
         self.done: dict[Node, Node] = {}
         self.shared: set[Node] = set()
         self.symmetric: dict[Node, bool] = {}
+        self.kept = under_signs(root)
 
     def run(self) -> Node:
         for node in postorder(self.root):
@@ -104,6 +105,8 @@ class _Pass:
                 made = self.product(node.coefficient, factors, node.output, node.index_dims)
                 return self.distributed(made)
             case Sum():
+                if node in self.kept:
+                    return node if same else node.rebuild(children)
                 return self.sum(children, node if same else None)
             case Apply() | Result():
                 return _folded(node if same else node.rebuild(children))
@@ -265,6 +268,12 @@ class _Pass:
         if isinstance(term, Einsum):
             return self.transposed_product(term)
         return build.transpose(term)
+
+
+def under_signs(root: Node) -> set[Node]:
+    """Sums whose sign matters: written in another order, max(x) - x is no longer exactly 0 at the largest entry."""
+    calls = (n for n in postorder(root) if isinstance(n, Apply) and n.function.rules == ("0",))
+    return {c for call in calls for c in call.children if isinstance(c, Sum)}
 
 
 def _digest(node: Node) -> bytes:

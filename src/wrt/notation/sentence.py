@@ -92,6 +92,7 @@ class Speaker:
         self.places = places(self.root, self.names)
         self.count = users(self.root)
         self.taken = {*self.places, *dimension_names(self.root)}
+        self.exact = under_signs(self.root)
         self.is_complex = any("complex" in v.properties for v in self.root.names)
 
     def speak(self) -> Tree | None:
@@ -174,7 +175,7 @@ class Speaker:
         terms = [t for t in (self.trees[c] for c in node.children) if t is not None]
         if len(terms) < len(node.children):
             return None
-        return total(terms) if node.ndim < 3 else listed(terms)
+        return total(terms) if node.ndim < 3 and node not in self.exact else listed(terms)
 
     def bounded(self, node: BoundedSum) -> Tree | None:
         """Σ or Π over a named range."""
