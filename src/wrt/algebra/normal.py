@@ -31,7 +31,7 @@ from wrt.expression.walk import postorder, users
 __all__ = ["flat_form", "normal_form", "reshaped", "under_signs"]
 
 #: A formula of more nodes is nobody's to read: it stays as the constructors and the sweep made it.
-MOST_NODES = 1500
+MOST_NODES = 500
 #: A product takes in others up to this many factors.
 MOST_FACTORS = 16
 #: A sum is multiplied out only into this many terms.
@@ -271,9 +271,21 @@ class _Pass:
 
 
 def under_signs(root: Node) -> set[Node]:
-    """Sums whose sign matters: written in another order, max(x) - x is no longer exactly 0 at the largest entry."""
+    """Sums of which the sign is taken and that have to be exactly zero somewhere: max(x) - x.
+
+    Their terms stay together: max(a+b) - a - b is not 0 at the largest entry, for rounding.
+    """
     calls = (n for n in postorder(root) if isinstance(n, Apply) and n.function.rules == ("0",))
-    return {c for call in calls for c in call.children if isinstance(c, Sum)}
+    sums = (c for call in calls for c in call.children if isinstance(c, Sum))
+    return {total for total in sums if any(map(_is_extreme, total.children))}
+
+
+def _is_extreme(term: Node) -> bool:
+    """Whether a term is the largest or the smallest of many entries, repeated or not."""
+    return any(
+        isinstance(n, Apply) and n.function.axis == "reduce" and "sign(" in n.function.differential
+        for n in (term, *term.children)
+    )
 
 
 def _digest(node: Node) -> bytes:
@@ -384,7 +396,14 @@ def _cancelled(node: Einsum) -> Node | None:
 
 
 def _is_minus(total: Sum) -> bool:
-    """Whether minus this sum is the one to keep: by the signs of its terms, in an order without signs."""
+    """Whether minus this sum is the one to keep.
+
+    A number is kept as it is positive, as in 1 - y^2; else the sign of most terms decides, and where as
+    many are negative, that of the first in an order without signs.
+    """
+    numbers = [t for t in total.children if isinstance(t, (Einsum, Constant)) and not t.children]
+    if len(numbers) == 1:
+        return numbers[0].coefficient.value < 0
     parts = sorted((core.digest, c.value < 0) for c, core in map(build.split, total.children))
     minus = sum(negative for _, negative in parts)
     return 2 * minus > len(parts) or (2 * minus == len(parts) and parts[0][1])

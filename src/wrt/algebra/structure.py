@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -38,7 +38,8 @@ class Block:
     """
 
     pattern: tuple[int, ...]
-    fixed: frozenset[int]
+    #: the tied axes that a basis vector fixes, with their position counted from 0
+    fixed: Mapping[int, Dimension]
     parts: tuple[tuple[Node, tuple[int, ...]], ...]
 
 
@@ -112,16 +113,16 @@ def _fewer(numbers: Dimension, nonzero: Dimension) -> bool:
 def _block(term: Node) -> Block:
     if not isinstance(term, Einsum):
         axes = tuple(range(term.ndim))
-        return Block(axes, frozenset(), ((term, axes),))
-    fixed = frozenset(
-        term.indices[k][0]
-        for k, child in enumerate(term.children)
-        if position_of(child) is not None and term.indices[k][0] in term.output
-    )
+        return Block(axes, {}, ((term, axes),))
+    fixed: dict[int, Dimension] = {}
+    for child, (*indices,) in zip(term.children, term.indices, strict=True):
+        position = position_of(child)
+        if position is not None and indices[0] in term.output:
+            fixed[indices[0]] = position
     return Block(term.output, fixed, tuple(_parts(term, fixed)))
 
 
-def _parts(term: Einsum, fixed: frozenset[int]) -> Iterator[tuple[Node, tuple[int, ...]]]:
+def _parts(term: Einsum, fixed: Mapping[int, Dimension]) -> Iterator[tuple[Node, tuple[int, ...]]]:
     """The factors in groups that share indices; each group with the output axes it varies along."""
     groups: list[tuple[set[int], list[int]]] = []
     for k, indices in enumerate(term.indices):
@@ -161,15 +162,16 @@ def _support(dims: Sequence[Dimension], blocks: Sequence[Block]) -> Dimension:
     return total
 
 
-def _fixed_axes(block: Block) -> tuple[tuple[int, int], ...]:
-    """Axes that a basis vector fixes, with a number that tells the block's own fixed positions apart."""
-    return tuple((a, i) for a, i in enumerate(block.pattern) if i in block.fixed)
+def _fixed_axes(block: Block) -> tuple[tuple[int, Dimension], ...]:
+    """Axes that a basis vector fixes, with the position."""
+    return tuple((a, block.fixed[i]) for a, i in enumerate(block.pattern) if i in block.fixed)
 
 
 def _meet(
-    dims: Sequence[Dimension], chosen: Sequence[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]
+    dims: Sequence[Dimension],
+    chosen: Sequence[tuple[tuple[int, ...], tuple[tuple[int, Dimension], ...]]],
 ) -> Dimension:
-    """The number of entries where all chosen patterns hold."""
+    """The number of entries where all chosen patterns hold; none where positions may differ."""
     parent = list(range(len(dims)))
 
     def find(a: int) -> int:
@@ -177,14 +179,16 @@ def _meet(
             a = parent[a]
         return a
 
-    fixed: set[int] = set()
-    for pattern, held in chosen:
+    fixed: dict[int, Dimension] = {}
+    for pattern, _ in chosen:
         first: dict[int, int] = {}
         for axis, index in enumerate(pattern):
             parent[find(axis)] = find(first.setdefault(index, axis))
-        fixed |= {a for a, _ in held}
-    closed = {find(a) for a in fixed}
-    roots = {find(a) for a in range(len(dims))} - closed
+    for _, held in chosen:
+        for axis, position in held:
+            if fixed.setdefault(find(axis), position) is not position:
+                return Dimension.of(0)
+    roots = {find(a) for a in range(len(dims))} - set(fixed)
     return _volume(dims[a] for a in sorted(roots))
 
 

@@ -11,6 +11,7 @@ from wrt import notation, programs
 from wrt.algebra import Structure, conditions, expand, merged, normal_form, settled, structure
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
+from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.views import VIEWS, laid_out
 from wrt.answers.words import structure_sentence, valid_sentences
@@ -19,7 +20,7 @@ from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Node, Variable
+from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import users, variables
 from wrt.language import Reading, Wanted, read, read_wrt
 
@@ -124,11 +125,16 @@ def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Der
             f"{' and '.join(CONVENTIONS)} are"
         )
     _no_complex(question, wanted)
-    node = expand(question.formula)
-    for one in wanted:
-        node = constrained_derivative(normal_form(node), one.variable, convention)
+    node = _swept(question.formula, [w.variable for w in wanted], convention)
     tied = any(constraint(w.variable) for w in wanted)
     return Derivative(question, wanted, node, convention if tied else None)
+
+
+def _swept(f: Node, xs: Sequence[Variable], convention: str) -> Node:
+    node = expand(f)
+    for x in xs:
+        node = constrained_derivative(normal_form(node), x, convention)
+    return node
 
 
 def _no_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
@@ -177,7 +183,7 @@ class Derivative:
             key += list(one.selection.key) if one.selection else [slice(None)] * axes
         if all(k == slice(None) for k in key):
             return self.whole
-        return normal_form(build.getitem(self.whole, tuple(key)))
+        return _picked(self.whole, tuple(key))
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
@@ -332,7 +338,7 @@ class Derivative:
             )
         if any(i < 1 for i in indices):
             raise ShapeMistake("entries are counted from 1")
-        return build.getitem(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
+        return _picked(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
 
     def layers(self) -> tuple[Layer, ...] | None:
         """One table for each entry of f, laid out as x: the text of every cell; None where too large."""
@@ -456,7 +462,7 @@ class Derivative:
         node = self.plain
         variable = Variable(name, [node.dims[a] for a in axes])
         whole = tuple(range(node.ndim))
-        terms = node.children if type(node).__name__ == "Sum" else (node,)
+        terms = node.children if isinstance(node, Sum) else (node,)
         made = [
             build.product(ONE, ((t, 1, whole), (variable, 1, axes)), output, node.dims)
             for t in terms
@@ -480,8 +486,11 @@ class Derivative:
 
     @cached_property
     def _check(self) -> Check:
+        """The check; where sizes are large numbers, of the same question at small ones."""
         xs = [w.variable for w in self.wanted]
-        return check(self.f, xs, self.whole, self.convention or "projected")
+        f, xs, small = shrunk(self.f, xs)
+        whole = _swept(f, xs, self.convention or "projected") if small else self.whole
+        return check(f, xs, whole, self.convention or "projected")
 
     def check(self) -> Check:
         """The comparison with differences of the formula at random points.
@@ -506,6 +515,12 @@ class Derivative:
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError("a derivative is called with values; its layers, steps and views are methods")
+
+
+def _picked(node: Node, key: tuple[Any, ...]) -> Node:
+    """Entries of a derivative, taken term by term so that every δ meets its index."""
+    terms = node.children if isinstance(node, Sum) else (node,)
+    return normal_form(build.add(*(build.getitem(term, key) for term in terms)))
 
 
 def _plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _places(
     f: Node, xs: Sequence[Variable], derivative: Node
 ) -> list[tuple[dict[str, int], dict[str, Array]]]:
     """Sizes and points at which the formula is defined; other sizes are tried where one choice has none."""
-    wanted = POINTS if len(users(derivative)) <= LARGE else 1
+    wanted = POINTS if len(users(f, derivative)) <= LARGE else 1
     for sizes in small_sizes(f, xs, derivative):
         found = list(islice(points(f, derivative, xs, sizes), wanted))
         if found:

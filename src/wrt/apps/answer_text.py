@@ -134,7 +134,8 @@ def _forms(D: Derivative, page: Page) -> None:
     if index and D.shape and (not matrix or short):
         page.row("index", typeset(index))
     if not matrix and not index:
-        page.row("formula", "too large for one sentence; --code numpy gives its program")
+        why = "too large for one sentence" if D.is_huge else "no matrix or index notation says it"
+        page.row("formula", f"{why}; --code numpy gives its program")
     if len(D.shape) > 2 and D.layout is None and len(D.wanted) == 1:
         _kronecker(D, page)
     page.row("structure", D.structure_sentence)
@@ -203,7 +204,7 @@ def _laid_out(D: Derivative) -> str:
 
 def _why_no_matrix(D: Derivative, page: Page) -> None:
     """What autodiff does with a derivative that is no matrix: multiply it from the left at once."""
-    if len(D.shape) < 3 or D.layout or len(D.wanted) > 1 or not D.split or D.groups[1] > 2:
+    if len(D.shape) < 3 or D.is_huge or D.layout or len(D.wanted) > 1 or not D.split or D.groups[1] > 2:
         return
     letters = ("g", "h", "u", "v") if D.split == 1 else ("G", "H", "U", "V")
     name = next((n for n in letters if n not in D.question.variables), "gradient")

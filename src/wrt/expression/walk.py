@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from wrt.expression import nodes
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Node, Pattern, Variable
 
@@ -16,6 +16,7 @@ __all__ = [
     "outline",
     "postorder",
     "rename_dimensions",
+    "resized",
     "rewrite",
     "substitute",
     "unflattened",
@@ -216,10 +217,23 @@ def _letter(index: int) -> str:
 
 def rename_dimensions(root: Node, mapping: Mapping[str, Dimension]) -> Node:
     """The same formula with other dimensions for some names."""
+    return _redimensioned(root, lambda d: d.replace(mapping), lambda c: c.replace(mapping))
+
+
+def resized(root: Node, sizes: Mapping[Dimension, Dimension]) -> Node:
+    """The same formula with other dimensions for some; numbers in its products stay as they are."""
+    return _redimensioned(root, lambda d: sizes.get(d, d), lambda c: c)
+
+
+def _redimensioned(
+    root: Node,
+    change: Callable[[Dimension], Dimension],
+    number: Callable[[Coefficient], Coefficient],
+) -> Node:
     done: dict[Node, Node] = {}
 
     def dims(old: Iterable[Dimension]) -> tuple[Dimension, ...]:
-        return tuple(d.replace(mapping) for d in old)
+        return tuple(map(change, old))
 
     for node in postorder(root):
         children = tuple(done[c] for c in node.children)
@@ -227,16 +241,15 @@ def rename_dimensions(root: Node, mapping: Mapping[str, Dimension]) -> Node:
             case Variable():
                 done[node] = Variable(node.name, dims(node.dims), node.properties)
             case Constant():
-                done[node] = Constant(node.coefficient.replace(mapping))
+                done[node] = Constant(number(node.coefficient))
             case Pattern():
                 relations = [
-                    nodes.Relation(r.terms, r.constant.replace(mapping), r.kind)
-                    for r in node.relations
+                    nodes.Relation(r.terms, change(r.constant), r.kind) for r in node.relations
                 ]
                 done[node] = Pattern(dims(node.dims), relations)
             case Einsum():
                 factors = zip(children, node.exponents, node.indices, strict=True)
-                coefficient = node.coefficient.replace(mapping)
+                coefficient = number(node.coefficient)
                 done[node] = Einsum(coefficient, factors, node.output, dims(node.index_dims))
             case nodes.Reshape():
                 done[node] = nodes.Reshape(children[0], dims(node.dims))
