@@ -231,7 +231,7 @@ class Writer:
                 (5, lambda d: self.name("a", "c", *self.bound)),
                 (2, lambda d: self.number()),
                 (2, lambda d: self.name("x[1]", "u[2]", "W[1,2]", "A[2,1]", "S[1,2]", "T[1,2,1]")),
-                (1, lambda d: self.name("x'*y", "sum(u)", "tr(A)", "norm2(x)", "n")),
+                (1, lambda d: self.name("(x'*y)", "sum(u)", "tr(A)", "norm2(x)", "n")),
             )
         n, m = self.size(), self.size()
         return self.pick(
@@ -302,6 +302,7 @@ class Writer:
         return Said(f"{word}([{made[0]}, {made[1]}; {made[2]}, {made[3]}])")
 
     def sliced(self, depth: int) -> Said:
+        self.risky = True  # the length of a slice may be zero
         n, m = self.size(), self.size()
         return self.pick(
             depth,
@@ -414,6 +415,8 @@ class Writer:
             return self.name(*(("A", "B", "S", "A") if n == "n" else ("G",)))
         if n == "n" and m == "m":
             return self.name("W", "V", "P", "W")
+        if n == "k" or m == "k":
+            return Said("K") if n == "m" else Said("K'", POSTFIX)
         if n == "m":
             return Said(f"{self.random.choice(('W', 'V', 'P'))}'", POSTFIX)
         raise AssertionError((n, m))

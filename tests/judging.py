@@ -203,7 +203,7 @@ def judge_programs(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) 
     """The NumPy program, the map and its transpose agree with the meaning."""
     if D.question.functions:  # a function that nobody defined has no program here
         return
-    given = dict(values)
+    given = {**values, **{name: sizes[name] for name in D.compile().sizes}}
     tensor = evaluate(D.formula, values, sizes)
     close(D(given), tensor, "the program")
     rng = np.random.default_rng(5)

@@ -28,7 +28,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, users
 
-__all__ = ["flat_form", "normal_form", "reshaped", "under_signs"]
+__all__ = ["axis_groups", "flat_form", "normal_form", "reshaped", "under_signs"]
 
 #: A formula of more nodes is nobody's to read: it stays as the constructors and the sweep made it.
 MOST_NODES = 500
@@ -465,7 +465,7 @@ def reshaped(node: Node, dims: Sequence[Dimension]) -> Node:
         return reshaped(node.body, dims)
     if node.dims == dims:
         return node
-    groups = _axis_groups(node.dims, dims)
+    groups = axis_groups(node.dims, dims)
     if groups is None or not any(len(new) > 1 for _, new in groups):
         return build.reshape(node, dims)
     if any(len(old) > 1 and len(new) > 1 for old, new in groups):
@@ -478,10 +478,10 @@ def reshaped(node: Node, dims: Sequence[Dimension]) -> Node:
     return inner if finer == dims else build.reshape(inner, dims)
 
 
-def _axis_groups(
+def axis_groups(
     old: Sequence[Dimension], new: Sequence[Dimension]
 ) -> list[tuple[list[int], list[int]]] | None:
-    """Which old axes together are which new ones, in order."""
+    """Which old axes together are which new ones, in order; None where they do not line up."""
     groups = []
     i = j = 0
     while i < len(old) or j < len(new):

@@ -70,6 +70,11 @@ def _fixed(mask: Pattern, at: dict[int, Dimension]) -> Node | None:
             if position in at:
                 constant = constant + at[position] * factor
         terms = tuple((left.index(p), c) for p, c in relation.terms if p not in at)
+        if len(terms) == 1 and relation.kind == "==" and terms[0][1] == -1:
+            terms, constant = ((terms[0][0], 1),), constant * -1  # i = c, not -i = -c
+        if len(terms) == 1 and relation.kind == "==" and terms[0][1] == 1:
+            if _is_outside(constant * -1, mask.dims[left[terms[0][0]]]):
+                return build.zeros([mask.dims[p] for p in left])
         if terms:
             relations.append(Relation(terms, constant, relation.kind))
         elif constant.value is None:
@@ -78,6 +83,12 @@ def _fixed(mask: Pattern, at: dict[int, Dimension]) -> Node | None:
             return build.zeros([mask.dims[p] for p in left])
     dims = [mask.dims[p] for p in left]
     return Pattern(dims, relations) if relations else build.ones(dims)
+
+
+def _is_outside(position: Dimension, dim: Dimension) -> bool:
+    """Whether a place, counted from 0, is certainly none of an axis."""
+    at, over = position.value, (position - dim).value
+    return (at is not None and at < 0) or (over is not None and over >= 0)
 
 
 def _loose_units(

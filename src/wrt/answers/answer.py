@@ -479,7 +479,9 @@ class Derivative:
     ) -> Array:
         arguments = (Variable(name, dims), *self._arguments)
         program = programs.compile(node, arguments=arguments, title=self.title)
-        result: Array = program({name: value, **self._needed(values)})
+        given = self._needed(values)
+        told = set(self.question.dimensions) - set(program.sizes)  # sizes that the arrays tell here
+        result: Array = program({name: value, **{k: v for k, v in given.items() if k not in told}})
         return result
 
     # Why it is right

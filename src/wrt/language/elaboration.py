@@ -198,7 +198,7 @@ def _line(made: Elaboration, line: Line) -> None:
     made.parts += parts
     if line.indices is not None:
         _scalars_beside_letters(made, parts)
-        made.fresh(bit(kinds.kind_of(len(line.indices))))
+        made.fresh(bit(kinds.kind_of(len(line.groups))))
         made.root = len(made.masks) - 1
     else:
         made.root = made.slots[line.body]
@@ -471,6 +471,10 @@ def size_of(part: Syntax, made: Elaboration) -> Dimension:
                 values[one] = values[one.operand] * sign
             case Infix() if one.operator.name in ("add", "subtract", "times"):
                 values[one] = _combined(one, values)
+            case Infix() if one.operator.name == "power" and values[one.right].value in range(1, 9):
+                values[one] = values[one.left]
+                for _ in range(1, values[one.right].value or 1):
+                    values[one] = values[one] * values[one.left]
             case _:
                 raise mistakes.no_size(made.text, one)
     return values[part]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import islice
+from math import prod
 from typing import TYPE_CHECKING, NoReturn
 
 from wrt.errors import ShapeMistake
@@ -83,7 +85,8 @@ def built(line: Line, builder: Builder) -> Node:
     missing = [name for name in line.indices if name not in letters]
     if missing and build.is_zero(node):
         sizes = builder.sizes
-        return build.zeros(sizes.known(sizes.letters[line, name] for name in line.indices))
+        found = sizes.known(sizes.letters[line, name] for name in line.indices)
+        return _grouped(build.zeros(found), line)
     if missing:
         raise ShapeMistake(
             f"the index {missing[0]} stands on the left only",
@@ -92,7 +95,13 @@ def built(line: Line, builder: Builder) -> Node:
             hint=f"perhaps …*ones[{missing[0]}], which repeats along it",
         )
     order = [letters.index(name) for name in line.indices]
-    return node if order == sorted(order) else build.transpose(node, order)
+    return _grouped(node if order == sorted(order) else build.transpose(node, order), line)
+
+
+def _grouped(node: Node, line: Line) -> Node:
+    """The axes that brackets on the left join, joined."""
+    dims, one = iter(node.dims), Dimension.of(1)
+    return build.reshape(node, [prod(islice(dims, count), start=one) for count in line.groups])
 
 
 class _Closings:

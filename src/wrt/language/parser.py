@@ -6,6 +6,7 @@ opened.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -156,20 +157,23 @@ def _line(segment: list[Token], text: str) -> Line:
     equals = next((k for k, t in enumerate(segment) if t.kind == "="), None)
     if equals is None:
         return Line(None, None, _Parser(segment, text).expression(), span)
-    target, indices = _target(segment[:equals], segment[equals], text)
-    return Line(target, indices, _Parser(segment[equals + 1 :], text).expression(), span)
+    target, indices, groups = _target(segment[:equals], segment[equals], text)
+    body = _Parser(segment[equals + 1 :], text).expression()
+    return Line(target, indices, body, span, groups)
 
 
-def _target(left: list[Token], equals: Token, text: str) -> tuple[str, tuple[str, ...] | None]:
+Target = tuple[str, tuple[str, ...] | None, tuple[int, ...]]
+
+
+def _target(left: list[Token], equals: Token, text: str) -> Target:
     kinds = [t.kind for t in left]
     if kinds == ["name"]:
-        return left[0].text, None
+        return left[0].text, None, ()
     if kinds[:2] == ["name", "["] and kinds[-1] == "]":
-        inside = left[2:-1]
-        names, commas = inside[::2], inside[1::2]
-        well = len(inside) % 2 and all(t.kind == "," for t in commas)
-        if well and all(t.kind == "name" for t in names):
-            return left[0].text, tuple(t.text for t in names)
+        said = "".join("n" if t.kind == "name" else t.kind for t in left[2:-1])
+        if re.fullmatch(_INDICES, said):
+            groups = tuple(one.count("n") for one in re.findall(r"\([n,]*\)|n", said))
+            return left[0].text, tuple(t.text for t in left[2:-1] if t.kind == "name"), groups
     span = (left[0].span[0], left[-1].span[1]) if left else equals.span
     _refuse(
         text,
@@ -177,6 +181,10 @@ def _target(left: list[Token], equals: Token, text: str) -> tuple[str, tuple[str
         "left of = stands a name, or a name with indices",
         "as in `h = W*x` or `D[i,a] = A[i,k]*B[k,a]`",
     )
+
+
+#: One name for each axis, or several in brackets for an axis that runs over all their values.
+_INDICES = r"(?:n|\(n(?:,n)+\))(?:,(?:n|\(n(?:,n)+\)))*"
 
 
 class _Parser:

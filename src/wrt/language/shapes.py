@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import chain, count
+from itertools import chain, count, islice
+from math import prod
 
 from wrt.errors import ShapeMistake
 from wrt.expression.dimensions import Dimension
@@ -219,7 +220,8 @@ def size_parts(made: Elaboration, kinds: Sequence[int]) -> Sizes:
 def _line_dims(sizes: Sizes, line: Line, body: Dims) -> Dims:
     if line.indices is None:
         return body
-    return tuple(letter(sizes, line, name) for name in line.indices)
+    letters = iter([letter(sizes, line, name) for name in line.indices])
+    return tuple(prod(islice(letters, width), start=ONE) for width in line.groups)
 
 
 def letter(sizes: Sizes, line: Line, name: str) -> Dimension:

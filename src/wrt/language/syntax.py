@@ -173,12 +173,17 @@ Syntax = Number | Name | Words | Prefix | Postfix | Infix | Call | Index | Brack
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """`target = body`, `target[indices] = body`, or a bare formula (target None)."""
+    """`target = body`, `target[indices] = body`, or a bare formula (target None).
+
+    `groups` says how many indices make up each axis: two in `K[(i,k),j]`, where the axis runs over all
+    pairs, the last index fastest.
+    """
 
     target: str | None
     indices: tuple[str, ...] | None
     body: Syntax
     span: Span
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

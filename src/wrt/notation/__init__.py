@@ -9,13 +9,15 @@ formulas), `indexed`, `kronecker`, `typeset`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from wrt.expression.nodes import Node
+from wrt.algebra.normal import axis_groups
+from wrt.expression.nodes import Node, Reshape
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.latex import index_latex, latex_of
 from wrt.notation.sentence import Speaker, with_where
-from wrt.notation.tree import flip
+from wrt.notation.tree import Tree, flip
 from wrt.notation.typeset import typeset
 
 __all__ = ["einsum", "index", "kronecker", "latex", "latex_index", "matrix", "typeset"]
@@ -66,16 +68,62 @@ def index(
     >>> index(build.einsum("ia,b->iab", eye, x), split=1)
     'D[i,a,b] = δ[i,a]*x[b]'
     """
+    said = _spoken(node, split, letters, names)
+    if said is None:
+        return None
+    left, chosen, speaker, tree = _free_name(left, said), said.letters, said.speaker, said.tree
+    head = f"{left}[{chosen}]" if node.ndim else left
+    return with_where(tree, speaker.definitions, f"{head} = ")
+
+
+class _Spoken(NamedTuple):
+    """What an index form says: its letters, those of joined axes in brackets, and the right side."""
+
+    letters: str
+    tree: Tree
+    speaker: IndexSpeaker
+
+
+def _spoken(
+    node: Node,
+    split: int | Sequence[int] | None,
+    letters: Sequence[str] | None,
+    names: Sequence[str],
+) -> _Spoken | None:
+    groups = _groups(node, split)
+    joined = _joined_axes(node)
+    if joined is not None:
+        assert isinstance(node, Reshape)
+        counts = iter(joined)
+        groups = [sum(next(counts) for _ in range(group)) for group in groups]
+        node = node.body
     speaker = IndexSpeaker(node, names)
-    chosen = letters or axis_letters(_groups(node, split), frozenset(speaker.taken))
+    chosen = letters or axis_letters(groups, frozenset(speaker.taken))
     speaker.letters = chosen
     tree = speaker.written()
-    if tree is None:
-        return None
-    while left in speaker.taken:
+    return None if tree is None else _Spoken(_said_axes(chosen, joined), tree, speaker)
+
+
+def _free_name(left: str, said: _Spoken) -> str:
+    while left in said.speaker.taken:
         left += "1"
-    head = f"{left}[{','.join(chosen)}]" if node.ndim else left
-    return with_where(tree, speaker.definitions, f"{head} = ")
+    return left
+
+
+def _joined_axes(node: Node) -> list[int] | None:
+    """How many axes of the tensor inside make up each axis of a reshape that only joins axes."""
+    if not isinstance(node, Reshape):
+        return None
+    groups = axis_groups(node.body.dims, node.dims)
+    if groups is None or any(len(new) != 1 for _, new in groups):
+        return None
+    return [len(old) for old, _ in groups]
+
+
+def _said_axes(letters: Sequence[str], joined: Sequence[int] | None) -> str:
+    rest = iter(letters)
+    parts = [[next(rest) for _ in range(count)] for count in joined or [1] * len(letters)]
+    return ",".join(p[0] if len(p) == 1 else f"({','.join(p)})" for p in parts)
 
 
 def _groups(node: Node, split: int | Sequence[int] | None) -> list[int]:
@@ -158,10 +206,7 @@ def latex_index(
     >>> print(latex_index(build.einsum("ia,b->iab", eye, x), split=1))
     D_{iab} = \\delta_{ia} x_{b}
     """
-    speaker = IndexSpeaker(node, names)
-    chosen = axis_letters(_groups(node, split), frozenset(speaker.taken))
-    speaker.letters = chosen
-    tree = speaker.written()
-    while left in speaker.taken:
-        left += "1"
-    return None if tree is None else index_latex(left, chosen, tree, speaker.definitions)
+    said = _spoken(node, split, None, names)
+    if said is None:
+        return None
+    return index_latex(_free_name(left, said), said.letters, said.tree, said.speaker.definitions)

@@ -285,15 +285,21 @@ def _apart(tree: Tree) -> tuple[Coefficient, tuple[Tree, ...], Tree]:
 
 def _length(tree: Tree) -> Tree:
     """The Euclidean length; that of a transpose is that of the matrix."""
-    base = tree.parts[0] if tree.head == "transpose" else tree
-    return call("norm2", [base], latex=r"\lVert @0 \rVert")
+    return call("norm2", [_either_way(tree)], latex=r"\lVert @0 \rVert")
 
 
 def _sum_of(tree: Tree) -> Tree:
     if tree.word == "diag" and tree.shape[1] is None:
         return call("tr", tree.parts, latex=r"\operatorname{tr}(@0)")
-    body = cheaper(tree, flip(tree)) if None not in tree.shape else tree
-    return call("sum", [body], latex=_SUM)
+    return call("sum", [_either_way(tree)], latex=_SUM)
+
+
+def _either_way(tree: Tree) -> Tree:
+    """A matrix or its transpose, whichever reads better; always the same one of the two."""
+    if None in tree.shape:
+        return tree
+    back = flip(tree)
+    return min((tree, back), key=lambda t: (*t.cost, t.order, t.text))
 
 
 def _sums(matrix: Tree) -> Tree:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Sum
 from wrt.notation.elimination import Network, network, pattern_phrase
@@ -32,6 +33,7 @@ from wrt.notation.tree import (
     scalars_of,
     settled,
     times,
+    zeros,
 )
 
 __all__ = ["IndexSpeaker", "axis_letters", "einsum_text"]
@@ -190,7 +192,9 @@ def _entry(tree: Tree, letters: Letters) -> Tree:
 
 
 def einsum_text(node: Node, speaker: Speaker) -> Tree | None:
-    """A formula as einsum over its factors, a sum as a sum of such."""
+    """A formula as einsum over its factors, a sum as a sum of such; zeros of many axes have no phrase."""
+    if is_zero(node):
+        return zeros(shape_of(node.dims)) if node.ndim < 3 else None
     terms = node.children if isinstance(node, Sum) else (node,)
     made = [_einsum(t, speaker) for t in terms]
     kept = [t for t in made if t is not None]

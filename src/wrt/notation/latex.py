@@ -34,16 +34,16 @@ def latex_of(tree: Tree, definitions: Mapping[str, Definition]) -> str:
 
 
 def index_latex(
-    left: str, letters: Sequence[str], tree: Tree, definitions: Mapping[str, Definition]
+    left: str, letters: str, tree: Tree, definitions: Mapping[str, Definition]
 ) -> str:
-    """The index form in LaTeX."""
-    return f"{_name(left)}{_subscript(','.join(letters))} = {latex_of(tree, definitions)}"
+    """The index form in LaTeX; `letters` with commas, those of joined axes in brackets."""
+    return f"{_name(left)}{_subscript(letters)} = {latex_of(tree, definitions)}"
 
 
 def _subscript(items: str) -> str:
     if not items:
         return ""
-    single = all(len(c) == 1 for c in items.split(","))
+    single = all(len(c.strip("()")) == 1 for c in items.split(","))
     return f"_{{{items.replace(',', '') if single else items}}}"
 
 
