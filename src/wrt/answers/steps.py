@@ -88,7 +88,7 @@ def _lines(
     change = _in_terms_of(flat_form(build.add(*changes)), {node: name, flat_form(node): name})
     spoken = (*names, *(f"d{v.name}" for v in inside))
     return [
-        Step(f"{name.name} = {_said(node, names)}", "name"),
+        Step(f"{name.name} = {_said(node, names)}", "given"),
         Step(f"d{name.name} = {_said(change, spoken)}", _rule_of(node)),
     ]
 
