@@ -415,8 +415,9 @@ class Writer:
             return self.name(*(("A", "B", "S", "A") if n == "n" else ("G",)))
         if n == "n" and m == "m":
             return self.name("W", "V", "P", "W")
-        if n == "k" or m == "k":
-            return Said("K") if n == "m" else Said("K'", POSTFIX)
+        if "k" in (n, m):
+            made = {"mk": "K", "km": "K'", "nk": "W*K", "kn": "K'*V'", "kk": "K'*K"}[n + m]
+            return Said(made, PRODUCT)
         if n == "m":
             return Said(f"{self.random.choice(('W', 'V', 'P'))}'", POSTFIX)
         raise AssertionError((n, m))

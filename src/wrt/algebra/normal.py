@@ -59,7 +59,7 @@ def flat_form(root: Node) -> Node:
 def _settled(root: Node, flat: bool) -> Node:
     if len(users(root)) > MOST_NODES:
         return root
-    settled: dict[Node, bool] = {}
+    settled: dict[Node, tuple[bool, ...]] = {}
     for _ in range(MOST_PASSES):
         before, root = root, _Pass(root, flat, settled).run()
         if root is before:
@@ -70,7 +70,7 @@ def _settled(root: Node, flat: bool) -> Node:
 class _Pass:
     """One walk from the leaves to the root; every node is rebuilt from normal children."""
 
-    def __init__(self, root: Node, flat: bool, settled: dict[Node, bool]) -> None:
+    def __init__(self, root: Node, flat: bool, settled: dict[Node, tuple[bool, ...]]) -> None:
         self.root, self.flat, self.settled = root, flat, settled
         self.count = users(root)
         self.done: dict[Node, Node] = {}
@@ -81,15 +81,22 @@ class _Pass:
     def run(self) -> Node:
         for node in postorder(self.root):
             shared = self.count[node] > 1
-            same = self.settled.get(node) == shared
+            sharing = self.sharing(node)
+            same = self.settled.get(node) == sharing
             made = node if same and self.untouched(node) else self.one(node)
             self.done[node] = made
             if shared:
                 self.shared.add(made)
             if made is node:
-                self.settled[node] = shared
+                self.settled[node] = sharing
             self.symmetric[made] = self.is_symmetric(made)
         return self.done[self.root]
+
+    def sharing(self, node: Node) -> tuple[bool, ...]:
+        """Which of the nodes that decide about this one are shared: what one pass did can change that."""
+        near = [node, *node.children]
+        near += [c.children[0] for c in node.children if len(c.children) == 1]
+        return tuple([self.count[n] > 1 for n in near])
 
     def untouched(self, node: Node) -> bool:
         return all(self.done[c] is c for c in node.children)
@@ -224,9 +231,15 @@ class _Pass:
         for child in children:
             terms += self.flattened(child)
         if total is not None and len(terms) == len(total.children):
-            return _content(total)  # nothing opened: it is merged already
-        made = build.add(*terms)
-        return _content(made) if isinstance(made, Sum) else made
+            made: Node = total  # nothing opened: it is merged already
+        else:
+            made = build.add(*terms)
+        if not isinstance(made, Sum):
+            return made
+        narrower = _narrower(made)
+        if narrower is not None:
+            return narrower
+        return made if self.flat and made.ndim > 2 else _content(made)
 
     def flattened(self, term: Node) -> list[Node]:
         """The terms of a term: sums within sums open up, with their coefficient and transpose."""
@@ -393,6 +406,37 @@ def _cancelled(node: Einsum) -> Node | None:
                     delta = build.identity(node.index_dims[far])
                     return _rebuilt(node, [*rest, (delta, 1, (far, to[near]))])
     return None
+
+
+def _narrower(total: Sum) -> Node | None:
+    """Terms that are all repeated along an axis are added first and repeated then: k*1 - 1 is (k-1)*1."""
+    if not all(isinstance(t, Einsum) for t in total.children):
+        return None
+    free = [a for a in range(total.ndim) if all(_repeats_along(t, a) for t in total.children)]
+    if not free:
+        return None
+    kept = [a for a in range(total.ndim) if a not in free]
+    inner = build.add(*(_at_any(t, kept) for t in total.children))
+    return build.product(ONE, ((inner, 1, tuple(kept)),), range(total.ndim), total.dims)
+
+
+def _repeats_along(term: Node, axis: int) -> bool:
+    assert isinstance(term, Einsum)
+    index = term.output[axis]
+    carried = any(index in indices for indices in term.indices)
+    return not carried and term.output.count(index) == 1
+
+
+def _at_any(term: Node, axes: Sequence[int]) -> Node:
+    """A term without the axes along which it is repeated."""
+    assert isinstance(term, Einsum)
+    output = [term.output[a] for a in axes]
+    gone = set(term.output) - set(output)
+    live = [i for i in range(len(term.index_dims)) if i not in gone]
+    place = {i: k for k, i in enumerate(live)}
+    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in term.factors]
+    dims = [term.index_dims[i] for i in live]
+    return build.product(term.coefficient, factors, [place[i] for i in output], dims)
 
 
 def _is_minus(total: Sum) -> bool:

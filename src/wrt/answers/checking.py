@@ -19,6 +19,7 @@ from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value
 from wrt.calculus import constraint
 from wrt.errors import CheckFailed
+from wrt.expression import build
 from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import dimension_names, postorder, users, variables, whole_variables
@@ -66,6 +67,7 @@ def check(
         n.function.analytic is not False for n in postorder(f) if isinstance(n, Apply)
     )
     is_analytic &= not any("complex" in v.properties for v in f.names)
+    is_analytic &= not any(_is_imaginary(n) for n in postorder(f))
     worst, count = 0.0, 0
     for sizes, values in _places(f, xs, derivative):
         exact = evaluate(derivative, values, sizes)
@@ -74,6 +76,11 @@ def check(
     method = "complex steps" if is_analytic else "5-point differences"
     limit = PASSES[is_analytic][min(len(xs), 4) - 1]
     return Check(count, worst, method, worst <= limit)
+
+
+def _is_imaginary(node: Node) -> bool:
+    """Whether a number of the node holds the imaginary unit, so that a complex step would mix with it."""
+    return any(base == "i" for base, _ in build.coefficient_of(node).powers)
 
 
 def _places(
