@@ -1,15 +1,17 @@
-"""Real questions with verified answers: `python tests/test_cases.py` prints how many of how many."""
+"""Real questions with verified answers: `python tests/test_cases.py` prints how many of
+how many.
+"""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from case_data import CASES, answer, draw
 
 import wrt
+from case_data import CASES, answer, draw
 from wrt.functions import BOOK
 
 #: Words that the book does not hold yet; a case that needs one, or complex variables, is not asked.
@@ -28,7 +30,7 @@ COVERED = [case for case in CASES if is_covered(case)]
 IDS = [case["id"] for case in COVERED]
 
 
-@lru_cache(maxsize=None)
+@cache
 def asked(number: int) -> wrt.Derivative:
     case = COVERED[number]
     symmetric = case["symmetric"] or "projected"

@@ -1,4 +1,6 @@
-"""`W*x` by W with W 4096 × 4096: the structure is used, the dense tensor of 550 GB is not formed."""
+"""`W*x` by W with W 4096 × 4096: the structure is used, the dense tensor of 550 GB is not
+formed.
+"""
 
 from __future__ import annotations
 

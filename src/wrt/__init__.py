@@ -5,7 +5,8 @@
 >>> D.shape, D.matrix
 (('n', 'm'), 'diag(1-tanh(W*s+U*x+b).^2)*W')
 
-Text is read as mathematics (`A*x`, `x'`); formulas built in Python follow NumPy (`A @ x`, `x.T`). Every word of
+Text is read as mathematics (`A*x`, `x'`); formulas built in Python follow NumPy (`A @ x`, `x.T`).
+Every word of
 the language is here as well: `wrt.tanh(x)`, `wrt.inv(X)`.
 """
 
@@ -17,8 +18,8 @@ from wrt import errors
 
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative, derivative
-    from wrt.expression.function import Function
     from wrt.answers.public import fill, gradients, matrix, read, scalar, tensor, vector
+    from wrt.expression.function import Function
 
 __all__ = [
     "Check",

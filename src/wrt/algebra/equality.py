@@ -28,12 +28,14 @@ __all__ = [
 
 #: Relative agreement of two values that are equal, and of values worth nothing.
 TOLERANCE = 1e-9
-#: Points that decide for smooth formulas, and where signs decide: each halves the chance of being misled.
+#: Points that decide for smooth formulas, and where signs decide: each halves the chance of being
+#: misled.
 FEW, MANY = range(11, 13), range(11, 35)
 
 
 def seeds(roots: Iterable[Node]) -> range:
-    """The points at which formulas are compared: more of them where a sign can change what they are.
+    """The points at which formulas are compared: more of them where a sign can change what they
+    are.
 
     >>> from wrt.functions import BOOK
     >>> x = Variable("x", ())
@@ -58,7 +60,9 @@ def sample_sizes(roots: Sequence[Node], start: int = 3) -> dict[str, int]:
 def sample_point(
     roots: Sequence[Node], sizes: Mapping[str, int], seed: int, is_complex: bool = True
 ) -> dict[str, Any]:
-    """Values for the free variables: generic, fixed by name and seed, with what they are declared to be."""
+    """Values for the free variables: generic, fixed by name and seed, with what they are
+    declared to be.
+    """
     import numpy as np
 
     values = {}
@@ -100,7 +104,9 @@ def _declared(variable: Variable, value: Array, seed: int) -> Array:
 
 
 def constrained_value(properties: frozenset[str], value: Array) -> Array:
-    """A square matrix made symmetric, skew, diagonal, triangular or Toeplitz as its properties say."""
+    """A square matrix made symmetric, skew, diagonal, triangular or Toeplitz as its
+    properties say.
+    """
     import numpy as np
 
     if "toeplitz" in properties:
@@ -152,7 +158,9 @@ def _same(left: Array, right: Array) -> bool:
 
 
 def values_at_random(roots: Sequence[Node], seed: int) -> list[Array]:
-    """Values of formulas at one random complex point, at sizes where every inverse is regular if any are."""
+    """Values of formulas at one random complex point, at sizes where every inverse is
+    regular if any are.
+    """
     import numpy as np
 
     from wrt.expression.meaning import evaluate_all

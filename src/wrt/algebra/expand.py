@@ -1,4 +1,6 @@
-"""Words that abbreviate a sentence (mean, var, norm2, solve …) written out, and templates read once."""
+"""Words that abbreviate a sentence (mean, var, norm2, solve …) written out, and templates
+read once.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""A formula over core axes, mapped over further axes: how the sentence of a record meets its arguments.
+"""A formula over core axes, mapped over further axes: how the sentence of a record meets its
+arguments.
 
-A record's rule or definition is read once over variables with the signature's dimensions (a template).
-`lift` puts formulas in the place of the variables, their dimensions in the place of the signature's, and
+A record's rule or definition is read once over variables with the signature's dimensions (a
+template).
+`lift` puts formulas in the place of the variables, their dimensions in the place of the
+signature's, and
 carries the mapped axes through.
 """
 
@@ -90,7 +93,9 @@ class Lifting:
         return tuple(d.replace(self.dimensions) for d in dims)
 
     def product(self, node: Einsum, split: int) -> Node:
-        """An Einsum lifted with the batch axes before its first axis and again before axis `split`."""
+        """An Einsum lifted with the batch axes before its first axis and again before axis
+        `split`.
+        """
         for child in node.children:
             self(child)
         lead = tuple(range(len(self.batch)))
@@ -153,9 +158,7 @@ class Lifting:
     def _aligned(self, children: list[Node], batched: list[bool]) -> list[Node]:
         if not any(batched):
             return children
-        return [
-            c if b else self._broadcast(c) for c, b in zip(children, batched, strict=True)
-        ]
+        return [c if b else self._broadcast(c) for c, b in zip(children, batched, strict=True)]
 
     def _einsum(self, node: Einsum, children: list[Node], batched: list[bool]) -> Node:
         shift = len(self.batch)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["merged"]
 
-#: Formulas with more nodes, sums with more terms, terms with more axes are left as they are spelled.
+#: Formulas with more nodes, sums with more terms, terms with more axes are left as they are
+#: spelled.
 MOST_NODES, MOST_TERMS, MOST_AXES = 1500, 40, 5
 #: A term this much smaller than another of its sum, at two generic points, is zero.
 NOTHING = 1e-13
@@ -118,4 +119,3 @@ def settled(node: Node) -> Node:
     """A formula to read: flat, its terms merged by value."""
     flat = flat_form(node)
     return flat_form(merged(flat))
-

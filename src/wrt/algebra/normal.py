@@ -1,7 +1,10 @@
-"""The normal form: δ melted, products flat, equal terms merged, constants folded, zeros and ones gone.
+"""The normal form: δ melted, products flat, equal terms merged, constants folded, zeros and ones
+gone.
 
-Products absorb the products that only they use, up to sixteen factors; scalars that are sums of products
-stay whole, as do sums (`r = A*x - b` is one factor). `normal_form` keeps what several places share, for
+Products absorb the products that only they use, up to sixteen factors; scalars that are sums of
+products
+stay whole, as do sums (`r = A*x - b` is one factor). `normal_form` keeps what several places
+share, for
 programs; `flat_form` multiplies shared products out too, to be read.
 """
 
@@ -36,7 +39,8 @@ MOST_NODES = 500
 MOST_FACTORS = 16
 #: A sum is multiplied out only into this many terms.
 MOST_TERMS = 30
-#: The form is reached when a pass changes nothing; a formula that moves longer than this is left there.
+#: The form is reached when a pass changes nothing; a formula that moves longer than this is left
+#: there.
 MOST_PASSES = 8
 
 
@@ -93,7 +97,9 @@ class _Pass:
         return self.done[self.root]
 
     def sharing(self, node: Node) -> tuple[bool, ...]:
-        """Which of the nodes that decide about this one are shared: what one pass did can change that."""
+        """Which of the nodes that decide about this one are shared: what one pass did can
+        change that.
+        """
         near = [node, *node.children]
         near += [c.children[0] for c in node.children if len(c.children) == 1]
         return tuple([self.count[n] > 1 for n in near])
@@ -143,7 +149,8 @@ class _Pass:
         return made
 
     def settled_turn(self, node: Einsum) -> Node:
-        """The product with symmetric factors and sums turned the way that is kept: where turning goes
+        """The product with symmetric factors and sums turned the way that is kept: where turning
+        goes
         round in a circle, the least of it by digest."""
         seen: dict[Node, None] = {}
         made: Node = node
@@ -158,7 +165,9 @@ class _Pass:
     def oriented(self, factors: Sequence[Factor]) -> list[Factor]:
         """The indices of symmetric factors in order: A[j,i] is A[i,j]."""
         return [
-            (n, e, (i[1], i[0])) if len(i) == 2 and i[0] > i[1] and self.symmetric.get(n) else (n, e, i)
+            (n, e, (i[1], i[0]))
+            if len(i) == 2 and i[0] > i[1] and self.symmetric.get(n)
+            else (n, e, i)
             for n, e, i in factors
         ]
 
@@ -210,13 +219,17 @@ class _Pass:
         return light or self.flat or child not in self.shared
 
     def distributed(self, node: Node) -> Node:
-        """A product of many axes over a sum that holds δ is multiplied out, so that they can melt."""
+        """A product of many axes over a sum that holds δ is multiplied out, so that they
+        can melt.
+        """
         if not self.flat or not isinstance(node, Einsum) or node.ndim < 3:
             return node
         for k, (child, exponent, _) in enumerate(node.factors):
             if isinstance(child, Sum) and exponent == 1 and len(child.children) <= MOST_TERMS:
                 if any(isinstance(t, Einsum) and t.repeats for t in child.children):
-                    return self.sum([self.distributed(self.replaced(node, k, t)) for t in child.children])
+                    return self.sum(
+                        [self.distributed(self.replaced(node, k, t)) for t in child.children]
+                    )
         return node
 
     def replaced(self, node: Einsum, position: int, term: Node) -> Node:
@@ -254,7 +267,9 @@ class _Pass:
         return [term]
 
     def is_symmetric(self, node: Node) -> bool:
-        """Whether a node is its own transpose, from what is declared and derived of its children."""
+        """Whether a node is its own transpose, from what is declared and derived of its
+        children.
+        """
         if node.ndim != 2 or node.dims[0] is not node.dims[1]:
             return False
         match node:
@@ -394,7 +409,9 @@ def _cancelled(node: Einsum) -> Node | None:
             carriers[i] = carriers.get(i, 0) + 1
     factors = list(node.factors)
     for a, (left, e, (*at,)) in enumerate(factors):
-        if not (isinstance(left, Apply) and left.function.name == "inv" and e == 1 and len(at) == 2):
+        if not (
+            isinstance(left, Apply) and left.function.name == "inv" and e == 1 and len(at) == 2
+        ):
             continue
         for b, (right, power, (*to,)) in enumerate(factors):
             if right is not left.children[0] or power != 1 or len(to) != 2:
@@ -409,7 +426,9 @@ def _cancelled(node: Einsum) -> Node | None:
 
 
 def _narrower(total: Sum) -> Node | None:
-    """Terms that are all repeated along an axis are added first and repeated then: k*1 - 1 is (k-1)*1."""
+    """Terms that are all repeated along an axis are added first and repeated then: k*1 - 1
+    is (k-1)*1.
+    """
     if not all(isinstance(t, Einsum) for t in total.children):
         return None
     free = [a for a in range(total.ndim) if all(_repeats_along(t, a) for t in total.children)]
@@ -442,7 +461,8 @@ def _at_any(term: Node, axes: Sequence[int]) -> Node:
 def _is_minus(total: Sum) -> bool:
     """Whether minus this sum is the one to keep.
 
-    A number is kept as it is positive, as in 1 - y^2; else the sign of most terms decides, and where as
+    A number is kept as it is positive, as in 1 - y^2; else the sign of most terms decides, and
+    where as
     many are negative, that of the first in an order without signs.
     """
     numbers = [t for t in total.children if isinstance(t, (Einsum, Constant)) and not t.children]
@@ -515,9 +535,13 @@ def reshaped(node: Node, dims: Sequence[Dimension]) -> Node:
     if any(len(old) > 1 and len(new) > 1 for old, new in groups):
         return build.reshape(node, dims)
     finer = tuple(
-        d for old, new in groups for d in ([dims[k] for k in new] if len(old) == 1 else [node.dims[k] for k in old])
+        d
+        for old, new in groups
+        for d in ([dims[k] for k in new] if len(old) == 1 else [node.dims[k] for k in old])
     )
-    split = {old[0]: [dims[k] for k in new] for old, new in groups if len(old) == 1 and len(new) != 1}
+    split = {
+        old[0]: [dims[k] for k in new] for old, new in groups if len(old) == 1 and len(new) != 1
+    }
     inner = _split_axes(node, split, finer)
     return inner if finer == dims else build.reshape(inner, dims)
 

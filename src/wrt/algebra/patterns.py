@@ -40,9 +40,7 @@ def _differ(a: Dimension, b: Dimension) -> bool:
     return gap is not None and gap != 0
 
 
-def _substituted(
-    node: Einsum, patterns: list[int], fixed: dict[int, Dimension]
-) -> Node | None:
+def _substituted(node: Einsum, patterns: list[int], fixed: dict[int, Dimension]) -> Node | None:
     """Masks whose indices are fixed lose those indices; all fixed, they are 0 or 1."""
     for k in patterns:
         mask, _, indices = node.factors[k]
@@ -91,9 +89,7 @@ def _is_outside(position: Dimension, dim: Dimension) -> bool:
     return (at is not None and at < 0) or (over is not None and over >= 0)
 
 
-def _loose_units(
-    node: Einsum, patterns: list[int], fixed: dict[int, Dimension]
-) -> Node | None:
+def _loose_units(node: Einsum, patterns: list[int], fixed: dict[int, Dimension]) -> Node | None:
     """A basis vector summed with nothing else is 1."""
     for k in patterns:
         if position_of(node.children[k]) is None:

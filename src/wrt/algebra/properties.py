@@ -116,8 +116,10 @@ def conditions(
 ) -> list[tuple[str, Node]]:
     """What has to hold for formulas to be differentiable and for derivatives to be defined.
 
-    Pairs such as ("positive", node) or ("invertible", node), in the order of the formulas. Conditions that
-    plainly hold (exp(x) > 0) are left out; where a derivative holds sign(x), it has a value at 0 too.
+    Pairs such as ("positive", node) or ("invertible", node), in the order of the formulas.
+    Conditions that
+    plainly hold (exp(x) > 0) are left out; where a derivative holds sign(x), it has a value at 0
+    too.
     """
     found: dict[tuple[str, Node], None] = {}
     marked = [*((f, True) for f in formulas), *((d, False) for d in derivatives)]
@@ -134,7 +136,9 @@ def conditions(
 
 
 def _is_count(node: Node) -> bool:
-    """Whether variables enter through signs and steps only, as where equal largest entries are counted."""
+    """Whether variables enter through signs and steps only, as where equal largest entries
+    are counted.
+    """
     stack, seen = [node], {node}
     while stack:
         one = stack.pop()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Structure", "structure"]
 
-#: More δ-patterns than this are not counted by inclusion and exclusion; the bound is the whole tensor.
+#: More δ-patterns than this are not counted by inclusion and exclusion; the bound is the whole
+#: tensor.
 MOST_PATTERNS = 8
 #: Symmetry is looked for in tensors up to this many axes and, evaluated at small sizes, entries.
 MOST_AXES, MOST_ENTRIES = 6, 200_000
@@ -47,8 +48,10 @@ class Block:
 class Structure:
     """The structure of a derivative with `split` axes of f before those of x.
 
-    `kind` is zero, constant, delta, kronecker, outer, sum or dense; `entries`, `nonzero` (an upper bound),
-    `numbers` are dimensions; `given_by` the formulas whose entries determine all; `symmetries` pairs of
+    `kind` is zero, constant, delta, kronecker, outer, sum or dense; `entries`, `nonzero` (an upper
+    bound),
+    `numbers` are dimensions; `given_by` the formulas whose entries determine all; `symmetries`
+    pairs of
     groups of axes (counted from 0) that may be exchanged.
     """
 
@@ -87,9 +90,7 @@ def structure(node: Node, split: int) -> Structure:
         return Structure(flat, split, "zero", entries, zero, zero, (), ())
     nonzero = _support(inner.dims, blocks)
     given = tuple(dict.fromkeys(part for b in blocks for part, axes in b.parts if axes))
-    given += tuple(
-        dict.fromkeys(p for b in blocks for p, axes in b.parts if not axes and p.names)
-    )
+    given += tuple(dict.fromkeys(p for b in blocks for p, axes in b.parts if not axes and p.names))
     numbers = sum((_volume(part.dims) for part in given), Dimension.of(0))
     if not _fewer(numbers, nonzero):
         numbers, given = nonzero, ()
@@ -214,10 +215,10 @@ def _ties_across(pattern: Sequence[int], split: int) -> bool:
     return bool(set(pattern[:split]) & set(pattern[split:]))
 
 
-def _symmetries(
-    node: Node, split: int
-) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """What holds at two random points, with no size below 3: two entries of a softmax are special."""
+def _symmetries(node: Node, split: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """What holds at two random points, with no size below 3: two entries of a softmax are
+    special.
+    """
     if not 2 <= node.ndim <= MOST_AXES or build.is_zero(node) or len(users(node)) > 2000:
         return ()
     sizes = sample_sizes((node,))

@@ -44,12 +44,17 @@ def derivative(
     shapes: Mapping[str, Any] | None = None,
     symmetric: str = "projected",
 ) -> Derivative:
-    """The derivative of a formula with respect to one name, or to several in order (higher derivatives).
+    """The derivative of a formula with respect to one name, or to several in order (higher
+    derivatives).
 
-    `f` is text of the language or a formula built in Python; `names` are variables, or texts such as `W`,
-    `X[1,2]`, `X[:,1]`; `shapes` declares names, as in `{"W": "n m", "S": "n n symmetric"}`; `symmetric` is
-    the convention for constrained variables, "projected" or "tied". The result has the axes of f followed
-    by those of each name. Raises Mistake for a question that cannot be, NotDifferentiable for a function
+    `f` is text of the language or a formula built in Python; `names` are variables, or texts such
+    as `W`,
+    `X[1,2]`, `X[:,1]`; `shapes` declares names, as in `{"W": "n m", "S": "n n symmetric"}`;
+    `symmetric` is
+    the convention for constrained variables, "projected" or "tied". The result has the axes of f
+    followed
+    by those of each name. Raises Mistake for a question that cannot be, NotDifferentiable for a
+    function
     without a rule.
 
     >>> D = derivative("W*x", "W")
@@ -95,7 +100,9 @@ def _question(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
         return read(f, shapes=shapes)
     node = build.as_node(f)
     if shapes:
-        raise ShapeMistake("a formula built in Python has its shapes; declare them on its variables")
+        raise ShapeMistake(
+            "a formula built in Python has its shapes; declare them on its variables"
+        )
     known: dict[str, Variable] = {}
     for variable in variables(node):
         if known.setdefault(variable.name, variable) is not variable:
@@ -152,8 +159,10 @@ def _no_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
 class Derivative:
     """A derivative: a tensor with structure, with the axes of f and then of every variable.
 
-    `question` is the formula as it was read, `wanted` what it is differentiated by, `swept` the derivative by
-    the whole variables as the sweep left it, `convention` how a constrained variable was treated, `layout` the name of the view.
+    `question` is the formula as it was read, `wanted` what it is differentiated by, `swept` the
+    derivative by
+    the whole variables as the sweep left it, `convention` how a constrained variable was treated,
+    `layout` the name of the view.
     """
 
     question: Reading
@@ -213,7 +222,9 @@ class Derivative:
 
     @cached_property
     def is_huge(self) -> bool:
-        """Whether the formula has too many parts to be written as a sentence; its program still runs."""
+        """Whether the formula has too many parts to be written as a sentence; its program
+        still runs.
+        """
         return len(users(self.flat)) > MOST_SAID
 
     @property
@@ -223,7 +234,9 @@ class Derivative:
 
     @cached_property
     def structure(self) -> Structure:
-        """What can differ from zero, how few numbers determine it, under which exchanges it is symmetric."""
+        """What can differ from zero, how few numbers determine it, under which exchanges
+        it is symmetric.
+        """
         return structure(self.formula, self.split if self.layout is None else 0)
 
     @cached_property
@@ -266,7 +279,8 @@ class Derivative:
 
     @cached_property
     def matrix(self) -> str | None:
-        """The closed form in matrix notation, text of the language; None where there is none, or where
+        """The closed form in matrix notation, text of the language; None where there is none, or
+        where
         the formula is huge."""
         if self.formula.ndim > 2 or self.is_huge:
             return None
@@ -312,7 +326,9 @@ class Derivative:
         return notation.latex_index(self.flat, split=split, names=self._names)
 
     def steps(self) -> tuple[Step, ...]:
-        """The derivation line by line: each named part, its differential and the rule that gave it."""
+        """The derivation line by line: each named part, its differential and the rule that
+        gave it.
+        """
         return steps(self.f, self.wanted[0].variable, self._names, self)
 
     def entry(self, *indices: int) -> str:
@@ -341,14 +357,18 @@ class Derivative:
         return _picked(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
 
     def layers(self) -> tuple[Layer, ...] | None:
-        """One table for each entry of f, laid out as x: the text of every cell; None where too large."""
+        """One table for each entry of f, laid out as x: the text of every cell; None where
+        too large.
+        """
         return layers(self) if self.layout is None else None
 
     def view(self, name: str) -> Derivative:
         """The same tensor in another layout.
 
-        `numerator` (f's axes, then x's reversed), `denominator` (x's axes, then f's reversed), `gradient`
-        (x's axes, then f's), `vec-rows` and `vec-columns` (a matrix: entries of f by entries of x, both laid
+        `numerator` (f's axes, then x's reversed), `denominator` (x's axes, then f's reversed),
+        `gradient`
+        (x's axes, then f's), `vec-rows` and `vec-columns` (a matrix: entries of f by entries of x,
+        both laid
         end to end by rows or by columns). Raises ShapeMistake for another name.
 
         >>> D = derivative("A*x", "x", shapes={"A": "m n"})
@@ -394,7 +414,9 @@ class Derivative:
 
     def source(self, backend: str = "numpy") -> str:
         """The text of a standalone module with one function, the dense derivative."""
-        return programs.source(self.formula, backend, arguments=self._arguments, doc=self.title + ".")
+        return programs.source(
+            self.formula, backend, arguments=self._arguments, doc=self.title + "."
+        )
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
         """The dense array at given values: by keyword, or `D({"lambda": …})`."""
@@ -412,7 +434,8 @@ class Derivative:
     def apply(self, direction: Any, /, **values: Any) -> Array:
         """The linear map in the last variable: how f changes along a direction, without forming D.
 
-        `direction` has the shape of the last variable; the result that of f and the variables before.
+        `direction` has the shape of the last variable; the result that of f and the variables
+        before.
 
         >>> derivative("W*x", "W").apply([[1, 0], [0, 0]], W=[[1, 2], [3, 4]], x=[5, 6])
         array([5., 0.])
@@ -420,7 +443,8 @@ class Derivative:
         return self._mapped(self.along("direction"), "direction", self._last, direction, values)
 
     def pullback(self, gradient: Any, /, **values: Any) -> Array:
-        """The transposed map: a gradient by f (and the variables before) becomes one by the last variable.
+        """The transposed map: a gradient by f (and the variables before) becomes one by the last
+        variable.
 
         >>> derivative("W*x", "W").pullback([1, 2], W=[[1, 2], [3, 4]], x=[5, 6])
         array([[ 5.,  6.],
@@ -442,7 +466,9 @@ class Derivative:
         return self._contracted(name, tuple(range(cut, self.plain.ndim)), range(cut))
 
     def pulled_back(self, name: str = "g") -> Node:
-        """The product of a variable of that name, shaped as f, with the derivative, as a formula."""
+        """The product of a variable of that name, shaped as f, with the derivative, as a
+        formula.
+        """
         cut = self.plain.ndim - self.groups[-1]
         return self._contracted(name, tuple(range(cut)), range(cut, self.plain.ndim))
 
@@ -497,7 +523,8 @@ class Derivative:
     def check(self) -> Check:
         """The comparison with differences of the formula at random points.
 
-        Raises CheckFailed where they disagree, or where no point is found at which the formula is defined.
+        Raises CheckFailed where they disagree, or where no point is found at which the formula is
+        defined.
 
         >>> derivative("tanh(W*x)", "W").check().passed
         True
@@ -506,7 +533,8 @@ class Derivative:
         if not found.passed:
             raise CheckFailed(
                 f"{self.title}: the derivative and its {found.method} disagree "
-                f"(relative error {found.error:.1e}); no answer is given. Please report this formula."
+                f"(relative error {found.error:.1e}); no answer is given. "
+                "Please report this formula."
             )
         return found
 
@@ -516,7 +544,9 @@ class Derivative:
         return f"<{self.title}: {axes}; {said}>"
 
     def __iter__(self) -> Iterator[Any]:
-        raise TypeError("a derivative is called with values; its layers, steps and views are methods")
+        raise TypeError(
+            "a derivative is called with values; its layers, steps and views are methods"
+        )
 
 
 def _picked(node: Node, key: tuple[Any, ...]) -> Node:

@@ -1,8 +1,11 @@
 """The numerical proof that every answer carries.
 
-A derivative is contracted with directions and compared, at random points where the formula is defined, with
-a difference of the formula's slow meaning: a complex step where every word is analytic, else 5-point differences;
-for higher orders the further variables by 5-point differences. Formula and derivative share no code here but the
+A derivative is contracted with directions and compared, at random points where the formula is
+defined, with
+a difference of the formula's slow meaning: a complex step where every word is analytic, else
+5-point differences;
+for higher orders the further variables by 5-point differences. Formula and derivative share no
+code here but the
 meaning of a node.
 """
 
@@ -33,7 +36,8 @@ __all__ = ["Check", "check", "points"]
 
 #: How many random points, and how many tries to find each.
 POINTS, TRIES = 3, 60
-#: A variable with up to this many entries is checked entry by entry, a larger one along this many directions.
+#: A variable with up to this many entries is checked entry by entry, a larger one along this many
+#: directions.
 MOST_ENTRIES, DIRECTIONS = 40, 6
 #: A formula of more nodes is checked at one point and along one direction.
 LARGE = 600
@@ -79,14 +83,18 @@ def check(
 
 
 def _is_imaginary(node: Node) -> bool:
-    """Whether a number of the node holds the imaginary unit, so that a complex step would mix with it."""
+    """Whether a number of the node holds the imaginary unit, so that a complex step would
+    mix with it.
+    """
     return any(base == "i" for base, _ in build.coefficient_of(node).powers)
 
 
 def _places(
     f: Node, xs: Sequence[Variable], derivative: Node
 ) -> list[tuple[dict[str, int], dict[str, Array]]]:
-    """Sizes and points at which the formula is defined; other sizes are tried where one choice has none."""
+    """Sizes and points at which the formula is defined; other sizes are tried where one
+    choice has none.
+    """
     wanted = POINTS if len(users(f, derivative)) <= LARGE else 1
     for sizes in small_sizes(f, xs, derivative):
         found = list(islice(points(f, derivative, xs, sizes), wanted))
@@ -105,7 +113,9 @@ def small_sizes(f: Node, xs: Sequence[Variable], derivative: Node) -> Iterator[d
     pools = [range(3, 3 + count), range(2, 2 + count), (2, 3, 4), (2, 3), (2,)]
     for pool in pools:
         sizes = [pool[k % len(pool)] for k in range(count)]
-        if _entries(derivative, dict(zip(names, sizes, strict=True))) > LARGEST or count > 12 * len(pool):
+        if _entries(derivative, dict(zip(names, sizes, strict=True))) > LARGEST or count > 12 * len(
+            pool
+        ):
             continue
         turns = [sizes, sizes[::-1], sizes[1:] + sizes[:1], [max(sizes, default=1)] * count]
         yield from (dict(zip(names, turn, strict=True)) for turn in turns)
@@ -126,7 +136,9 @@ def _entries(node: Node, sizes: Mapping[str, int]) -> int:
 def points(
     f: Node, derivative: Node, xs: Sequence[Variable], sizes: Mapping[str, int]
 ) -> Iterator[dict[str, Array]]:
-    """Random values of the variables at which every condition of the formulas holds with a margin."""
+    """Random values of the variables at which every condition of the formulas holds with a
+    margin.
+    """
     wanted = conditions((expand(f),), (derivative,))
     whole = whole_variables(f, derivative)
     free = tuple(dict.fromkeys((*variables(f, derivative), *xs)))
@@ -144,7 +156,9 @@ def points(
 
 
 def _in_range(value: Array, attempt: int) -> bool:
-    """Whether a value leaves room for differences: finite, not huge, and, if that can be had, not tiny."""
+    """Whether a value leaves room for differences: finite, not huge, and, if that can be
+    had, not tiny.
+    """
     import numpy as np
 
     if not np.all(np.isfinite(value)):
@@ -154,7 +168,9 @@ def _in_range(value: Array, attempt: int) -> bool:
 
 
 def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:
-    """One value: generic normal, positive, close to the identity, small, or (a square matrix) orthogonal."""
+    """One value: generic normal, positive, close to the identity, small, or (a square
+    matrix) orthogonal.
+    """
     import numpy as np
 
     rng = np.random.default_rng([seed, crc32(variable.name.encode())])
@@ -215,8 +231,6 @@ def _holds(domain: str, value: Array) -> bool:
 # Differences
 
 
-
-
 def _largest_error(
     f: Node,
     xs: Sequence[Variable],
@@ -272,9 +286,9 @@ def _moved(x: Variable, direction: Array, convention: str, sizes: Mapping[str, i
     if convention == "projected":
         return constrained_value(frozenset(rules), direction)
     basis = np.array(_parameters(rules, len(direction)))
-    return np.asarray(np.tensordot(basis, direction, axes=2) @ basis.reshape(len(basis), -1)).reshape(
-        direction.shape
-    )
+    return np.asarray(
+        np.tensordot(basis, direction, axes=2) @ basis.reshape(len(basis), -1)
+    ).reshape(direction.shape)
 
 
 def _parameters(rules: tuple[str, ...], n: int) -> list[Array]:
@@ -301,7 +315,9 @@ def _difference(
     sizes: Mapping[str, int],
     is_analytic: bool,
 ) -> Array:
-    """∂f along one direction for each x: the first by complex step or 5 points, the others by 5 points."""
+    """∂f along one direction for each x: the first by complex step or 5 points, the others
+    by 5 points.
+    """
 
     def at(point: Mapping[str, Array]) -> Array:
         return evaluate(f, point, sizes)
@@ -343,5 +359,3 @@ def _five_points(order: int) -> Callable[[Function, str, Array], Function]:
         return derivative
 
     return step
-
-

@@ -17,14 +17,18 @@ MOST_CELLS = 64
 
 @dataclass(frozen=True)
 class Layer:
-    """The derivatives of one entry of f (indices from 1): rows of texts, "0" where nothing can be."""
+    """The derivatives of one entry of f (indices from 1): rows of texts, "0" where nothing
+    can be.
+    """
 
     indices: tuple[int, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
 def layers(derivative: Derivative) -> tuple[Layer, ...] | None:
-    """The layers of a derivative with three or more axes and small sizes that are numbers, else None."""
+    """The layers of a derivative with three or more axes and small sizes that are numbers,
+    else None.
+    """
     node, split = derivative.plain, derivative.split
     sizes = [d.value for d in node.dims]
     if node.ndim < 3 or node.ndim - split > 2 or len(derivative.groups) > 2:

@@ -18,7 +18,8 @@ SMALL = 12
 def shrunk(f: Node, xs: Sequence[Variable]) -> tuple[Node, list[Variable], bool]:
     """A formula and variables with every larger size that is a number replaced by a small one.
 
-    Different sizes stay different and leave room for every entry that the formula names. The last result
+    Different sizes stay different and leave room for every entry that the formula names. The last
+    result
     says whether anything changed.
 
     >>> W, x = (Variable(w, map(Dimension.of, d)) for w, d in (("W", (4096, 512)), ("x", (512,))))

@@ -1,4 +1,6 @@
-"""The derivation line by line: every part of a formula that depends on x, its differential, its rule."""
+"""The derivation line by line: every part of a formula that depends on x, its
+differential, its rule.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,11 @@ class Step:
     rule: str
 
 
-def steps(
-    f: Node, x: Variable, names: Sequence[str], answer: Derivative
-) -> tuple[Step, ...]:
+def steps(f: Node, x: Variable, names: Sequence[str], answer: Derivative) -> tuple[Step, ...]:
     """The parts of f that depend on x, innermost first: what each is, and its differential.
 
-    Every function is a part of its own; between functions, linear and product rules act at once. The last
+    Every function is a part of its own; between functions, linear and product rules act at once.
+    The last
     line is the answer.
     """
     f = expand(f)
@@ -118,5 +119,3 @@ def _last(answer: Derivative) -> tuple[Step, ...]:
     text = answer.matrix
     said = f"D = {text}" if text is not None else (answer.index or "")
     return (Step(said, "read off the derivative"),)
-
-

@@ -31,9 +31,7 @@ def structure_sentence(found: Structure, names: Sequence[str]) -> str:
         head = f"{found.nonzero} of {found.entries} entries can differ from 0"
     if found.numbers is found.nonzero:
         return head
-    said = f"{head}; {_all(found.nonzero)} given by {numbers}{given}"
-    return said
-
+    return f"{head}; {_all(found.nonzero)} given by {numbers}{given}"
 
 def _all(nonzero: Dimension) -> str:
     return "it is" if nonzero.value == 1 else "all of them are"
@@ -49,9 +47,7 @@ def _given(found: Structure, names: Sequence[str]) -> tuple[str, str]:
     return f"{count} number{'' if count.value == 1 else 's'}", given
 
 
-def valid_sentences(
-    found: Sequence[tuple[str, Node]], names: Sequence[str]
-) -> tuple[str, ...]:
+def valid_sentences(found: Sequence[tuple[str, Node]], names: Sequence[str]) -> tuple[str, ...]:
     """Conditions as sentences; the domain of an array means every entry of it."""
     said = dict.fromkeys(_sentence(domain, node, names) for domain, node in found)
     return tuple(s for s in said if s)

@@ -1,7 +1,9 @@
 """Derivatives by a constrained matrix: symmetric, skew, diagonal, triangular, Toeplitz.
 
-A plain twin of the variable is swept; then the free derivative is projected on the constraint's linear space
-(`projected`, the default) or tied, each free parameter moving all its entries together (`tied`, The Matrix
+A plain twin of the variable is swept; then the free derivative is projected on the constraint's
+linear space
+(`projected`, the default) or tied, each free parameter moving all its entries together (`tied`,
+The Matrix
 Cookbook, 138–144). Both are symmetric linear maps of the last two axes.
 """
 
@@ -17,7 +19,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Pattern, Relation, Variable
 from wrt.expression.walk import substitute
 
-__all__ = ["CONVENTIONS", "constrain", "constraint", "constrained_derivative"]
+__all__ = ["CONVENTIONS", "constrain", "constrained_derivative", "constraint"]
 
 CONVENTIONS = ("projected", "tied")
 

@@ -1,4 +1,6 @@
-"""The derivative of a node by one of its children, as products: the one place where rules are met."""
+"""The derivative of a node by one of its children, as products: the one place where rules
+are met.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,11 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
             f"{function.name} has no derivative by {name}, which is a whole number"
         )
     known = template(node)
-    values = [node] if len(node.results) == 1 else [
-        Result(node, k) if k else node for k in range(len(node.results))
-    ]
+    values = (
+        [node]
+        if len(node.results) == 1
+        else [Result(node, k) if k else node for k in range(len(node.results))]
+    )
     arguments = dict(zip(known.variables, [*node.children, *values], strict=True))
     lead = node.children[0].dims[: node.batch]
     lifting = Lifting(arguments, known.bindings(node), lead)
@@ -69,7 +73,9 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
 
 @lru_cache(maxsize=1024)
 def _jacobian(known: Template, result: int, position: int) -> list[Term]:
-    """The derivative of a rule by the differential of an argument: linear, so found by one sweep."""
+    """The derivative of a rule by the differential of an argument: linear, so found by one
+    sweep.
+    """
     from wrt.calculus.sweep import Adjoint, derivative
 
     differential = known.differential(position)
@@ -82,7 +88,9 @@ def _jacobian(known: Template, result: int, position: int) -> list[Term]:
 
 
 def _lifted(term: Term, split: int, lifting: Lifting) -> Term:
-    """A term of a rule's Jacobian with the mapped axes before the result's and before the argument's."""
+    """A term of a rule's Jacobian with the mapped axes before the result's and before the
+    argument's.
+    """
     shift = len(lifting.batch)
     lead = tuple(range(shift))
     factors = []
@@ -108,5 +116,3 @@ def _prime(node: Apply) -> Term:
     core = tuple(range(node.ndim, node.ndim + inner))
     indices = lead + result + core
     return Term(ONE, ((prime, 1, indices),), lead + result + lead + core, prime.dims)
-
-

@@ -1,8 +1,11 @@
 """One sweep over the graph of a formula, from the result back or from the variable forward.
 
-The adjoint of a node is a small map from δ-pattern to core, `Σ_p δ_p · C_p`, over the axes of f and then of
-the node (forward: of the node and then of x). It starts as deltas, which melt by renaming; what is left of
-them in the answer is its structure. The sweep multiplies two at a time and never flattens, so its result is
+The adjoint of a node is a small map from δ-pattern to core, `Σ_p δ_p · C_p`, over the axes of f
+and then of
+the node (forward: of the node and then of x). It starts as deltas, which melt by renaming; what is
+left of
+them in the answer is its structure. The sweep multiplies two at a time and never flattens, so its
+result is
 linear in the size of the graph.
 """
 
@@ -157,7 +160,11 @@ def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
 
 
 def _back(
-    node: Node, adjoint: Adjoint, f: Node, wanted: frozenset[Variable], adjoints: dict[Node, Adjoint]
+    node: Node,
+    adjoint: Adjoint,
+    f: Node,
+    wanted: frozenset[Variable],
+    adjoints: dict[Node, Adjoint],
 ) -> None:
     """Hand the adjoint of a node on to its children."""
     if isinstance(node, Sum):
@@ -283,4 +290,3 @@ def _product_rule(node: BoundedSum, term: Term, dims: Dims) -> Term:
     total = build.bounded("sum", variable, node.low, node.high, made)
     axes = tuple(range(total.ndim))
     return Term(ONE, ((total, 1, axes),), axes, dims)
-

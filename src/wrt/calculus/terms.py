@@ -1,7 +1,9 @@
 """Products that are not yet nodes: what a sweep multiplies, two at a time.
 
-A `Term` is a product over named indices whose output may repeat an index. `compose` contracts two of them;
-`hoist` takes a term apart into its δ-pattern (which output axes are tied) and a core that knows no δ.
+A `Term` is a product over named indices whose output may repeat an index. `compose` contracts two
+of them;
+`hoist` takes a term apart into its δ-pattern (which output axes are tied) and a core that knows no
+δ.
 """
 
 from __future__ import annotations
@@ -85,9 +87,11 @@ def is_entrywise(local: Term, axes: int) -> bool:
 
 
 def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> Core:
-    """The core behind a derivative that is entry by entry: the pattern stays, the core takes its factors.
+    """The core behind a derivative that is entry by entry: the pattern stays, the core takes its
+    factors.
 
-    `axes` are those of the node, the last of the pattern; `dims` the dimensions of the pattern's classes.
+    `axes` are those of the node, the last of the pattern; `dims` the dimensions of the pattern's
+    classes.
     """
     summed = local.index_dims[axes:]
     place = (*pattern[len(pattern) - axes :], *range(len(dims), len(dims) + len(summed)))
@@ -99,9 +103,7 @@ def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> C
     factors += [(n, e, tuple([order[i] for i in idx])) for n, e, idx in moved]
     kept = tuple([i for i in live if i < len(dims)])
     every = (*dims, *summed)
-    node = build.product(
-        local.coefficient, factors, range(len(kept)), [every[i] for i in live]
-    )
+    node = build.product(local.coefficient, factors, range(len(kept)), [every[i] for i in live])
     return Core(node, kept)
 
 

@@ -1,1 +1,3 @@
-"""What a formula is: nodes, dimensions, building, walking, the record of a function, the slow meaning."""
+"""What a formula is: nodes, dimensions, building, walking, the record of a function, the
+slow meaning.
+"""

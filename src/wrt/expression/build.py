@@ -1,6 +1,7 @@
 """Building formulas: the constructors that keep what is always simpler.
 
-Constants fold, zeros and ones go, δ melts into repeated indices, transposes are absorbed, equal factors and
+Constants fold, zeros and ones go, δ melts into repeated indices, transposes are absorbed, equal
+factors and
 equal terms merge. Nothing here looks deeper than one level: the normal form is the algebra's.
 """
 
@@ -63,7 +64,6 @@ __all__ = [
 ]
 
 
-
 def number(value: int | float | Fraction | Dimension | Coefficient) -> Constant:
     """An exact scalar.
 
@@ -77,7 +77,9 @@ def number(value: int | float | Fraction | Dimension | Coefficient) -> Constant:
 
 
 def as_node(value: Any) -> Node:
-    """A formula for what a person wrote in Python: a formula, a whole number, a fraction, a float."""
+    """A formula for what a person wrote in Python: a formula, a whole number, a fraction,
+    a float.
+    """
     if isinstance(value, Node):
         return value
     if isinstance(value, (int, float, Fraction, Dimension)) and not isinstance(value, bool):
@@ -87,7 +89,8 @@ def as_node(value: Any) -> Node:
     kind = type(value).__name__
     raise ShapeMistake(
         f"a formula cannot be combined with a value of type {kind}",
-        hint="name it with wrt.matrix, wrt.vector, wrt.scalar or wrt.tensor and give its value later",
+        hint="name it with wrt.matrix, wrt.vector, wrt.scalar or wrt.tensor, "
+        "and give its value later",
     )
 
 
@@ -286,7 +289,8 @@ def _merged(factors: list[Factor]) -> list[Factor]:
 def einsum(subscripts: str, *operands: Node, dims: dict[str, Dimension] | None = None) -> Node:
     """A product by subscripts, as NumPy writes it; a repeated output letter is a diagonal.
 
-    `dims` gives the dimension of letters that no operand carries. ShapeMistake where a letter would need
+    `dims` gives the dimension of letters that no operand carries. ShapeMistake where a letter
+    would need
     two dimensions.
     """
     left, _, right = subscripts.replace(" ", "").partition("->")
@@ -307,9 +311,7 @@ def einsum(subscripts: str, *operands: Node, dims: dict[str, Dimension] | None =
     return product(ONE, factors, [letters[c] for c in right], list(sizes.values()))
 
 
-def _match_letters(
-    subscripts: str, group: str, operand: Node, sizes: dict[str, Dimension]
-) -> None:
+def _match_letters(subscripts: str, group: str, operand: Node, sizes: dict[str, Dimension]) -> None:
     if len(group) != operand.ndim:
         raise ShapeMistake(
             f"einsum {subscripts!r}: {group!r} has {len(group)} letters, "
@@ -434,7 +436,9 @@ def bounded(kind: str, variable: Variable, low: Node, high: Node, body: Node) ->
 # NumPy's operators
 
 
-def _aligned(a: Node, b: Node, what: str) -> tuple[tuple[int, ...], tuple[int, ...], list[Dimension], list[int]]:
+def _aligned(
+    a: Node, b: Node, what: str
+) -> tuple[tuple[int, ...], tuple[int, ...], list[Dimension], list[int]]:
     """Indices of two operands under NumPy's broadcasting, the index dimensions, the output."""
     dims: list[Dimension] = []
     left: list[int] = []
@@ -526,7 +530,9 @@ def entrywise(function: Function, arguments: Sequence[Node]) -> Node:
 
 
 def matmul(a: Any, b: Any) -> Node:
-    """The matrix product as NumPy's `@`: the last axis of a with the last but one (or only) of b."""
+    """The matrix product as NumPy's `@`: the last axis of a with the last but one (or
+    only) of b.
+    """
     a, b = as_node(a), as_node(b)
     if not a.ndim or not b.ndim:
         raise ShapeMistake("@ wants two arrays; a scalar multiplies with *")
@@ -541,7 +547,9 @@ def matmul(a: Any, b: Any) -> Node:
     if batch > 20:
         raise ShapeMistake("@ of more than 22 axes is refused")
     lead = letters[:batch] if batch > 0 else ""
-    first = (lead[len(lead) - max(a.ndim - 2, 0) :] if a.ndim > 2 else "") + ("x" if a.ndim > 1 else "")
+    first = (lead[len(lead) - max(a.ndim - 2, 0) :] if a.ndim > 2 else "") + (
+        "x" if a.ndim > 1 else ""
+    )
     last = lead[len(lead) - max(b.ndim - 2, 0) :] if b.ndim > 2 else ""
     column = "y" if b.ndim > 1 else ""
     out = lead + ("x" if a.ndim > 1 else "") + column

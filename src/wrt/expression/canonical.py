@@ -1,7 +1,9 @@
 """The canonical order of a product: equal up to names of indices means identical.
 
-Factors are sorted by structural digest and exponent; factors that tie are told apart by where their indices
-lead (colour refinement), and what still ties is interchangeable. Indices then follow by first occurrence, the
+Factors are sorted by structural digest and exponent; factors that tie are told apart by where
+their indices
+lead (colour refinement), and what still ties is interchangeable. Indices then follow by first
+occurrence, the
 output's first.
 """
 
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["canonical"]
 
 
-def canonical(
-    factors: list[Factor], output: tuple[int, ...]
-) -> tuple[list[Factor], list[int]]:
+def canonical(factors: list[Factor], output: tuple[int, ...]) -> tuple[list[Factor], list[int]]:
     """The factors in canonical order, and the indices in canonical order."""
     if len(factors) == 1:
         return factors, list(dict.fromkeys(output + factors[0][2]))

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Union
 
 from wrt.errors import TooLarge
 from wrt.expression.dimensions import Dimension
@@ -20,8 +19,8 @@ from wrt.expression.dimensions import Dimension
 __all__ = ["IMAGINARY", "MINUS_ONE", "ONE", "PI", "ZERO", "Coefficient"]
 
 #: "pi", "i", the size of a dimension, or a positive fraction under a fractional power.
-Base = Union[str, Dimension, Fraction]
-Number = Union[int, float, complex]
+Base = str | Dimension | Fraction
+Number = int | float | complex
 
 #: Exact arithmetic stays exact up to here; a longer number is an accident or an attack.
 MOST_DIGITS = 4000
@@ -151,9 +150,7 @@ def _normal(value: int | Fraction, powers: Iterable[tuple[Base, Fraction]]) -> C
     return Coefficient(_bounded(_whole(value)), tuple(kept))
 
 
-def _imaginary(
-    value: int | Fraction, power: Fraction
-) -> tuple[int | Fraction, Fraction]:
+def _imaginary(value: int | Fraction, power: Fraction) -> tuple[int | Fraction, Fraction]:
     """i^k for whole k: 1, i, -1, -i."""
     if power.denominator != 1:
         return value, power

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from threading import Lock
-from typing import Union
+from typing import ClassVar, Union
 from weakref import WeakValueDictionary
 
 from wrt.errors import ShapeMistake, ValueMistake
@@ -31,7 +31,7 @@ class Dimension:
 
     __slots__ = ("__dict__", "__weakref__", "terms")
     terms: Terms
-    _table: WeakValueDictionary[Terms, Dimension] = WeakValueDictionary()
+    _table: ClassVar[WeakValueDictionary[Terms, Dimension]] = WeakValueDictionary()
     _lock = Lock()
 
     def __new__(cls, terms: Terms) -> Dimension:

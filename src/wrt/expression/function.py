@@ -1,13 +1,14 @@
 """The record of a function: all that is known of one word, in one place, as text.
 
-A signature speaks of the core axes; Python callers and the parser map a word over further axes (`batch`).
+A signature speaks of the core axes; Python callers and the parser map a word over further axes
+(`batch`).
 The rule is a sentence of the text language, the differential as Magnus and Neudecker state them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from hashlib import blake2b
@@ -116,10 +117,14 @@ def _argument(text: str) -> Argument:
 class Function:
     """Everything about one word; validated when it is created.
 
-    `signature` one text, or several for a word that means another product for other axes; `differential`
-    the rule (one for each result); `definition` a sentence that the word abbreviates; `einsum` the product
-    that it is (`"ii->"`, `"->i where i = k"`), given for each signature; `array` a name in the array
-    library (`"linalg.inv"`) or the text of a `def`, or a mapping from library to these; `axis` says that
+    `signature` one text, or several for a word that means another product for other axes;
+    `differential`
+    the rule (one for each result); `definition` a sentence that the word abbreviates; `einsum` the
+    product
+    that it is (`"ii->"`, `"->i where i = k"`), given for each signature; `array` a name in the
+    array
+    library (`"linalg.inv"`) or the text of a `def`, or a mapping from library to these; `axis`
+    says that
     a trailing axis may be given: "reduce" (it goes) or "map" (it stays).
     """
 
@@ -208,7 +213,9 @@ class Function:
         """The name or the `def` for an array library."""
         return self.array if isinstance(self.array, str) else self.array.get(backend, "")
 
-    def form_of(self, arguments: Sequence[Node], batch: int) -> tuple[Signature, dict[str, Dimension]]:
+    def form_of(
+        self, arguments: Sequence[Node], batch: int
+    ) -> tuple[Signature, dict[str, Dimension]]:
         """The signature that fits, and its dimensions; ShapeMistake where none does."""
         for form in self.forms:
             bound = form.bind(arguments, batch)
@@ -234,7 +241,9 @@ class Function:
         )
 
     def __call__(self, *arguments: Any, axis: int | None = None) -> Any:
-        """The formula of a call, following NumPy: functions of scalars broadcast, axes count from 0."""
+        """The formula of a call, following NumPy: functions of scalars broadcast, axes
+        count from 0.
+        """
         if self.einsum:
             return self._product(arguments, axis)
         nodes = [build.as_node(a) for a in arguments]
@@ -280,15 +289,16 @@ class Function:
             raise ShapeMistake(f"{self.name} takes no axis")
         axis = _axis(self.name, axis, node.ndim)
         kept = [k for k in range(node.ndim) if k != axis]
-        return build.product(
-            ONE, ((node, 1, tuple(range(node.ndim))),), kept, node.dims
-        )
+        return build.product(ONE, ((node, 1, tuple(range(node.ndim))),), kept, node.dims)
 
     def prime(self) -> Function:
-        """The derivative of a function that nobody defined: one more dash, the argument's axes added."""
+        """The derivative of a function that nobody defined: one more dash, the argument's
+        axes added.
+        """
         form = self.forms[0]
         argument, result = form.arguments[0], form.results[0]
-        assert not self.defined and len(form.arguments) == 1
+        assert not self.defined
+        assert len(form.arguments) == 1
         inner, outer = argument.dims or (), result.dims or ()
         return undefined(self.name + "'", (inner,), outer + inner)
 

@@ -1,13 +1,14 @@
 """What a formula means: slow, obvious NumPy that everything else is tested against.
 
-Every node is evaluated once, in order, for arrays of floats or of complex numbers. This is the yardstick,
+Every node is evaluated once, in order, for arrays of floats or of complex numbers. This is the
+yardstick,
 not the product: programs are the business of `wrt.programs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import TooLarge, ValueMistake
@@ -46,8 +47,10 @@ def evaluate(
 ) -> Array:
     """The value of a formula, an array of shape `root.dims` at the given sizes.
 
-    `values` by name of variable, `sizes` by name of dimension (those of the variables' axes are read off).
-    `watch` is called with every Apply node and the values of its arguments. Raises ValueMistake for a
+    `values` by name of variable, `sizes` by name of dimension (those of the variables' axes are
+    read off).
+    `watch` is called with every Apply node and the values of its arguments. Raises ValueMistake
+    for a
     value that is missing, TooLarge for an array that would not fit.
 
     >>> import numpy as np
@@ -308,7 +311,7 @@ def _call(
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def library(code: str) -> Callable[..., Any]:
     """The NumPy function of a record: by its dotted name, or made from the text of its `def`."""
     import numpy as np

@@ -1,10 +1,13 @@
 """The kinds of node that a formula is made of: closed, immutable, hash-consed.
 
-Equal nodes are identical: every constructor looks its node up by a structural digest that is the same in
-every process. Nothing here recurses over depth, so a chain of ten thousand nodes is made, printed, pickled,
+Equal nodes are identical: every constructor looks its node up by a structural digest that is the
+same in
+every process. Nothing here recurses over depth, so a chain of ten thousand nodes is made, printed,
+pickled,
 copied and freed like any other. Nodes follow NumPy in Python: `W @ x`, `x * y`, `W.T`, `x[0]`.
 
-Reading order: `Node`, then the kinds: `Variable`, `Constant`, `Pattern`, `Einsum`, `Sum`, `BoundedSum`,
+Reading order: `Node`, then the kinds: `Variable`, `Constant`, `Pattern`, `Einsum`, `Sum`,
+`BoundedSum`,
 `Apply`, `Result`, `Reshape`.
 """
 
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import blake2b
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Union
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
 from wrt.expression.canonical import canonical
@@ -34,8 +37,8 @@ __all__ = [
     "Factor",
     "Node",
     "Pattern",
-    "Reshape",
     "Relation",
+    "Reshape",
     "Result",
     "Sum",
     "Variable",
@@ -59,7 +62,8 @@ def _digest(kind: str, parts: Iterable[object], children: Iterable[Node]) -> byt
 class Node:
     """A formula: a tensor-valued expression with named dimensions.
 
-    `dims` are its axes, `children` the nodes it is made of, `names` its free variables, `digest` its identity.
+    `dims` are its axes, `children` the nodes it is made of, `names` its free variables, `digest`
+    its identity.
     """
 
     __slots__ = ("__weakref__", "children", "digest", "dims", "names")
@@ -224,7 +228,9 @@ class Constant(Node):
 
 @dataclass(frozen=True)
 class Relation:
-    """`Σ factor·i_position + constant` is zero (`==`) or not negative (`>=`); indices count from 0."""
+    """`Σ factor·i_position + constant` is zero (`==`) or not negative (`>=`); indices
+    count from 0.
+    """
 
     terms: tuple[tuple[int, int], ...]
     constant: Dimension
@@ -253,7 +259,7 @@ class Pattern(Node):
         return self
 
 
-Exponent = Union[int, Fraction]  # whole exponents are ints
+Exponent = int | Fraction  # whole exponents are ints
 Factor = tuple[Node, Exponent, tuple[int, ...]]
 
 
@@ -265,8 +271,10 @@ def whole(exponent: Exponent) -> Exponent:
 class Einsum(Node):
     """A product of factors, summed over the indices that its output lacks.
 
-    `out[output] = coefficient · Σ Π node[indices]**exponent`. An index may repeat in the output: the value
-    stands on that diagonal and zero elsewhere. An output index that no factor carries repeats the value.
+    `out[output] = coefficient · Σ Π node[indices]**exponent`. An index may repeat in the output:
+    the value
+    stands on that diagonal and zero elsewhere. An output index that no factor carries repeats the
+    value.
 
     The constructor only puts into canonical form; `build.product` melts, folds and flattens.
     """
@@ -362,7 +370,8 @@ class Sum(Node):
 
 
 class BoundedSum(Node):
-    """Σ (kind "sum") or Π (kind "prod", a matrix product, the last index leftmost) over a named range.
+    """Σ (kind "sum") or Π (kind "prod", a matrix product, the last index leftmost) over a named
+    range.
 
     `variable` is bound in `body`, runs over whole numbers from `low` to `high`, both ends included.
     """
@@ -405,7 +414,9 @@ class BoundedSum(Node):
 
 
 class Apply(Node):
-    """A function of the book applied to arguments; the first `batch` axes of each are mapped over."""
+    """A function of the book applied to arguments; the first `batch` axes of each are
+    mapped over.
+    """
 
     __slots__ = ("batch", "form", "function", "results")
     function: Function
@@ -440,9 +451,7 @@ class Result(Node):
     fields = ("call", "position")
 
     def __new__(cls, call: Apply, position: int) -> Result:
-        made: Result = cls._intern(
-            (position,), (call,), call.results[position], position=position
-        )
+        made: Result = cls._intern((position,), (call,), call.results[position], position=position)
         return made
 
     @property

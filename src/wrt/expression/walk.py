@@ -1,4 +1,6 @@
-"""Passing through formulas without recursion: orders, substitution, counting, pickling, outlines."""
+"""Passing through formulas without recursion: orders, substitution, counting, pickling,
+outlines.
+"""
 
 from __future__ import annotations
 
@@ -163,9 +165,7 @@ def outline(root: Node) -> str:
     count = users(root)
     text: dict[Node, str] = {}
     lines: list[str] = []
-    total = 0
     for node in postorder(root):
-        total += 1
         body = _said(node, [text[c] for c in node.children])
         if node is root or not node.children or (count[node] == 1 and len(body) <= 60):
             text[node] = body

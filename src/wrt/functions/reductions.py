@@ -16,6 +16,12 @@ def logsumexp(x):
     return top[..., 0] + np.log(np.sum(np.exp(x - top), axis=-1))"""
 
 
+_HARDMAX = """\
+def hardmax(x):
+    top = x == np.max(x, axis=-1, keepdims=True)
+    return top / np.sum(top, axis=-1, keepdims=True)"""
+
+
 def _along(name: str, body: str) -> str:
     return f"def {name}(x):\n    return {body}"
 
@@ -82,7 +88,7 @@ RECORDS: tuple[Function, ...] = (
         "max(x: ...) -> y",
         "The largest entry.",
         latex=r"\max({x})",
-        differential="sum((1-sign(y-x)).*dx)/sum(1-sign(y-x))",
+        differential="sum(hardmax(x).*dx)",
         array=_along("largest", "np.max(x, axis=-1)"),
         keeps="positive",
         domain="distinct",
@@ -94,7 +100,7 @@ RECORDS: tuple[Function, ...] = (
         "min(x: ...) -> y",
         "The smallest entry.",
         latex=r"\min({x})",
-        differential="sum((1-sign(x-y)).*dx)/sum(1-sign(x-y))",
+        differential="sum(hardmax(-x).*dx)",
         array=_along("smallest", "np.min(x, axis=-1)"),
         laws=("-max(-x) = min(x)",),
         keeps="positive",
@@ -102,6 +108,18 @@ RECORDS: tuple[Function, ...] = (
         analytic=_picked("smallest", "argmin"),
         axis="reduce",
         note="min(x, y) of two arrays is entry by entry. At a tie the smallest share alike.",
+    ),
+    Function(
+        "hardmax(x: ...) -> y: ...",
+        "1 at the largest entry, 0 at all others: what softmax(c*x) becomes for large c.",
+        latex=r"\operatorname{hardmax}({x})",
+        differential="0*dx",
+        array=_HARDMAX,
+        laws=("sum(hardmax(x)) = 1", "sum(hardmax(x).*x) = max(x)"),
+        domain="distinct",
+        analytic=_HARDMAX.replace("top = x ==", "x = x.real\n    top = x =="),
+        axis="map",
+        note="At a tie the largest share alike.",
     ),
     Function(
         "logsumexp(x: ...) -> y",

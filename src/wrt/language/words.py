@@ -158,6 +158,8 @@ def _rule(function: Function) -> Rule:
 def _form_rule(form: Signature) -> Rule:
     wanted = tuple(_wanted(a.dims) if a.kind == "array" else bit(SCALAR) for a in form.arguments)
     result = form.results[0].dims
+    if result is None and len(form.arguments) == 1:
+        return kinds.same
     made = SCALAR if result is None else kinds.kind_of(len(result))
     lone_vector = wanted == (_VECTOR,) and made == COLUMN
     rule = kinds.fixed(wanted, made, lone_vector)
