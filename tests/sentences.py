@@ -151,6 +151,8 @@ def _call(part: Call, env: Mapping[str, np.ndarray]) -> Value:
     if form.arguments[0].dims is None:
         arrays[0] = arrays[0].reshape(-1)
     made = np.asarray(library(record.code("numpy"))(*arrays))
+    if form.results[0].dims is None:
+        made = made.reshape(values[0][0].shape)
     return made, values[0][1] and made.ndim == 1
 
 

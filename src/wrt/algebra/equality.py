@@ -48,8 +48,8 @@ def seeds(roots: Iterable[Node]) -> range:
 
 def _turns_with_a_sign(function: Function) -> bool:
     said = f"{function.differential} {function.definition}"
-    signs = any(word in said for word in ("sign(", "step(", "abs("))
-    return signs or function.rules == ("0",) or function.name == "logdet"
+    signs = any(word in said for word in ("sign(", "step(", "abs(", "hardmax("))
+    return signs or function.rules[0] in ("0", "0*dx") or function.name == "logdet"
 
 
 def sample_sizes(roots: Sequence[Node], start: int = 3) -> dict[str, int]:

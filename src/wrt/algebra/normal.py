@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wrt.algebra.patterns import resolved
+from wrt.algebra.reshaping import reshaped
 from wrt.expression import build
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension
@@ -31,7 +32,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, users
 
-__all__ = ["axis_groups", "flat_form", "normal_form", "reshaped", "under_signs"]
+__all__ = ["flat_form", "normal_form"]
 
 #: A formula of more nodes is nobody's to read: it stays as the constructors and the sweep made it.
 MOST_NODES = 500
@@ -80,7 +81,6 @@ class _Pass:
         self.done: dict[Node, Node] = {}
         self.shared: set[Node] = set()
         self.symmetric: dict[Node, bool] = {}
-        self.kept = under_signs(root)
 
     def run(self) -> Node:
         for node in postorder(self.root):
@@ -118,8 +118,6 @@ class _Pass:
                 made = self.product(node.coefficient, factors, node.output, node.index_dims)
                 return self.distributed(made)
             case Sum():
-                if node in self.kept:
-                    return node if same else node.rebuild(children)
                 return self.sum(children, node if same else None)
             case Apply() | Result():
                 return _folded(node if same else node.rebuild(children))
@@ -219,14 +217,13 @@ class _Pass:
         return light or self.flat or child not in self.shared
 
     def distributed(self, node: Node) -> Node:
-        """A product of many axes over a sum that holds δ is multiplied out, so that they
-        can melt.
-        """
+        """A product of many axes over a sum that holds δ is multiplied out, so that δ can melt."""
         if not self.flat or not isinstance(node, Einsum) or node.ndim < 3:
             return node
+        alone = len(node.children) == 1
         for k, (child, exponent, _) in enumerate(node.factors):
             if isinstance(child, Sum) and exponent == 1 and len(child.children) <= MOST_TERMS:
-                if any(isinstance(t, Einsum) and t.repeats for t in child.children):
+                if alone or any(isinstance(t, Einsum) and t.repeats for t in child.children):
                     return self.sum(
                         [self.distributed(self.replaced(node, k, t)) for t in child.children]
                     )
@@ -296,24 +293,6 @@ class _Pass:
         if isinstance(term, Einsum):
             return self.transposed_product(term)
         return build.transpose(term)
-
-
-def under_signs(root: Node) -> set[Node]:
-    """Sums of which the sign is taken and that have to be exactly zero somewhere: max(x) - x.
-
-    Their terms stay together: max(a+b) - a - b is not 0 at the largest entry, for rounding.
-    """
-    calls = (n for n in postorder(root) if isinstance(n, Apply) and n.function.rules == ("0",))
-    sums = (c for call in calls for c in call.children if isinstance(c, Sum))
-    return {total for total in sums if any(map(_is_extreme, total.children))}
-
-
-def _is_extreme(term: Node) -> bool:
-    """Whether a term is the largest or the smallest of many entries, repeated or not."""
-    return any(
-        isinstance(n, Apply) and n.function.axis == "reduce" and "sign(" in n.function.differential
-        for n in (term, *term.children)
-    )
 
 
 def _digest(node: Node) -> bytes:
@@ -490,9 +469,12 @@ def _content(total: Sum) -> Node:
 
 
 def _folded(node: Node) -> Node:
-    """A function of the number 0 or 1 that is a whole number is that number."""
+    """A function of repeated numbers is repeated; of 0 or 1, where it is whole, a number."""
     if not isinstance(node, Apply) or not node.function.entrywise or not node.function.defined:
         return node
+    narrower = _narrower_call(node)
+    if narrower is not None:
+        return narrower
     value = _plain(node.children[0])
     if len(node.children) > 1 or value not in (0, 1) or not node.function.code("numpy"):
         return node
@@ -504,6 +486,19 @@ def _folded(node: Node) -> Node:
     return node
 
 
+def _narrower_call(node: Apply) -> Node | None:
+    """A function of arguments that are all repeated along an axis, applied before repeating."""
+    arguments = node.children
+    if not all(isinstance(a, Einsum) for a in arguments):
+        return None
+    free = [k for k in range(node.ndim) if all(_repeats_along(a, k) for a in arguments)]
+    if not free:
+        return None
+    kept = [k for k in range(node.ndim) if k not in free]
+    inner = _folded(Apply(node.function, [_at_any(a, kept) for a in arguments], len(kept)))
+    return build.product(ONE, ((inner, 1, tuple(kept)),), range(node.ndim), node.dims)
+
+
 def _plain(node: Node) -> int | None:
     """The number that every entry of a node is, where it plainly is 0 or 1."""
     if isinstance(node, Constant) or (isinstance(node, Einsum) and not node.children):
@@ -511,108 +506,3 @@ def _plain(node: Node) -> int | None:
             value = node.coefficient.value
             return int(value) if value in (0, 1) else None
     return None
-
-
-# Reshapes
-
-
-def reshaped(node: Node, dims: Sequence[Dimension]) -> Node:
-    """A reshape that comes as close to the leaves as it can: axes split inside products and sums.
-
-    >>> from wrt.expression.nodes import Variable
-    >>> n, m = map(Dimension.of, "nm")
-    >>> reshaped(build.identity(n * m), (n, m, n, m))
-    <{1 -> ijij} : n, m, n, m>
-    """
-    dims = tuple(dims)
-    if isinstance(node, Reshape):
-        return reshaped(node.body, dims)
-    if node.dims == dims:
-        return node
-    groups = axis_groups(node.dims, dims)
-    if groups is None or not any(len(new) > 1 for _, new in groups):
-        return build.reshape(node, dims)
-    if any(len(old) > 1 and len(new) > 1 for old, new in groups):
-        return build.reshape(node, dims)
-    finer = tuple(
-        d
-        for old, new in groups
-        for d in ([dims[k] for k in new] if len(old) == 1 else [node.dims[k] for k in old])
-    )
-    split = {
-        old[0]: [dims[k] for k in new] for old, new in groups if len(old) == 1 and len(new) != 1
-    }
-    inner = _split_axes(node, split, finer)
-    return inner if finer == dims else build.reshape(inner, dims)
-
-
-def axis_groups(
-    old: Sequence[Dimension], new: Sequence[Dimension]
-) -> list[tuple[list[int], list[int]]] | None:
-    """Which old axes together are which new ones, in order; None where they do not line up."""
-    groups = []
-    i = j = 0
-    while i < len(old) or j < len(new):
-        if i >= len(old) or j >= len(new):
-            return None
-        left, right = [i], [j]
-        a, b = old[i], new[j]
-        while a is not b:
-            grow_left = _divides(a, b)
-            if grow_left and i + 1 < len(old):
-                i += 1
-                left.append(i)
-                a = a * old[i]
-            elif not grow_left and j + 1 < len(new):
-                j += 1
-                right.append(j)
-                b = b * new[j]
-            else:
-                return None
-        groups.append((left, right))
-        i, j = i + 1, j + 1
-    return groups
-
-
-def _divides(a: Dimension, b: Dimension) -> bool:
-    """Whether the smaller side is a: by value where both are numbers, by degree else."""
-    if a.value is not None and b.value is not None:
-        return a.value < b.value
-    degree = [max((sum(p for _, p in m) for m, _ in d.terms), default=0) for d in (a, b)]
-    if degree[0] != degree[1]:
-        return degree[0] < degree[1]
-    return abs(a.terms[0][1]) < abs(b.terms[0][1])
-
-
-def _split_axes(node: Node, split: dict[int, list[Dimension]], dims: tuple[Dimension, ...]) -> Node:
-    """Axes of a node taken apart; inside a product, wherever the same index stands."""
-    if isinstance(node, Sum):
-        return build.add(*(reshaped(t, dims) for t in node.children))
-    if not isinstance(node, Einsum) or any(
-        node.output.count(i) != sum(1 for k in split if node.output[k] == i)
-        for i in {node.output[k] for k in split}
-    ):
-        return build.reshape(node, dims)
-    index_dims = list(node.index_dims)
-    parts: dict[int, tuple[int, ...]] = {i: (i,) for i in range(len(index_dims))}
-    for axis, pieces in split.items():
-        i = node.output[axis]
-        if parts[i] == (i,) or [index_dims[k] for k in parts[i]] == pieces:
-            if parts[i] == (i,):
-                parts[i] = tuple(range(len(index_dims), len(index_dims) + len(pieces)))
-                index_dims += pieces
-        else:
-            return build.reshape(node, dims)
-    factors = []
-    for child, exponent, indices in node.factors:
-        new = tuple(k for i in indices for k in parts[i])
-        factors.append((reshaped(child, [index_dims[k] for k in new]), exponent, new))
-    output = [k for i in node.output for k in parts[i]]
-    live = sorted({k for _, _, idx in factors for k in idx} | set(output))
-    place = {i: k for k, i in enumerate(live)}
-    return build.product(
-        node.coefficient,
-        [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
-        [place[i] for i in output],
-        [index_dims[i] for i in live],
-    )

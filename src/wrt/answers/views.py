@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrt.algebra.normal import reshaped
+from wrt.algebra.reshaping import reshaped
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node

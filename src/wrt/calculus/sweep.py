@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrt.algebra.normal import reshaped
+from wrt.algebra.reshaping import reshaped
 from wrt.calculus.local import local
 from wrt.calculus.terms import (
     Core,

@@ -113,7 +113,7 @@ def _argument(text: str) -> Argument:
     return Argument(name, dims, kind, frozenset(properties))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Function:
     """Everything about one word; validated when it is created.
 
@@ -208,6 +208,9 @@ class Function:
     def __doc__(self) -> str:  # type: ignore[override]
         texts = "\n    ".join(form.text for form in self.forms)
         return f"{self.doc}\n\n    {texts}"
+
+    def __repr__(self) -> str:
+        return f"<function {' | '.join(form.text for form in self.forms)}>"
 
     def code(self, backend: str) -> str:
         """The name or the `def` for an array library."""

@@ -18,7 +18,7 @@ def logsumexp(x):
 
 _HARDMAX = """\
 def hardmax(x):
-    top = x == np.max(x, axis=-1, keepdims=True)
+    top = np.ones_like(x) * (x == np.max(x, axis=-1, keepdims=True))
     return top / np.sum(top, axis=-1, keepdims=True)"""
 
 
@@ -117,7 +117,7 @@ RECORDS: tuple[Function, ...] = (
         array=_HARDMAX,
         laws=("sum(hardmax(x)) = 1", "sum(hardmax(x).*x) = max(x)"),
         domain="distinct",
-        analytic=_HARDMAX.replace("top = x ==", "x = x.real\n    top = x =="),
+        analytic=_HARDMAX.replace("top = np.ones_like(x)", "x = x.real\n    top = x =="),
         axis="map",
         note="At a tie the largest share alike.",
     ),

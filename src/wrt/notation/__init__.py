@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from wrt.algebra.normal import axis_groups
+from wrt.algebra.reshaping import axis_groups
 from wrt.expression.nodes import Node, Reshape
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
 from wrt.notation.kronecker import kronecker_tree

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wrt.algebra.normal import under_signs
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
@@ -93,7 +92,6 @@ class Speaker:
         self.places = places(self.root, self.names)
         self.count = users(self.root)
         self.taken = {*self.places, *dimension_names(self.root)}
-        self.exact = under_signs(self.root)
         self.is_complex = any("complex" in v.properties for v in self.root.names)
 
     def speak(self) -> Tree | None:
@@ -176,7 +174,7 @@ class Speaker:
         terms = [t for t in (self.trees[c] for c in node.children) if t is not None]
         if len(terms) < len(node.children):
             return None
-        return total(terms) if node.ndim < 3 and node not in self.exact else listed(terms)
+        return total(terms) if node.ndim < 3 else listed(terms)
 
     def bounded(self, node: BoundedSum) -> Tree | None:
         """Σ or Π over a named range."""
@@ -202,7 +200,7 @@ class Speaker:
         if function.entrywise:
             return _entry_call(function, arguments, node.dims)
         if node.ndim > 2 or any(c.ndim > 2 for c in node.children):
-            return None
+            return None if node.batch else _tensor_call(function, arguments, node)
         if not node.batch:
             return _whole_call(function, arguments, shape_of(node.dims))
         if node.batch == 1 and node.children[0].ndim == 2 and function.axis:
@@ -373,6 +371,14 @@ def _whole_call(function: Function, arguments: list[Tree], shape: Shape) -> Tree
     if flips and first.head == "transpose" and None not in shape:
         return cheaper(wrapped(flip(made)), made)
     return made
+
+
+def _tensor_call(function: Function, arguments: list[Tree], node: Node) -> Tree | None:
+    """A word that takes tensors of any number of axes."""
+    if len(arguments) != 1 or function.forms[0].arguments[0].dims is not None:
+        return None
+    shape, axes = shape_of(node.dims), max(node.ndim, 2)
+    return call(function.name, arguments, shape, latex=_template(function), axes=axes)
 
 
 def _all_entries(function: Function) -> bool:
