@@ -51,12 +51,9 @@ _table: WeakValueDictionary[bytes, Node] = WeakValueDictionary()
 _lock = Lock()
 
 
-def _digest(kind: str, parts: Iterable[object], children: Iterable[Node]) -> bytes:
-    state = blake2b(kind.encode(), digest_size=16)
-    state.update(repr(tuple(parts)).encode())
-    for child in children:
-        state.update(child.digest)
-    return state.digest()
+def _digest(kind: str, parts: Sequence[object], children: Iterable[Node]) -> bytes:
+    said = [f"{kind}{parts!r}".encode(), *[child.digest for child in children]]
+    return blake2b(b"".join(said), digest_size=16).digest()
 
 
 class Node:
@@ -93,8 +90,10 @@ class Node:
         return node
 
     def _free(self) -> frozenset[Variable]:
-        largest: frozenset[Variable] = frozenset()
-        for child in self.children:
+        if not self.children:
+            return frozenset()
+        largest = self.children[0].names
+        for child in self.children[1:]:
             if not child.names <= largest:
                 largest = child.names if largest <= child.names else largest | child.names
         return largest

@@ -117,7 +117,7 @@ RECORDS: tuple[Function, ...] = (
         array=_HARDMAX,
         laws=("sum(hardmax(x)) = 1", "sum(hardmax(x).*x) = max(x)"),
         domain="distinct",
-        analytic=_HARDMAX.replace("top = np.ones_like(x)", "x = x.real\n    top = x =="),
+        analytic=_HARDMAX.replace("    top", "    x = x.real\n    top", 1),
         axis="map",
         note="At a tie the largest share alike.",
     ),

@@ -235,7 +235,9 @@ def _einsum(node: Node, speaker: Speaker) -> Tree | None:
         return times(coefficient, scalars)
     subscripts = ",".join(group for group, _ in operands) + "->" + output
     if len(operands) == 1 and operands[0][0] == output:
-        return times(coefficient, [*scalars, operands[0][1]])
+        whole = operands[0][1]
+        column = flip(whole) if len(output) == 1 and whole.shape[0] is None else whole
+        return times(coefficient, [*scalars, column])
     made = call("einsum", [literal(f'"{subscripts}"'), *(t for _, t in operands)])
     return times(coefficient, [*scalars, made])
 

@@ -219,6 +219,7 @@ class _Planner:
         if node.kind == "sum":
             at = steps.expand(steps.real(at), [k in body.axes for k in range(node.ndim)])
         kind = "complex" if steps[at].kind == "complex" else "real"
+        kind = "number" if steps[body.step].kind == "number" and not node.dims else kind
         data = (node.kind, block)
         loop = steps.add("loop", (*ends, counter, at), data, node.dims, kind, outer)
         return Tensor(loop, tuple(range(node.ndim)))
