@@ -1,12 +1,14 @@
-"""What must hold of any formula and its derivative: the properties that random formulas are judged by.
+"""What must hold of any formula and its derivative: how random formulas are judged.
 
-Every function takes an answer and fails with an AssertionError that says what is wrong. Nothing here knows
-how a formula was made: `judge` is for a question of `fuzzing`, `judge_formula` for a formula built in Python.
+Every function takes an answer and fails with an AssertionError that says what is wrong. Nothing
+here knows how a formula was made: `judge` is for a question of `fuzzing`, `judge_answer` for any
+answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from wrt.expression.walk import dimension_names, rename_dimensions, variables
 from wrt.language import read
 from wrt.notation import einsum, index, matrix
 
-__all__ = ["judge", "judge_formula", "judge_notation"]
+__all__ = ["Verdict", "judge", "judge_answer"]
 
 Array = np.ndarray[Any, Any]
 Values = Mapping[str, Array]
@@ -31,35 +33,42 @@ Values = Mapping[str, Array]
 TOLERANCE = 1e-8
 #: What is smaller than this beside numbers near 1 may be a zero that rounding spoiled.
 NOTHING = 1e-4
-RESTLESS = []
 
 
-def judge(question: Any) -> wrt.Derivative | None:
-    """Derive and judge; None where no point is found at which a risky formula is defined."""
+@dataclass
+class Verdict:
+    """What was found of one formula: is it defined anywhere, what do its sentences print as again."""
+
+    is_defined: bool = True
+    texts: list[tuple[str, str, str | None]] = field(default_factory=list)
+
+    @property
+    def restless(self) -> list[tuple[str, str, str | None]]:
+        """The sentences that print in another way once they are read."""
+        return [said for said in self.texts if said[1] != said[2]]
+
+
+def judge(question: Any) -> Verdict:
+    """Derive and judge; a risky formula may be defined at no random point."""
     D = wrt.derivative(question.text, *question.wrt, shapes=question.shapes)
-    return judged(D, question.risky)
+    return judge_answer(D, question.risky)
 
 
-def judge_formula(f: Node, *xs: Variable, risky: bool = False) -> wrt.Derivative | None:
-    """The same for a formula built in Python."""
-    return judged(wrt.derivative(f, *xs), risky)
-
-
-def judged(D: wrt.Derivative, risky: bool) -> wrt.Derivative | None:
+def judge_answer(D: wrt.Derivative, risky: bool = False) -> Verdict:
     """All properties of one answer."""
     try:
         found = D.check()
     except CheckFailed as failure:
-        assert risky, f"no point: {failure}"
-        assert str(failure).startswith("no point"), str(failure)
-        return None
+        if not risky or not str(failure).startswith("no point"):
+            raise
+        return Verdict(is_defined=False)
     assert found.passed
     sizes, values = place(D)
     judge_forms(D, values, sizes)
-    judge_notation(D, values, sizes)
+    texts = judge_notation(D, values, sizes)
     judge_structure(D, values, sizes)
     judge_programs(D, values, sizes)
-    return D
+    return Verdict(texts=texts)
 
 
 def place(D: wrt.Derivative) -> tuple[dict[str, int], dict[str, Array]]:
@@ -97,10 +106,16 @@ def judge_forms(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> 
 # Notation
 
 
-def judge_notation(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> None:
-    """What is printed reads back to the same numbers, and prints as the same text again."""
+def judge_notation(
+    D: wrt.Derivative, values: Values, sizes: Mapping[str, int]
+) -> list[tuple[str, str, str | None]]:
+    """What is printed reads back to the same numbers.
+
+    The matrix sentences, each with what it prints as when it is read: nearly always the same.
+    """
+    texts: list[tuple[str, str, str | None]] = []
     names = tuple(D.question.variables)
-    f, split = flat_form(expand(D.f)), D.groups[:-1]
+    f = flat_form(expand(D.f))
     said = [
         ("f", f, matrix(f, names=names)),
         ("f by index", f, index(f, "f", names=names)),
@@ -114,33 +129,28 @@ def judge_notation(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) 
             made = read_back(D, text, node)
             close(evaluate(made, values, sizes), evaluate(node, values, sizes), f"{what}: {text}")
             if what in ("f", "matrix"):
-                judge_again(what, text, made, D, names)
-    judge_kronecker(D, values, sizes, split)
-
-
-def judge_again(
-    what: str, text: str, made: Node, D: wrt.Derivative, names: Sequence[str]
-) -> None:
-    """Printing what was read back gives a text that stays as it is."""
-    again = matrix(flat_form(expand(made)), names=names)
-    RESTLESS.append((what, text, again))
-    if again != text:
-        assert again is not None, f"{what}: {text} has no second text"
-        third = matrix(flat_form(expand(read_back(D, again, made))), names=names)
-        assert again == third, f"{what}: {text} prints as {again} prints as {third}"
+                again = matrix(flat_form(expand(made)), names=names)
+                texts.append((what, text, again))
+    judge_kronecker(D, values, sizes)
+    return texts
 
 
 def declared(D: wrt.Derivative, *nodes: Node) -> dict[str, str]:
     """The declarations of all names of an answer, and the names of its dimensions."""
     known = {v.name: v for v in (*D.question.variables.values(), *variables(*nodes))}
     shapes = {v.name: _shape(v) for v in known.values()}
-    shapes |= {name: "entrywise" for name in D.question.functions}
+    shapes |= dict.fromkeys(D.question.functions, "entrywise")
     shapes["Sizes"] = " ".join(dimension_names(*nodes, *known.values()))
     return {name: shape for name, shape in shapes.items() if name != "Sizes" or shape}
 
 
 def _shape(variable: Variable) -> str:
-    return " ".join([*map(str, variable.dims), *sorted(variable.properties - {"whole"})])
+    return " ".join(
+        [
+            *(str(d).replace(" ", "") for d in variable.dims),
+            *sorted(variable.properties - {"whole"}),
+        ]
+    )
 
 
 def read_back(D: wrt.Derivative, text: str, node: Node) -> Node:
@@ -154,9 +164,7 @@ def read_back(D: wrt.Derivative, text: str, node: Node) -> Node:
     return made
 
 
-def judge_kronecker(
-    D: wrt.Derivative, values: Values, sizes: Mapping[str, int], split: Sequence[int]
-) -> None:
+def judge_kronecker(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> None:
     """The ⊗ forms are the matrix that takes vec(dX) to vec(df), by rows and by columns."""
     tensor = evaluate(D.plain, values, sizes)
     axes = list(range(tensor.ndim))
@@ -169,7 +177,7 @@ def judge_kronecker(
         height = int(np.prod([tensor.shape[k] for k in rows], dtype=int))
         big = tensor.transpose(rows + columns).reshape(height, -1)
         made = read(text, shapes=declared(D, D.plain)).formula
-        small = evaluate(made, values, {**{n: 3 for n in dimension_names(made)}, **sizes})
+        small = evaluate(made, values, {**dict.fromkeys(dimension_names(made), 3), **sizes})
         close(small.reshape(big.shape), big, f"Kronecker by {order}: {text}")
 
 

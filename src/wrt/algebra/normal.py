@@ -180,6 +180,10 @@ class _Pass:
 
     def flatter(self, node: Einsum) -> Node:
         """One step: take in a factor that is a product, split off a scalar, cancel, resolve."""
+        if len(node.children) == 1 and not node.index_dims and node.exponents == (1,):
+            (scalar,) = node.children
+            if isinstance(scalar, Einsum) and (self.flat or scalar not in self.shared):
+                return build.scale(node.coefficient, scalar)
         room = MOST_FACTORS - len(node.children)
         chosen = []
         for k, (child, exponent, _) in enumerate(node.factors):

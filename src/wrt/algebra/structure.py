@@ -89,13 +89,23 @@ def structure(node: Node, split: int) -> Structure:
         zero = Dimension.of(0)
         return Structure(flat, split, "zero", entries, zero, zero, (), ())
     nonzero = _support(inner.dims, blocks)
-    given = tuple(dict.fromkeys(part for b in blocks for part, axes in b.parts if axes))
-    given += tuple(dict.fromkeys(p for b in blocks for p, axes in b.parts if not axes and p.names))
+    given = tuple(dict.fromkeys(_bare(part) for b in blocks for part, axes in b.parts if axes))
+    scalars = (p for b in blocks for p, axes in b.parts if not axes and p.names)
+    given += tuple(dict.fromkeys(map(_bare, scalars)))
     numbers = sum((_volume(part.dims) for part in given), Dimension.of(0))
     if not _fewer(numbers, nonzero):
         numbers, given = nonzero, ()
     kind = _kind(blocks, nonzero, entries, split, node.ndim)
     return Structure(flat, split, kind, entries, nonzero, numbers, given, blocks)
+
+
+def _bare(part: Node) -> Node:
+    """A part without its transpose: what gives the same numbers counts once."""
+    if isinstance(part, Einsum) and part.exponents == (1,) and not part.summed:
+        (child,), (indices,) = part.children, part.indices
+        if len(set(indices)) == len(indices) == part.ndim:
+            return child
+    return part
 
 
 def _volume(dims: Iterable[Dimension]) -> Dimension:
@@ -196,10 +206,13 @@ def _meet(
 def _kind(
     blocks: Sequence[Block], nonzero: Dimension, entries: Dimension, split: int, ndim: int
 ) -> str:
+    block = blocks[0]
+    counts = [block.pattern.count(i) for i in set(block.pattern)]
+    if all(b.pattern == block.pattern for b in blocks) and min(counts, default=0) > 1:
+        return "delta"
     if len(blocks) > 1:
         return "sum" if nonzero is not entries else "dense"
-    (block,) = blocks
-    tied = len(set(block.pattern)) < ndim
+    tied = len(counts) < ndim
     varying = [axes for _, axes in block.parts if axes]
     if not varying:
         return "delta" if tied else "constant"
@@ -240,6 +253,8 @@ def _unchanged(value: Array, a: Sequence[int], b: Sequence[int]) -> bool:
     for i, j in zip(a, b, strict=True):
         order[i], order[j] = j, i
     scale = np.abs(value).max(initial=0)
+    if not np.isfinite(scale):
+        return False
     return bool(scale and np.abs(value - value.transpose(order)).max() <= 1e-9 * scale)
 
 

@@ -21,7 +21,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Sum, Variable
-from wrt.expression.walk import users, variables
+from wrt.expression.walk import dimension_names, users, variables
 from wrt.language import Reading, Wanted, read, read_wrt
 
 if TYPE_CHECKING:
@@ -506,7 +506,8 @@ class Derivative:
         arguments = (Variable(name, dims), *self._arguments)
         program = programs.compile(node, arguments=arguments, title=self.title)
         given = self._needed(values)
-        told = set(self.question.dimensions) - set(program.sizes)  # sizes that the arrays tell here
+        names = {*self.question.dimensions, *dimension_names(self.plain)}
+        told = names - set(program.sizes)  # sizes that the arrays tell here
         result: Array = program({name: value, **{k: v for k, v in given.items() if k not in told}})
         return result
 

@@ -301,7 +301,8 @@ def _parameters(rules: tuple[str, ...], n: int) -> list[Array]:
         unit[i, j] = 1.0
         moved = constrained_value(frozenset(rules), unit)
         moved = moved / max(np.abs(moved).max(), 1e-300)
-        key = (moved if moved.ravel()[np.abs(moved).argmax()] > 0 else -moved).tobytes()
+        sign = 1 if moved.ravel()[np.abs(moved).argmax()] > 0 else -1
+        key = (sign * moved + 0.0).tobytes()  # no -0.0
         if np.abs(moved).max() > 0:
             found.setdefault(key, moved)
     return list(found.values())

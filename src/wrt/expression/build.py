@@ -136,7 +136,6 @@ def section(length: Dimension, dim: Dimension, start: int | Dimension) -> Patter
 
 #: Kinds that no product looks into.
 _WHOLE = frozenset({Variable, Apply, Sum, Reshape, BoundedSum})
-_RANGES = tuple(tuple(range(k)) for k in range(64))
 
 
 def product(
@@ -153,8 +152,9 @@ def product(
     if len(factors) == 1 and coefficient.value and type(factors[0][0]) in _WHOLE:
         ((node, exponent, indices),) = factors
         if exponent and len({*indices, *output}) == len(index_dims):
-            if coefficient.is_one and exponent == 1 and indices == output == _RANGES[len(output)]:
-                return node
+            if coefficient.is_one and exponent == 1 and indices == output:
+                if len(set(output)) == len(output):
+                    return node
             return Einsum(coefficient, factors, output, index_dims)
     coefficient, kept, output, dims = _gathered(coefficient, factors, output, index_dims)
     if coefficient.value == 0:

@@ -128,7 +128,9 @@ def _entries(net: Network, letters: Letters, taken: frozenset[str]) -> Tree:
     repeated = [
         i for i in dict.fromkeys(net.output) if i not in carried and net.output.count(i) == 1
     ]
-    places = [i for _, indices in items for i in indices]  # an index that stands once is summed by ones
+    places = [
+        i for _, indices in items for i in indices
+    ]  # an index that stands once is summed by ones
     repeated += [i for i in sorted(carried - {*net.output}) if places.count(i) == 1]
     parts = [_at(name("ones", SCALAR, 10**6), [said[i]]) for i in repeated]
     parts += [entry_of(tree, [said[i] for i in indices]) for tree, indices in items]
@@ -169,7 +171,7 @@ def entry_of(tree: Tree, letters: Letters) -> Tree:
 def _entry(tree: Tree, letters: Letters) -> Tree:
     if tree.head == "transpose":
         return entry_of(tree.parts[0], letters[::-1])
-    if tree.head == "raised":
+    if tree.head == "raised" and len(set(letters)) == len(letters):  # X[k,k]^2 is (Σ X[k,k])^2
         return power(entry_of(tree.parts[0], letters), tree.exponent)
     if tree.head == "entry":
         return times(ONE, [entry_of(p, letters) for p in tree.parts])
@@ -192,7 +194,10 @@ def _entry(tree: Tree, letters: Letters) -> Tree:
 
 
 def einsum_text(node: Node, speaker: Speaker) -> Tree | None:
-    """A formula as einsum over its factors, a sum as a sum of such; zeros of many axes have no phrase."""
+    """A formula as einsum over its factors, a sum as a sum of such.
+
+    Zeros of three axes and more have no phrase.
+    """
     if is_zero(node):
         return zeros(shape_of(node.dims)) if node.ndim < 3 else None
     terms = node.children if isinstance(node, Sum) else (node,)

@@ -33,9 +33,7 @@ def latex_of(tree: Tree, definitions: Mapping[str, Definition]) -> str:
     return body + r" \quad\text{where}\quad " + ",\\; ".join(lines) if lines else body
 
 
-def index_latex(
-    left: str, letters: str, tree: Tree, definitions: Mapping[str, Definition]
-) -> str:
+def index_latex(left: str, letters: str, tree: Tree, definitions: Mapping[str, Definition]) -> str:
     """The index form in LaTeX; `letters` with commas, those of joined axes in brackets."""
     return f"{_name(left)}{_subscript(letters)} = {latex_of(tree, definitions)}"
 
