@@ -289,23 +289,13 @@ class Writer:
         )
 
     def traced(self, depth: int, n: str, m: str) -> Said:
-        some = self.matrix
+        some, call = self.matrix, self.call
         return self.pick(
             depth,
-            (2, lambda d: self.call("tr", self.matrix(d, n, n))),
-            (
-                2,
-                lambda d: self.call(
-                    "trace", self.times(self.matrix(d, n, m), self.matrix(d, m, n))
-                ),
-            ),
-            (
-                1,
-                lambda d: self.call(
-                    "tr", self.call("kron", self.matrix(d, n, n), self.matrix(d, m, m))
-                ),
-            ),
-            (1, lambda d: self.call("tr", self.blocks(d, n))),
+            (2, lambda d: call("tr", some(d, n, n))),
+            (2, lambda d: call("trace", self.times(some(d, n, m), some(d, m, n)))),
+            (1, lambda d: call("tr", call("kron", some(d, n, n), some(d, m, m)))),
+            (1, lambda d: call("tr", self.blocks(d, n))),
         )
 
     def blocks(self, depth: int, n: str) -> Said:

@@ -37,7 +37,7 @@ NOTHING = 1e-4
 
 @dataclass
 class Verdict:
-    """What was found of one formula: is it defined anywhere, what do its sentences print as again."""
+    """What was found of one formula: is it defined anywhere, what its sentences print as again."""
 
     is_defined: bool = True
     texts: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -118,7 +118,7 @@ def judge_notation(
     f = flat_form(expand(D.f))
     said = [
         ("f", f, matrix(f, names=names)),
-        ("f by index", f, index(f, "f", names=names)),
+        ("f by index", f, index(f, "f", names=(*names, *sorted(D.question.dimensions)))),
         ("f by einsum", f, einsum(f, names=names)),
         ("matrix", D.flat, D.matrix),
         ("index", D.flat, D.index),

@@ -157,15 +157,17 @@ def _same(left: Array, right: Array) -> bool:
     return bool(np.all(np.abs(left - right) <= TOLERANCE * scale))
 
 
-def values_at_random(roots: Sequence[Node], seed: int) -> list[Array]:
-    """Values of formulas at one random complex point, at sizes where every inverse is
-    regular if any are.
+def values_at_random(
+    roots: Sequence[Node], seed: int, given: Mapping[str, int] | None = None
+) -> list[Array]:
+    """Values of formulas at one random complex point, at given sizes or at sizes where every
+    inverse is regular if any are.
     """
     import numpy as np
 
     from wrt.expression.meaning import evaluate_all
 
-    for sizes in _sizes_to_try(roots):
+    for sizes in [dict(given)] if given is not None else _sizes_to_try(roots):
         regular = [True]
 
         def watch(node: Node, arguments: list[Array], regular: list[bool] = regular) -> None:

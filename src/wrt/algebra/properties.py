@@ -129,7 +129,10 @@ def conditions(
             if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
                 continue
             for condition in _wanted(node):
-                if not _holds(condition, signs) and (is_formula or not _is_count(condition[1])):
+                inside = condition[1].names - root.names  # it holds the index of a range
+                if inside or not condition[1].names or _holds(condition, signs):
+                    continue
+                if is_formula or not _is_count(condition[1]):
                     found[condition] = None
     strict = {node for domain, node in found if domain == "positive"}
     return [(d, node) for d, node in found if not (d == "nonzero" and node in strict)]
@@ -151,6 +154,10 @@ def _is_count(node: Node) -> bool:
 
 
 def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
+    if isinstance(node, Apply):
+        for argument, child in zip(node.form.arrays, node.children, strict=True):
+            if argument.kind == "whole":
+                yield "whole", child
     if isinstance(node, Apply) and node.function.domain == "apart":
         yield "nonzero", build.plus(node.children[0], build.negative(node.children[1]))
     elif isinstance(node, Apply) and node.function.domain:

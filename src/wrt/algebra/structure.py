@@ -14,7 +14,7 @@ from wrt.algebra.patterns import position_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Einsum, Node, Reshape, Sum
+from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Reshape, Sum
 from wrt.expression.walk import users
 
 if TYPE_CHECKING:
@@ -63,6 +63,14 @@ class Structure:
     numbers: Dimension
     given_by: tuple[Node, ...]
     blocks: tuple[Block, ...]
+
+    @cached_property
+    def counted(self) -> tuple[int, int, dict[str, int]] | None:
+        """How many entries of how many differ from zero at a random point, and at which sizes.
+
+        None where the tensor is too large to look at.
+        """
+        return _counted(self.node)
 
     @cached_property
     def symmetries(self) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
@@ -122,15 +130,27 @@ def _fewer(numbers: Dimension, nonzero: Dimension) -> bool:
 
 
 def _block(term: Node) -> Block:
+    axes = tuple(range(term.ndim))
+    if isinstance(term, Pattern):
+        term = Einsum(ONE, ((term, 1, axes),), axes, term.dims)
     if not isinstance(term, Einsum):
-        axes = tuple(range(term.ndim))
         return Block(axes, {}, ((term, axes),))
     fixed: dict[int, Dimension] = {}
     for child, (*indices,) in zip(term.children, term.indices, strict=True):
         position = position_of(child)
         if position is not None and indices[0] in term.output:
             fixed[indices[0]] = position
+        elif _is_section(child) and set(indices) <= set(term.output):
+            fixed[indices[1]] = Dimension.of("at") + indices[0]  # it follows the first index
     return Block(term.output, fixed, tuple(_parts(term, fixed)))
+
+
+def _is_section(node: Node) -> bool:
+    """Whether each row of a pattern has one entry that is not zero, as in a slice."""
+    if not isinstance(node, Pattern) or node.ndim != 2 or len(node.relations) != 1:
+        return False
+    (relation,) = node.relations
+    return relation.kind == "==" and [abs(c) for _, c in relation.terms] == [1, 1]
 
 
 def _parts(term: Einsum, fixed: Mapping[int, Dimension]) -> Iterator[tuple[Node, tuple[int, ...]]]:
@@ -226,6 +246,24 @@ def _kind(
 
 def _ties_across(pattern: Sequence[int], split: int) -> bool:
     return bool(set(pattern[:split]) & set(pattern[split:]))
+
+
+def _counted(node: Node) -> tuple[int, int, dict[str, int]] | None:
+    import numpy as np
+
+    sizes = sample_sizes((node,))
+    entries = _volume(node.dims).size(sizes)
+    if entries > MOST_ENTRIES or len(users(node)) > 500:
+        return None
+    # where signs and steps switch entries off, several points show all that can be on
+    switches = any(isinstance(n, Apply) and n.function.analytic is not True for n in users(node))
+    seen = np.zeros([d.size(sizes) for d in node.dims], dtype=bool)
+    for seed in range(16 if switches else 2):
+        (value,) = values_at_random((node,), seed, sizes)
+        if not np.all(np.isfinite(value)):
+            return None
+        seen |= np.abs(value) > 1e-12 * float(np.abs(value).max(initial=0))
+    return int(np.count_nonzero(seen)), entries, sizes
 
 
 def _symmetries(node: Node, split: int) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:

@@ -16,10 +16,12 @@ from wrt.answers.steps import Step, steps
 from wrt.answers.views import VIEWS, laid_out
 from wrt.answers.words import structure_sentence, valid_sentences
 from wrt.calculus import CONVENTIONS, constrained_derivative, constraint, gradients
-from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake
+from wrt.calculus import derivative as sweep
+from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake, TooLarge, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
+from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import dimension_names, users, variables
 from wrt.language import Reading, Wanted, read, read_wrt
@@ -96,6 +98,10 @@ def derivatives(
 def _question(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
     if isinstance(f, Reading):
         return f
+    if shapes is not None and not isinstance(shapes, Mapping):
+        raise ShapeMistake(
+            f"shapes is a {type(shapes).__name__}", hint='a mapping is wanted, as {"W": "n m"}'
+        )
     if isinstance(f, str):
         return read(f, shapes=shapes)
     node = build.as_node(f)
@@ -255,10 +261,23 @@ class Derivative:
         return "it is zero wherever it is defined"
 
     @cached_property
+    def _conditions(self) -> list[tuple[str, Node]]:
+        return conditions((expand(self.f),), (settled(self.whole),))
+
+    def _whole_fits(self, node: Node, given: Mapping[str, Any]) -> None:
+        """Refuse a power, or the end of a range, that is no whole number from 0 on."""
+        names = {v.name for v in node.names}
+        if not names <= set(given) or any(getattr(given[name], "ndim", 0) for name in names):
+            return  # the program says what is missing or has axes
+        value = complex(evaluate(node, {name: given[name] for name in names}))
+        if value.imag or value.real < 0 or value.real != round(value.real):
+            text = notation.matrix(node) or "it"
+            raise ValueMistake(f"{text} is {value.real:g}; a whole number from 0 on is wanted")
+
+    @cached_property
     def valid(self) -> tuple[str, ...]:
         """Where the formula and its derivative are defined, as sentences; empty: everywhere."""
-        found = conditions((expand(self.f),), (settled(self.whole),))
-        return valid_sentences(found, self._names)
+        return valid_sentences(self._conditions, self._names)
 
     @property
     def assumed(self) -> tuple[str, ...]:
@@ -292,7 +311,8 @@ class Derivative:
         if self.is_huge:
             return None
         split = self.groups[:-1] if self.layout is None else self.formula.ndim
-        return notation.index(self.flat, split=split, names=self._names)
+        taken = (*self._names, *sorted(self.question.dimensions))  # no index is called as a size
+        return notation.index(self.flat, split=split, names=taken)
 
     @cached_property
     def einsum(self) -> str | None:
@@ -337,9 +357,12 @@ class Derivative:
         >>> derivative("W*s + U*x", "W").entry(2, 1, 3), derivative("W*s", "W").entry(2, 2, 3)
         ('0', 's[3]')
         """
-        text = notation.matrix(settled(self._entry(indices)), names=self._names)
-        assert text is not None
-        return text
+        node = settled(self._entry(indices))
+        text = notation.matrix(node, names=self._names)
+        said = text or notation.index(node, "D", names=self._names)
+        if said is None:
+            raise TooLarge("the entry has no short form; entry_value gives its number")
+        return said.removeprefix("D = ")
 
     def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
         """One entry as a number (0-d), without forming the others."""
@@ -352,8 +375,11 @@ class Derivative:
             raise ShapeMistake(
                 f"the derivative has {self.formula.ndim} axes, {len(indices)} indices were given"
             )
-        if any(i < 1 for i in indices):
-            raise ShapeMistake("entries are counted from 1")
+        for place, (i, dim) in enumerate(zip(indices, self.formula.dims, strict=True), 1):
+            if not isinstance(i, int) or i < 1 or i > (dim.value or i):
+                raise ShapeMistake(
+                    f"axis {place} has no entry {i!r}: its entries are counted from 1 to {dim}"
+                )
         return _picked(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
 
     def layers(self) -> tuple[Layer, ...] | None:
@@ -428,6 +454,9 @@ class Derivative:
     def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values by name, without those of variables that the answer does not depend on."""
         given = _plain_keys(values, tuple(self.question.variables.values()))
+        for domain, node in self._conditions:
+            if domain == "whole":
+                self._whole_fits(node, given)
         idle = set(self.question.variables) - {v.name for v in self._arguments}
         return {name: value for name, value in given.items() if name not in idle}
 
@@ -461,16 +490,41 @@ class Derivative:
         return self.plain.dims[: self.plain.ndim - self.groups[-1]]
 
     def along(self, name: str = "V") -> Node:
-        """The directional derivative along a variable of that name, as a formula."""
-        cut = self.plain.ndim - self.groups[-1]
-        return self._contracted(name, tuple(range(cut, self.plain.ndim)), range(cut))
+        """The directional derivative along a variable of that name, as a formula.
 
-    def pulled_back(self, name: str = "g") -> Node:
-        """The product of a variable of that name, shaped as f, with the derivative, as a
-        formula.
+        It is the derivative of ⟨pullback of g, V⟩ by g: two sweeps back of scalars, so that nothing
+        of the size of D is formed.
         """
         cut = self.plain.ndim - self.groups[-1]
-        return self._contracted(name, tuple(range(cut)), range(cut, self.plain.ndim))
+        if self.wanted[-1].selection or self._before is None:
+            return self._contracted(name, tuple(range(cut, self.plain.ndim)), range(cut))
+        if not cut:
+            return normal_form(_inner(self.plain, Variable(name, self.plain.dims)))
+        g = Variable(_unused("g", (name, *self.question.variables)), self._first)
+        moved = _inner(self._pulled(g), Variable(name, self._last))
+        return normal_form(merged(normal_form(sweep(moved, g))))
+
+    def pulled_back(self, name: str = "g") -> Node:
+        """The product of a variable of that name, shaped as f, with the derivative, as a formula."""
+        cut = self.plain.ndim - self.groups[-1]
+        g = Variable(name, self.plain.dims[:cut])
+        if self.wanted[-1].selection or self._before is None or not cut:
+            return self._contracted(name, tuple(range(cut)), range(cut, self.plain.ndim))
+        return normal_form(merged(normal_form(self._pulled(g))))
+
+    @cached_property
+    def _before(self) -> Node | None:
+        """The derivative by all variables but the last; None where entries of one were selected."""
+        if any(one.selection for one in self.wanted):
+            return None
+        return _swept(self.f, [w.variable for w in self.wanted[:-1]], self.convention or "projected")
+
+    def _pulled(self, g: Variable) -> Node:
+        """The derivative of the scalar ⟨g, what is before⟩ by the last variable."""
+        assert self._before is not None
+        inner = _inner(normal_form(self._before), g)
+        x = self.wanted[-1].variable
+        return constrained_derivative(inner, x, self.convention or "projected")
 
     def direction(self, name: str = "V") -> str | None:
         """The directional derivative in matrix notation; None where there is none.
@@ -478,8 +532,7 @@ class Derivative:
         >>> derivative("A*X*b", "X").direction("V")
         'A*V*b'
         """
-        while name in self.question.variables:
-            name += "_"
+        name = _unused(name, tuple(self.question.variables))
         node = settled(self.along(name))
         known = (*self._names, name)
         return notation.matrix(node, names=known) or notation.index(node, "D", names=known)
@@ -548,6 +601,21 @@ class Derivative:
         raise TypeError(
             "a derivative is called with values; its layers, steps and views are methods"
         )
+
+
+def _inner(node: Node, other: Node) -> Node:
+    """The sum over all entries of the product of two tensors of the same axes, term by term."""
+    axes = tuple(range(node.ndim))
+    terms = node.children if isinstance(node, Sum) else (node,)
+    return build.add(
+        *(build.product(ONE, ((t, 1, axes), (other, 1, axes)), (), node.dims) for t in terms)
+    )
+
+
+def _unused(name: str, taken: Sequence[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _picked(node: Node, key: tuple[Any, ...]) -> Node:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from wrt.answers.answer import Derivative, Formula, Name, derivatives
-from wrt.errors import ShapeMistake
+from wrt.errors import NameMistake, ShapeMistake
 from wrt.expression import build
 from wrt.expression.dimensions import parse_dimensions
 from wrt.expression.nodes import Node, Variable
+from wrt.functions import BOOK
 from wrt.language import read as read_text
 from wrt.language.declarations import Declared, declared, variable
+
+_NAME = re.compile(r"[^\W\d_]\w*")
 
 __all__ = ["fill", "gradients", "matrix", "read", "scalar", "tensor", "vector"]
 
@@ -31,6 +35,11 @@ def tensor(name: str, shape: str | tuple[int | str, ...] = "") -> Variable:
     >>> tensor("A", "n n symmetric").properties
     frozenset({'symmetric'})
     """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in BOOK:
+        raise NameMistake(
+            f"{name!r} is no name for a variable",
+            hint="a name is a letter and then letters, digits or _, and no word of the book",
+        )
     made = declared(name, shape)
     if not isinstance(made, Declared):
         raise ShapeMistake(f"{shape!r} declares a function, not a tensor")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from wrt import notation
@@ -22,6 +22,9 @@ def structure_sentence(found: Structure, names: Sequence[str]) -> str:
     """What can differ from zero and what determines it."""
     if found.kind == "zero":
         return f"all {found.entries} entries are 0"
+    exact = found.counted
+    if exact and exact[0] < found.nonzero.size(exact[2]):
+        return _counted(found, *exact)
     numbers, given = _given(found, names)
     if found.nonzero is found.entries:
         if found.entries.value == 1 or found.node.ndim == 0:
@@ -32,6 +35,16 @@ def structure_sentence(found: Structure, names: Sequence[str]) -> str:
     if found.numbers is found.nonzero:
         return head
     return f"{head}; {_all(found.nonzero)} given by {numbers}{given}"
+
+
+def _counted(found: Structure, count: int, entries: int, sizes: Mapping[str, int]) -> str:
+    """What was counted at small sizes, where the formula tells no more than a bound."""
+    where = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    said = f"{count} of {entries} entries differ from 0" + (f" where {where}" if where else "")
+    if found.nonzero is found.entries:
+        return said
+    return f"{said}; at most {found.nonzero} of {found.entries} can"
+
 
 def _all(nonzero: Dimension) -> str:
     return "it is" if nonzero.value == 1 else "all of them are"

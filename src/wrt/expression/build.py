@@ -84,6 +84,8 @@ def as_node(value: Any) -> Node:
         return value
     if isinstance(value, (int, float, Fraction, Dimension)) and not isinstance(value, bool):
         return number(value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a NumPy scalar
+        return as_node(value.item())
     if isinstance(value, complex):
         return add(number(value.real), scale(Coefficient.of("i"), number(value.imag)))
     kind = type(value).__name__

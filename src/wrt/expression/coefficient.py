@@ -39,7 +39,7 @@ class Coefficient:
         if isinstance(value, Coefficient):
             return value
         if isinstance(value, float):
-            return Coefficient(_whole(Fraction(repr(value))))
+            return Coefficient(_whole(Fraction(float.__repr__(value))))
         if isinstance(value, (int, Fraction)):
             return Coefficient(_whole(value))
         if isinstance(value, str):
@@ -188,7 +188,7 @@ def _bounded(value: int | Fraction) -> int | Fraction:
     if isinstance(value, int) and -(2**64) < value < 2**64:
         return value
     bits = max(value.numerator.bit_length(), value.denominator.bit_length())
-    if bits > MOST_DIGITS * 4:
+    if bits > 1020:  # a float holds no more
         raise TooLarge(f"a number of about {bits * 3 // 10} digits is refused")
     return value
 

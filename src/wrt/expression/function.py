@@ -30,6 +30,7 @@ PROPERTIES = frozenset(
 #: Where a function may be sampled, and the sentence for "valid where"; {x} is the argument.
 DOMAINS: Mapping[str, str] = {
     "": "",
+    "whole": "{x} is a whole number, 0 or more",
     "positive": "{x} > 0",
     "nonzero": "{x} ≠ 0",
     "inside": "|{x}| < 1",
@@ -307,6 +308,8 @@ class Function:
 
 
 def _axis(name: str, axis: int, ndim: int) -> int:
+    if not isinstance(axis, int):
+        raise ShapeMistake(f"{name}: an axis is a whole number, and this is {axis!r}")
     if not -ndim <= axis < ndim:
         raise ShapeMistake(f"{name}: axis {axis} of a tensor with {ndim} axes")
     return axis % ndim

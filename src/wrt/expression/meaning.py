@@ -259,8 +259,10 @@ def _bounded(
     import numpy as np
 
     low, high = map(_whole, bounds)
-    if high - low > 100_000:
-        raise TooLarge(f"a sum over {high - low:,} terms is refused here")
+    if high < low - 1:
+        raise ValueMistake(f"a range from {low} to {high} is no range")
+    if high - low >= 100_000:
+        raise TooLarge(f"a range of {high - low + 1:,} terms is refused here")
     shape = _shape(node.dims, sizes)
     total = np.zeros(shape) if node.kind == "sum" else np.eye(shape[0]) if shape else np.ones(())
     for k in range(low, high + 1):

@@ -210,6 +210,14 @@ def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable
         raise NameMistake(
             f"{name} is a size, and sizes have no derivative", text=text, span=part.span
         )
+    run_on = next((k for k in known if len(k) == 2 and name in (k[0], k[1]) and k.isalpha()), None)
+    if run_on:
+        raise NameMistake(
+            f"the formula has no name {name}; {run_on} is one name",
+            text=reading.text,
+            span=_first_place(run_on, reading.text),
+            hint=f"perhaps {run_on[0]}*{run_on[1]}",
+        )
     near = mistakes.did_you_mean(name, known) if len(name) > 1 else None
     same = [k for k in known if k.lower() == name.lower()]
     if near or same:
@@ -217,6 +225,11 @@ def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable
         raise NameMistake(f"the formula has no name {name}", text=text, span=part.span, hint=hint)
     made = by_letter(name, reading)
     return made, assumption(made)
+
+
+def _first_place(name: str, text: str) -> tuple[int, int] | None:
+    at = text.find(name)
+    return (at, at + len(name)) if at >= 0 else None
 
 
 def by_letter(name: str, reading: Reading) -> Variable:
