@@ -159,7 +159,7 @@ class Bench:
         return [
             f"{self.function.name}: the rule by {by} at point {k}"
             for k, (known, truth, by) in enumerate(self.moves)
-            if not _agrees(part, known, truth)
+            if not _agrees(part, known, truth, spreads=self.function.entrywise)
         ]
 
     def rules_agree(self, rule: str, other: str) -> bool:
@@ -219,11 +219,11 @@ def _said(part: Any, known: Values) -> np.ndarray | None:
         return None
 
 
-def _agrees(part: Any, known: Values, truth: np.ndarray) -> bool:
+def _agrees(part: Any, known: Values, truth: np.ndarray, spreads: bool = True) -> bool:
     said = _said(part, known)
     if said is None:
         return False
-    if not said.ndim and truth.ndim:  # the rule "0"
+    if spreads and not said.ndim and truth.ndim:  # the rule "0" of a function of one entry
         said = np.broadcast_to(said, truth.shape)
     return close(said, truth)
 

@@ -114,11 +114,11 @@ def judge_notation(
     The matrix sentences, each with what it prints as when it is read: nearly always the same.
     """
     texts: list[tuple[str, str, str | None]] = []
-    names = tuple(D.question.variables)
+    names = (*D.question.variables, *sorted(D.question.dimensions))
     f = flat_form(expand(D.f))
     said = [
         ("f", f, matrix(f, names=names)),
-        ("f by index", f, index(f, "f", names=(*names, *sorted(D.question.dimensions)))),
+        ("f by index", f, index(f, "f", names=names)),
         ("f by einsum", f, einsum(f, names=names)),
         ("matrix", D.flat, D.matrix),
         ("index", D.flat, D.index),

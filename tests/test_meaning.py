@@ -163,7 +163,7 @@ def test_bounds_must_be_whole_and_near() -> None:
     r = Variable("r", ())
     with pytest.raises(ValueMistake, match=r"1.5 is not a whole number"):
         evaluate(BoundedSum("sum", r, build.number(0), c, r), VALUES)
-    with pytest.raises(TooLarge, match="a sum over 1,000,000 terms"):
+    with pytest.raises(TooLarge, match="a range of 1,000,001 terms"):
         evaluate(BoundedSum("sum", r, build.number(0), build.number(10**6), r), {})
 
 

@@ -8,7 +8,7 @@ from wrt.algebra.equality import ratio, seeds, values_at_random
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.nodes import Einsum, Node, Sum
-from wrt.expression.walk import postorder, rewrite, users
+from wrt.expression.walk import postorder, ranged_terms, rewrite, users
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +20,8 @@ __all__ = ["merged"]
 #: Formulas with more nodes, sums with more terms, terms with more axes are left as they are
 #: spelled.
 MOST_NODES, MOST_TERMS, MOST_AXES = 1500, 40, 5
+#: Ranges of more terms in all are not evaluated to compare.
+MOST_RANGED = 200
 #: A term this much smaller than another of its sum, at two generic points, is zero.
 NOTHING = 1e-13
 
@@ -37,7 +39,7 @@ def merged(root: Node) -> Node:
     >>> merged(exp(x + y) - exp(x) * exp(y)) is build.zeros((n,))
     True
     """
-    if len(users(root)) > MOST_NODES:
+    if len(users(root)) > MOST_NODES or ranged_terms(root) > MOST_RANGED:
         return root
     alike = {s: s.children for s in postorder(root) if isinstance(s, Sum) and _worth_it(s)}
     if not alike:

@@ -15,7 +15,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Reshape, Sum
-from wrt.expression.walk import users
+from wrt.expression.walk import ranged_terms, users
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ __all__ = ["Structure", "structure"]
 #: tensor.
 MOST_PATTERNS = 8
 #: Symmetry is looked for in tensors up to this many axes and, evaluated at small sizes, entries.
+MOST_RANGED = 200
 MOST_AXES, MOST_ENTRIES = 6, 200_000
 
 
@@ -253,7 +254,7 @@ def _counted(node: Node) -> tuple[int, int, dict[str, int]] | None:
 
     sizes = sample_sizes((node,))
     entries = _volume(node.dims).size(sizes)
-    if entries > MOST_ENTRIES or len(users(node)) > 500:
+    if entries > MOST_ENTRIES or len(users(node)) > 500 or ranged_terms(node) > MOST_RANGED:
         return None
     # where signs and steps switch entries off, several points show all that can be on
     switches = any(isinstance(n, Apply) and n.function.analytic is not True for n in users(node))
@@ -270,7 +271,12 @@ def _symmetries(node: Node, split: int) -> tuple[tuple[tuple[int, ...], tuple[in
     """What holds at two random points, with no size below 3: two entries of a softmax are
     special.
     """
-    if not 2 <= node.ndim <= MOST_AXES or build.is_zero(node) or len(users(node)) > 2000:
+    if (
+        not 2 <= node.ndim <= MOST_AXES
+        or build.is_zero(node)
+        or len(users(node)) > 2000
+        or ranged_terms(node) > MOST_RANGED
+    ):
         return ()
     sizes = sample_sizes((node,))
     if _volume(node.dims).size(sizes) > MOST_ENTRIES:

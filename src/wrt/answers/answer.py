@@ -11,13 +11,21 @@ from wrt import notation, programs
 from wrt.algebra import Structure, conditions, expand, merged, normal_form, settled, structure
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
+from wrt.answers.parts import inner, picked, plain_keys, swept, unused
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.views import VIEWS, laid_out
 from wrt.answers.words import structure_sentence, valid_sentences
 from wrt.calculus import CONVENTIONS, constrained_derivative, constraint, gradients
 from wrt.calculus import derivative as sweep
-from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake, TooLarge, ValueMistake
+from wrt.errors import (
+    CheckFailed,
+    NameMistake,
+    NotDifferentiable,
+    ShapeMistake,
+    TooLarge,
+    ValueMistake,
+)
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
@@ -138,16 +146,9 @@ def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Der
             f"{' and '.join(CONVENTIONS)} are"
         )
     _no_complex(question, wanted)
-    node = _swept(question.formula, [w.variable for w in wanted], convention)
+    node = swept(question.formula, [w.variable for w in wanted], convention)
     tied = any(constraint(w.variable) for w in wanted)
     return Derivative(question, wanted, node, convention if tied else None)
-
-
-def _swept(f: Node, xs: Sequence[Variable], convention: str) -> Node:
-    node = expand(f)
-    for x in xs:
-        node = constrained_derivative(normal_form(node), x, convention)
-    return node
 
 
 def _no_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
@@ -198,7 +199,7 @@ class Derivative:
             key += list(one.selection.key) if one.selection else [slice(None)] * axes
         if all(k == slice(None) for k in key):
             return self.whole
-        return _picked(self.whole, tuple(key))
+        return picked(self.whole, tuple(key))
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
@@ -294,7 +295,8 @@ class Derivative:
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
-        return tuple(self.question.variables)
+        """The names in the order they are met, then those of sizes, which no index may take."""
+        return (*self.question.variables, *sorted(self.question.dimensions))
 
     @cached_property
     def matrix(self) -> str | None:
@@ -311,8 +313,7 @@ class Derivative:
         if self.is_huge:
             return None
         split = self.groups[:-1] if self.layout is None else self.formula.ndim
-        taken = (*self._names, *sorted(self.question.dimensions))  # no index is called as a size
-        return notation.index(self.flat, split=split, names=taken)
+        return notation.index(self.flat, split=split, names=self._names)
 
     @cached_property
     def einsum(self) -> str | None:
@@ -380,7 +381,7 @@ class Derivative:
                 raise ShapeMistake(
                     f"axis {place} has no entry {i!r}: its entries are counted from 1 to {dim}"
                 )
-        return _picked(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
+        return picked(self.formula, tuple(i - 1 for i in indices)) if indices else self.formula
 
     def layers(self) -> tuple[Layer, ...] | None:
         """One table for each entry of f, laid out as x: the text of every cell; None where
@@ -435,8 +436,8 @@ class Derivative:
         names = "∂".join(w.text.strip() for w in self.wanted)
         order = "" if len(self.wanted) == 1 else "²³⁴⁵⁶⁷⁸⁹"[min(len(self.wanted), 9) - 2]
         text = " ".join(self.question.text.split())
-        inner = text if text.isidentifier() else f"({text})"
-        return f"∂{order}{inner}/∂{names}"
+        said = text if text.isidentifier() else f"({text})"
+        return f"∂{order}{said}/∂{names}"
 
     def source(self, backend: str = "numpy") -> str:
         """The text of a standalone module with one function, the dense derivative."""
@@ -453,7 +454,7 @@ class Derivative:
 
     def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values by name, without those of variables that the answer does not depend on."""
-        given = _plain_keys(values, tuple(self.question.variables.values()))
+        given = plain_keys(values, tuple(self.question.variables.values()))
         for domain, node in self._conditions:
             if domain == "whole":
                 self._whole_fits(node, given)
@@ -499,13 +500,15 @@ class Derivative:
         if self.wanted[-1].selection or self._before is None:
             return self._contracted(name, tuple(range(cut, self.plain.ndim)), range(cut))
         if not cut:
-            return normal_form(_inner(self.plain, Variable(name, self.plain.dims)))
-        g = Variable(_unused("g", (name, *self.question.variables)), self._first)
-        moved = _inner(self._pulled(g), Variable(name, self._last))
+            return normal_form(inner(self.plain, Variable(name, self.plain.dims)))
+        g = Variable(unused("g", (name, *self.question.variables)), self._first)
+        moved = inner(self._pulled(g), Variable(name, self._last))
         return normal_form(merged(normal_form(sweep(moved, g))))
 
     def pulled_back(self, name: str = "g") -> Node:
-        """The product of a variable of that name, shaped as f, with the derivative, as a formula."""
+        """The product of a variable of that name, shaped as f, with the derivative, as a
+        formula.
+        """
         cut = self.plain.ndim - self.groups[-1]
         g = Variable(name, self.plain.dims[:cut])
         if self.wanted[-1].selection or self._before is None or not cut:
@@ -517,14 +520,14 @@ class Derivative:
         """The derivative by all variables but the last; None where entries of one were selected."""
         if any(one.selection for one in self.wanted):
             return None
-        return _swept(self.f, [w.variable for w in self.wanted[:-1]], self.convention or "projected")
+        return swept(self.f, [w.variable for w in self.wanted[:-1]], self.convention or "projected")
 
     def _pulled(self, g: Variable) -> Node:
         """The derivative of the scalar ⟨g, what is before⟩ by the last variable."""
         assert self._before is not None
-        inner = _inner(normal_form(self._before), g)
+        scalar = inner(normal_form(self._before), g)
         x = self.wanted[-1].variable
-        return constrained_derivative(inner, x, self.convention or "projected")
+        return constrained_derivative(scalar, x, self.convention or "projected")
 
     def direction(self, name: str = "V") -> str | None:
         """The directional derivative in matrix notation; None where there is none.
@@ -532,7 +535,7 @@ class Derivative:
         >>> derivative("A*X*b", "X").direction("V")
         'A*V*b'
         """
-        name = _unused(name, tuple(self.question.variables))
+        name = unused(name, tuple(self.question.variables))
         node = settled(self.along(name))
         known = (*self._names, name)
         return notation.matrix(node, names=known) or notation.index(node, "D", names=known)
@@ -571,7 +574,7 @@ class Derivative:
         """The check; where sizes are large numbers, of the same question at small ones."""
         xs = [w.variable for w in self.wanted]
         f, xs, small = shrunk(self.f, xs)
-        whole = _swept(f, xs, self.convention or "projected") if small else self.whole
+        whole = swept(f, xs, self.convention or "projected") if small else self.whole
         return check(f, xs, whole, self.convention or "projected")
 
     def check(self) -> Check:
@@ -601,33 +604,3 @@ class Derivative:
         raise TypeError(
             "a derivative is called with values; its layers, steps and views are methods"
         )
-
-
-def _inner(node: Node, other: Node) -> Node:
-    """The sum over all entries of the product of two tensors of the same axes, term by term."""
-    axes = tuple(range(node.ndim))
-    terms = node.children if isinstance(node, Sum) else (node,)
-    return build.add(
-        *(build.product(ONE, ((t, 1, axes), (other, 1, axes)), (), node.dims) for t in terms)
-    )
-
-
-def _unused(name: str, taken: Sequence[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
-def _picked(node: Node, key: tuple[Any, ...]) -> Node:
-    """Entries of a derivative, taken term by term so that every δ meets its index."""
-    terms = node.children if isinstance(node, Sum) else (node,)
-    return normal_form(build.add(*(build.getitem(term, key) for term in terms)))
-
-
-def _plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str, Any]:
-    """Keyword names as names of variables: a trailing underscore keeps a Python word apart."""
-    names = {v.name for v in known}
-    return {
-        (k[:-1] if k.endswith("_") and k not in names and k[:-1] in names else k): v
-        for k, v in values.items()
-    }

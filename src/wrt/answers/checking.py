@@ -21,11 +21,18 @@ from zlib import crc32
 from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value
 from wrt.calculus import constraint
-from wrt.errors import CheckFailed
+from wrt.errors import CheckFailed, TooLarge
 from wrt.expression import build
 from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
-from wrt.expression.walk import dimension_names, postorder, users, variables, whole_variables
+from wrt.expression.walk import (
+    dimension_names,
+    postorder,
+    ranged_terms,
+    users,
+    variables,
+    whole_variables,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +50,8 @@ MOST_ENTRIES, DIRECTIONS = 40, 6
 LARGE = 600
 #: Widths of 5-point steps, beside the usual one, that are tried where it is too coarse or too fine.
 WIDTHS = (1.0, 0.3, 3.0, 0.1)
+#: The most terms of ranges, one inside another, that a check adds.
+MOST_RANGED = 2000
 #: The largest tensor that is laid out to be checked.
 LARGEST = 300_000
 #: Relative errors that pass, by order of the derivative: complex steps, then 5-point differences.
@@ -74,6 +83,9 @@ def check(
     )
     is_analytic &= not any("complex" in v.properties for v in f.names)
     is_analytic &= not any(_is_imaginary(n) for n in postorder(f))
+    count = ranged_terms(f, derivative)
+    if count > MOST_RANGED:
+        raise TooLarge(f"ranges of {count:,} terms in all are too long for the check")
     limit = PASSES[is_analytic][min(len(xs), 4) - 1]
     worst, count = 0.0, 0
     for sizes, values in _places(f, xs, derivative):

@@ -17,6 +17,7 @@ __all__ = [
     "flattened",
     "outline",
     "postorder",
+    "ranged_terms",
     "rename_dimensions",
     "resized",
     "rewrite",
@@ -213,6 +214,29 @@ def _said_product(node: Einsum, inside: Iterable[str]) -> str:
 
 def _letter(index: int) -> str:
     return "ijklmnopqrstuvwxyzabcdefgh"[index] if index < 26 else f"({index})"
+
+
+def ranged_terms(*roots: Node) -> int:
+    """About how often the inmost term of ranges within ranges is evaluated."""
+    often: dict[Node, int] = {}
+    for node in postorder(*roots):
+        often[node] = max((often[c] for c in node.children), default=1)
+        if isinstance(node, BoundedSum):
+            often[node] *= _length(node)
+    return max(often.values())
+
+
+def _length(node: BoundedSum) -> int:
+    """The length of a range where its ends are numbers; where one is, at least as much as
+    it says.
+    """
+    low, high = (
+        int(end.coefficient.value) if isinstance(end, Constant) else None
+        for end in (node.low, node.high)
+    )
+    if low is not None and high is not None:
+        return max(high - low + 1, 1)
+    return max(4, abs(low or 0), abs(high or 0))
 
 
 def rename_dimensions(root: Node, mapping: Mapping[str, Dimension]) -> Node:

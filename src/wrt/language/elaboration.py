@@ -133,7 +133,9 @@ def _under(parts: tuple[Syntax, ...]) -> list[Syntax]:
 
 
 def _with_sums(program: Program, made: Elaboration) -> Program:
-    """`d = x[i]*y[i]` is index form without indices on the left: letters stand twice, all are summed."""
+    """`d = x[i]*y[i]` is index form without indices on the left: letters stand twice, all
+    are summed.
+    """
     lines = tuple(
         replace(line, indices=()) if _is_sum(line, program, made) else line
         for line in program.lines

@@ -175,7 +175,8 @@ Syntax = Number | Name | Words | Prefix | Postfix | Infix | Call | Index | Brack
 class Line:
     """`target = body`, `target[indices] = body`, or a bare formula (target None).
 
-    `groups` says how many indices make up each axis: two in `K[(i,k),j]`, where the axis runs over all
+    `groups` says how many indices make up each axis: two in `K[(i,k),j]`, where the axis runs over
+    all
     pairs, the last index fastest.
     """
 

@@ -77,7 +77,9 @@ def index(
 
 
 class _Spoken(NamedTuple):
-    """What an index form says: its letters, those of joined axes in brackets, and the right side."""
+    """What an index form says: its letters, those of joined axes in brackets, and the
+    right side.
+    """
 
     letters: str
     tree: Tree

@@ -1,0 +1,53 @@
+"""What a derivative is made of and taken apart into: sweeps in order, inner products, entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wrt.algebra import expand, normal_form
+from wrt.calculus import constrained_derivative
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Node, Sum, Variable
+
+__all__ = ["inner", "picked", "plain_keys", "swept", "unused"]
+
+
+def swept(f: Node, xs: Sequence[Variable], convention: str) -> Node:
+    """The derivative by several variables in order, words written out first."""
+    node = expand(f)
+    for x in xs:
+        node = constrained_derivative(normal_form(node), x, convention)
+    return node
+
+
+def inner(node: Node, other: Node) -> Node:
+    """The sum over all entries of the product of two tensors of the same axes, term by term."""
+    axes = tuple(range(node.ndim))
+    terms = node.children if isinstance(node, Sum) else (node,)
+    return build.add(
+        *(build.product(ONE, ((t, 1, axes), (other, 1, axes)), (), node.dims) for t in terms)
+    )
+
+
+def unused(name: str, taken: Sequence[str]) -> str:
+    """A name that nobody has, by underscores behind it."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def picked(node: Node, key: tuple[Any, ...]) -> Node:
+    """Entries of a derivative, taken term by term so that every δ meets its index."""
+    terms = node.children if isinstance(node, Sum) else (node,)
+    return normal_form(build.add(*(build.getitem(term, key) for term in terms)))
+
+
+def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str, Any]:
+    """Keyword names as names of variables: a trailing underscore keeps a Python word apart."""
+    names = {v.name for v in known}
+    return {
+        (k[:-1] if k.endswith("_") and k not in names and k[:-1] in names else k): v
+        for k, v in values.items()
+    }
