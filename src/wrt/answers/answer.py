@@ -133,6 +133,11 @@ def _wanted(name: Name, question: Reading) -> Wanted:
         if known is not name:
             raise NameMistake(f"the formula's {name.name} is another variable than the one given")
         return Wanted(name.name, name)
+    if isinstance(name, Node):
+        raise NameMistake(
+            "a derivative is by a variable",
+            hint="entries and slices are named by text, as in 'W[1,2]' or 'W[:,1]'",
+        )
     wanted = read_wrt(name, question)
     if wanted.conjugate:
         raise NotDifferentiable("derivatives by a conjugate variable are not known yet")
