@@ -161,7 +161,8 @@ def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
     if isinstance(node, Apply) and node.function.domain == "apart":
         yield "nonzero", build.plus(node.children[0], build.negative(node.children[1]))
     elif isinstance(node, Apply) and node.function.domain:
-        yield node.function.domain, node.children[0]
+        ranked = node.function.domain in ("distinct", "lowest", "varied") and node.batch
+        yield node.function.domain + (" by rows" if ranked else ""), node.children[0]
     if isinstance(node, Einsum):
         for child, exponent, _ in node.factors:
             if exponent.denominator != 1:

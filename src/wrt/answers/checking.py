@@ -178,7 +178,8 @@ def _in_range(value: Array, attempt: int) -> bool:
     if not np.all(np.isfinite(value)):
         return False
     size = float(np.abs(value).max(initial=0))
-    return size < 1e100 and (size > 1e-60 or attempt >= 10)
+    least = 1e-9 if attempt < 20 else 1e-60 if attempt < 40 else -1.0
+    return least < size < 1e100
 
 
 def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:
@@ -222,6 +223,9 @@ def _holds(domain: str, value: Array) -> bool:
     if not np.all(np.isfinite(value)):
         return False
     value = np.real(value)
+    if domain.endswith(" by rows"):
+        rows = value.reshape(-1, value.shape[-1])
+        return all(_holds(domain.removesuffix(" by rows"), row) for row in rows)
     match domain:
         case "positive":
             return bool(value.min(initial=np.inf) > 0.02)

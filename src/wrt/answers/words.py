@@ -72,8 +72,10 @@ def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
         root = notation.matrix(build.power(node, Fraction(1, 2)), names=names) or ""
         text = root if root.startswith("norm2(") else text
     text = text or notation.index(node, "", names=names) or "a part of the formula"
-    said = DOMAINS[domain].format(x=text)
+    each = "each row of " if domain.endswith(" by rows") else ""
+    domain = domain.removesuffix(" by rows")
+    said = each + DOMAINS[domain].format(x=text)
     if domain in ("distinct", "lowest", "varied"):
-        return said if node.ndim < 2 else f"each row of {said}"
+        return said
     single = not node.ndim or domain == "invertible"
     return said if single else f"{said} in every entry"

@@ -204,7 +204,9 @@ def _laid_out(D: Derivative) -> str:
 
 def _why_no_matrix(D: Derivative, page: Page) -> None:
     """What autodiff does with a derivative that is no matrix: multiply it from the left at once."""
-    if len(D.shape) < 3 or D.is_huge or D.layout or len(D.wanted) > 1 or not D.split or D.groups[1] > 2:
+    if len(D.shape) < 3 or D.is_huge or D.layout or len(D.wanted) > 1:
+        return
+    if not D.split or D.groups[1] > 2:
         return
     letters = ("g", "h", "u", "v") if D.split == 1 else ("G", "H", "U", "V")
     name = next((n for n in letters if n not in D.question.variables), "gradient")

@@ -153,7 +153,7 @@ class _Network:
         return best
 
 
-class _TooManySteps(Exception):  # noqa: N818 a signal, no mistake
+class _TooManySteps(Exception):
     """The count ran out."""
 
 
