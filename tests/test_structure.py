@@ -104,3 +104,20 @@ def test_many_patterns_are_bounded_by_the_whole() -> None:
     f = build.add(*(e(f"ijkl->{t}", T) * (k + 1) for k, t in enumerate(terms)))
     found = structure(derivative(f, T), 4)
     assert found.nonzero is found.entries
+
+
+def test_symmetry_is_said_where_it_is_not_plain() -> None:
+    hessian = wrt.derivative("logdet(X)", "X", "X")
+    assert hessian.structure.symmetries == (((0, 1), (2, 3)),)
+    assert hessian.symmetry_sentence == ("the same under exchange of axes (1, 2) and axes (3, 4)")
+    assert wrt.derivative("W*x", "W").symmetry_sentence is None
+    assert wrt.derivative("A*x", "x").symmetry_sentence is None
+
+
+def test_what_is_only_a_bound_is_counted() -> None:
+    D = wrt.derivative("prod(x)", "x", "x")
+    assert D.structure_sentence == "6 of 9 entries differ from 0 where n = 3"
+    assert wrt.derivative("X-X'", "X").structure_sentence == (
+        "12 of 81 entries differ from 0 where n = 3; at most 2*n^2 - n of n^4 can"
+    )
+    assert wrt.derivative("x[1]", "x").structure_sentence.startswith("1 of n entries")

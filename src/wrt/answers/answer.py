@@ -15,7 +15,7 @@ from wrt.answers.parts import inner, picked, plain_keys, swept, unused
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.views import VIEWS, laid_out
-from wrt.answers.words import structure_sentence, valid_sentences
+from wrt.answers.words import structure_sentence, symmetry_sentence, valid_sentences
 from wrt.calculus import CONVENTIONS, constrained_derivative, constraint, gradients
 from wrt.calculus import derivative as sweep
 from wrt.errors import (
@@ -255,6 +255,11 @@ class Derivative:
     def structure_sentence(self) -> str:
         """The structure in a sentence."""
         return structure_sentence(self.structure, self._names)
+
+    @cached_property
+    def symmetry_sentence(self) -> str | None:
+        """Under which exchanges of axes the tensor stays as it is; None where there is none to tell."""
+        return symmetry_sentence(self.structure)
 
     @cached_property
     def why_zero(self) -> str | None:

@@ -12,7 +12,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.function import DOMAINS
 from wrt.expression.nodes import Node
 
-__all__ = ["structure_sentence", "valid_sentences"]
+__all__ = ["structure_sentence", "symmetry_sentence", "valid_sentences"]
 
 #: A part of an answer is named in a sentence only while it is this short.
 SHORT = 24
@@ -35,6 +35,23 @@ def structure_sentence(found: Structure, names: Sequence[str]) -> str:
     if found.numbers is found.nonzero:
         return head
     return f"{head}; {_all(found.nonzero)} given by {numbers}{given}"
+
+
+def symmetry_sentence(found: Structure) -> str | None:
+    """Under which exchanges of axes a tensor stays as it is, where that is not plain from its δ."""
+    tied = any(len(set(b.pattern)) < len(b.pattern) for b in found.blocks)
+    plain = found.kind in ("delta", "constant", "zero") or (found.kind == "kronecker" and tied)
+    if plain or not found.symmetries:
+        return None
+    pairs = [(a, b) for a, b in found.symmetries if len(a) == 1] or found.symmetries
+    said = [f"{_axes(a)} and {_axes(b)}" for a, b in pairs]
+    return f"the same under exchange of {'; of '.join(said)}"
+
+
+def _axes(axes: Sequence[int]) -> str:
+    """Axes as a person counts them."""
+    numbers = ", ".join(str(a + 1) for a in axes)
+    return f"axis {numbers}" if len(axes) == 1 else f"axes ({numbers})"
 
 
 def _counted(found: Structure, count: int, entries: int, sizes: Mapping[str, int]) -> str:

@@ -15,7 +15,8 @@ Texts of formulas are sentences of the text language, null where a notation cann
     kronecker    {"rows", "columns"}: the matrix between the entries, by rows and by columns;
                  null for a second derivative
     latex        the shortest form as LaTeX
-    structure    {"kind", "sentence", "entries", "nonzero", "numbers", "given_by": [formulas]}
+    structure    {"kind", "sentence", "entries", "nonzero", "numbers", "given_by": [formulas],
+                  "symmetries": [[axes, axes]], counted from 1, that may be exchanged}
     zero         why the answer is zero, else null
     valid        sentences: where the answer holds
     convention   "projected" or "tied" where a variable is constrained, else null
@@ -117,6 +118,9 @@ def _structure(D: Derivative) -> dict[str, Any]:
         "entries": _size(found.entries),
         "nonzero": _size(found.nonzero),
         "numbers": _size(found.numbers),
+        "symmetries": [
+            [[axis + 1 for axis in group] for group in pair] for pair in found.symmetries
+        ],
         "given_by": [
             notation.matrix(node, names=names) or notation.index(node, "f", names=names)
             for node in found.given_by

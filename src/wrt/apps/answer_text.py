@@ -139,6 +139,8 @@ def _forms(D: Derivative, page: Page) -> None:
     if len(D.shape) > 2 and D.layout is None and len(D.wanted) == 1:
         _kronecker(D, page)
     page.row("structure", D.structure_sentence)
+    if D.symmetry_sentence:
+        page.row("symmetry", D.symmetry_sentence)
     _layers(D, page)
     _why_no_matrix(D, page)
 

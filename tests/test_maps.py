@@ -1,0 +1,69 @@
+"""`apply` and `pullback` never form the derivative: they fit where it does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wrt
+
+RNG = np.random.default_rng(3)
+
+
+def matrix(rows: int, columns: int) -> np.ndarray:
+    return RNG.normal(size=(rows, columns))
+
+
+N = 600
+SYMMETRIC = matrix(N, N) + 20 * np.eye(N)
+SYMMETRIC = SYMMETRIC + SYMMETRIC.T
+
+CASES = [
+    ("S*x", "S", {"S": "n n symmetric"}, {"S": SYMMETRIC, "x": RNG.normal(size=N)}),
+    ("vec(X)", "X", {}, {"X": matrix(N, N)}),
+    ("inv(X)^3", "X", {}, {"X": matrix(120, 120) + 40 * np.eye(120)}),
+    ("X^20*b", "X", {"b": "n"}, {"X": matrix(90, 90) / 20, "b": RNG.normal(size=90)}),
+    ("kron(X,Y)", "X", {}, {"X": matrix(30, 30), "Y": matrix(30, 30)}),
+    (
+        "softmax(Q*K'/sqrt(d),2)*V",
+        "K",
+        {"Q": "m d", "K": "p d", "V": "p k"},
+        {"Q": matrix(200, 30), "K": matrix(210, 30), "V": matrix(210, 40)},
+    ),
+    ("x'*A*x*x", ("x", "x"), {}, {"A": matrix(300, 300), "x": RNG.normal(size=300)}),
+]
+
+
+@pytest.mark.parametrize(("text", "names", "shapes", "values"), CASES, ids=[c[0] for c in CASES])
+def test_the_two_maps_are_transposes_and_right(text, names, shapes, values) -> None:
+    names = (names,) if isinstance(names, str) else names
+    D = wrt.derivative(text, *names, shapes=shapes)
+    name = names[-1]
+    direction = RNG.normal(size=values[name].shape)
+    if "symmetric" in shapes.get(name, ""):
+        direction = direction + direction.T
+    along = D.apply(direction, **values)
+    gradient = RNG.normal(size=along.shape)
+    back = D.pullback(gradient, **values)
+    assert np.isclose((gradient * along).sum(), (back * direction).sum(), rtol=1e-8)
+    if len(names) == 1:
+        assert np.allclose(along, difference(text, shapes, name, direction, values), rtol=1e-4)
+
+
+def difference(text, shapes, name, direction, values) -> np.ndarray:
+    from wrt.expression.meaning import evaluate
+
+    f = wrt.read(text, shapes=shapes)
+    h = 1e-5 / np.abs(direction).max()
+    ahead, behind = (
+        evaluate(f, {**values, name: values[name] + s * h * direction}) for s in (1, -1)
+    )
+    return (ahead - behind) / (2 * h)
+
+
+def test_a_power_wants_a_whole_number() -> None:
+    D = wrt.derivative("X^k", "X")
+    with pytest.raises(wrt.errors.ValueMistake, match="k is -1; a whole number from 0 on"):
+        D(X=np.eye(2), k=-1)
+    with pytest.raises(wrt.errors.ValueMistake, match=r"k is 2\.5"):
+        D.apply(np.eye(2), X=np.eye(2), k=2.5)
