@@ -294,7 +294,13 @@ class Derivative:
     def assumed(self) -> tuple[str, ...]:
         """What was assumed of names that nobody declared."""
         more = tuple(w.assumed for w in self.wanted if w.assumed)
-        return self.question.assumed + more
+        free = tuple(
+            f"{v.name} may leave the {word} matrices: this is the free derivative"
+            for v in dict.fromkeys(w.variable for w in self.wanted)
+            for word in ("orthogonal", "invertible")
+            if word in v.properties
+        )
+        return self.question.assumed + more + free
 
     @property
     def runner_up(self) -> str | None:

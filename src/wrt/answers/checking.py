@@ -68,7 +68,8 @@ class Check:
     passed: bool
 
     def __str__(self) -> str:
-        return f"{self.points} random points, largest error {self.error:.0e}"
+        plural = "" if self.points == 1 else "s"
+        return f"{self.points} random point{plural}, largest error {self.error:.0e}"
 
 
 def check(

@@ -360,4 +360,5 @@ def proof(check: Check) -> str:
     '3 random points, largest error 1e-16'
     """
     error = f"{check.error:.0e}" if check.error else "0"
-    return f"{check.points} random points, largest error {error}"
+    plural = "" if check.points == 1 else "s"
+    return f"{check.points} random point{plural}, largest error {error}"

@@ -151,13 +151,12 @@ def product(
     `output` may repeat an index (a diagonal) and may hold one that no factor carries (ones).
     """
     output, factors = tuple(output), tuple(factors)
-    if len(factors) == 1 and coefficient.value and type(factors[0][0]) in _WHOLE:
-        ((node, exponent, indices),) = factors
-        if exponent and len({*indices, *output}) == len(index_dims):
-            if coefficient.is_one and exponent == 1 and indices == output:
-                if len(set(output)) == len(output):
-                    return node
-            return Einsum(coefficient, factors, output, index_dims)
+    if _is_plain(coefficient, factors, output, len(index_dims)):
+        if len(factors) == 1 and coefficient.is_one:
+            ((node, exponent, indices),) = factors
+            if exponent == 1 and indices == output and len(set(output)) == len(output):
+                return node
+        return Einsum(coefficient, factors, output, index_dims)
     coefficient, kept, output, dims = _gathered(coefficient, factors, output, index_dims)
     if coefficient.value == 0:
         return zeros([dims[i] for i in output])
@@ -171,6 +170,28 @@ def product(
         if exponent == 1 and indices == output and len(set(output)) == len(output):
             return node
     return Einsum(coefficient, kept, output, [dims[i] for i in range(len(dims))])
+
+
+def _is_plain(
+    coefficient: Coefficient, factors: tuple[Factor, ...], output: tuple[int, ...], count: int
+) -> bool:
+    """Whether there is nothing to fold, absorb, melt or merge."""
+    if not factors or not coefficient.value:
+        return False
+    held = set(output)
+    for node, exponent, indices in factors:
+        if type(node) is Einsum:
+            light = len(node.children) < 2 and len(node.index_dims) == len(set(node.output))
+            if light or not node.coefficient.is_one:
+                return False
+        elif type(node) not in _WHOLE:
+            return False
+        if not exponent:
+            return False
+        held.update(indices)
+    if len(held) < count:
+        return False
+    return len(factors) == 1 or len({f[0] for f in factors}) == len(factors)
 
 
 def _free_indices(
