@@ -31,7 +31,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder
 
-__all__ = ["Lifting", "lift"]
+__all__ = ["Lifting", "lift", "lift_entries"]
 
 Dims = tuple[Dimension, ...]
 
@@ -195,3 +195,58 @@ class Lifting:
         if node.body in inner.batched:
             self.batched.add(node)
         return build.bounded(node.kind, fresh, low, high, body)
+
+
+# Functions of one entry: most of what a long formula is made of
+
+
+def lift_entries(
+    template: Node, variables: tuple[Variable, ...], arguments: Sequence[Node], dims: Dims
+) -> Node | None:
+    """A template of scalars mapped over all axes of its arguments; None where it is not that plain.
+
+    >>> n = Dimension.of("n")
+    >>> x, X = Variable("x", ()), Variable("X", (n,))
+    >>> lift_entries(1 - x**2, (x,), (X,), (n,)) is 1 - X**2
+    True
+    """
+    steps = _entry_steps(template, variables)
+    if steps is None:
+        return None
+    axes = tuple(range(len(dims)))
+    made: list[Node] = []
+    for node, places in steps:
+        inside = [made[p] for p in places]
+        match node:
+            case Variable():
+                made.append(arguments[variables.index(node)])
+            case Constant():
+                made.append(build.scale(node.coefficient, build.ones(dims)))
+            case Einsum():
+                pairs = zip(inside, node.exponents, strict=True)
+                factors = [(child, exponent, axes) for child, exponent in pairs]
+                made.append(build.product(node.coefficient, factors, axes, dims))
+            case Sum():
+                made.append(build.add(*inside))
+            case Apply():
+                made.append(Apply(node.function, inside, len(dims)))
+    return made[-1]
+
+
+@lru_cache(maxsize=2048)
+def _entry_steps(
+    template: Node, variables: tuple[Variable, ...]
+) -> tuple[tuple[Node, tuple[int, ...]], ...] | None:
+    """The nodes of a template of scalars in order, with the places of their children."""
+    steps: list[tuple[Node, tuple[int, ...]]] = []
+    place: dict[Node, int] = {}
+    for node in postorder(template):
+        plain = isinstance(node, Variable | Constant | Einsum | Sum | Apply) and not node.ndim
+        if not plain or (isinstance(node, Variable) and node not in variables):
+            return None
+        mixed = isinstance(node, Einsum | Apply) and not all(c.names for c in node.children)
+        if mixed or (isinstance(node, Einsum) and node.index_dims):
+            return None
+        place[node] = len(steps)
+        steps.append((node, tuple(place[c] for c in node.children)))
+    return tuple(steps) if template.names else None

@@ -258,7 +258,9 @@ class Derivative:
 
     @cached_property
     def symmetry_sentence(self) -> str | None:
-        """Under which exchanges of axes the tensor stays as it is; None where there is none to tell."""
+        """Under which exchanges of axes the tensor stays as it is; None where there is
+        none to tell.
+        """
         return symmetry_sentence(self.structure)
 
     @cached_property

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from wrt.algebra.expand import Template, template
-from wrt.algebra.lifting import Lifting
+from wrt.algebra.lifting import Lifting, lift_entries
 from wrt.algebra.normal import normal_form
 from wrt.calculus.terms import Term, hoist, terms_of
 from wrt.errors import NotDifferentiable
@@ -64,11 +64,16 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
         if len(node.results) == 1
         else [Result(node, k) if k else node for k in range(len(node.results))]
     )
+    terms = _jacobian(known, result, position)
+    if node.function.entrywise and len(node.results) == 1:
+        quick = [_entry_term(t, known, node) for t in terms]
+        if all(quick):
+            return [term for term in quick if term]
     arguments = dict(zip(known.variables, [*node.children, *values], strict=True))
     lead = node.children[0].dims[: node.batch]
     lifting = Lifting(arguments, known.bindings(node), lead)
     split = len(node.results[result]) - node.batch
-    return [_lifted(term, split, lifting) for term in _jacobian(known, result, position)]
+    return [_lifted(term, split, lifting) for term in terms]
 
 
 @lru_cache(maxsize=1024)
@@ -85,6 +90,19 @@ def _jacobian(known: Template, result: int, position: int) -> list[Term]:
     for term in terms_of(jacobian):
         grouped.add(*hoist(term))
     return grouped.products()
+
+
+def _entry_term(term: Term, known: Template, node: Apply) -> Term | None:
+    """A term of the rule of a function of one entry, mapped over all axes of a call."""
+    factors = []
+    axes = tuple(range(node.ndim))
+    for child, exponent, _ in term.factors:
+        arguments = (*node.children, node)
+        lifted = lift_entries(child, known.variables, arguments, node.dims)
+        if lifted is None:
+            return None
+        factors.append((lifted, exponent, axes))
+    return Term(term.coefficient, tuple(factors), axes + axes, node.dims)
 
 
 def _lifted(term: Term, split: int, lifting: Lifting) -> Term:
