@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import notation, programs
 from wrt.algebra import Structure, conditions, expand, merged, normal_form, settled, structure
+from wrt.answers.asking import (
+    MOST_SAID,
+    Formula,
+    Name,
+    question_of,
+    refuse_complex,
+    wanted_by,
+)
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
 from wrt.answers.parts import inner, picked, plain_keys, swept, unused
@@ -31,8 +39,8 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Sum, Variable
-from wrt.expression.walk import dimension_names, users, variables
-from wrt.language import Reading, Wanted, read, read_wrt
+from wrt.expression.walk import dimension_names, users
+from wrt.language import Reading, Wanted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,12 +48,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = ["Derivative", "derivative", "derivatives"]
-
-#: A formula of more nodes is not written out: nobody reads it.
-MOST_SAID = 150
-
-Formula = str | Node | Reading
-Name = str | Variable
 
 
 def derivative(
@@ -77,8 +79,8 @@ def derivative(
     """
     if not names:
         raise NameMistake("a derivative is with respect to something: name a variable")
-    question = _question(f, shapes)
-    wanted = tuple(_wanted(name, question) for name in names)
+    question = question_of(f, shapes)
+    wanted = tuple(wanted_by(name, question) for name in names)
     return _made(question, wanted, symmetric)
 
 
@@ -92,8 +94,8 @@ def derivatives(
     >>> [D.matrix for D in derivatives("x'*A*y", "x", "y")]
     ['A*y', "A'*x"]
     """
-    question = _question(f, shapes)
-    wanted = [_wanted(name, question) for name in names]
+    question = question_of(f, shapes)
+    wanted = [wanted_by(name, question) for name in names]
     if any(constraint(w.variable) or w.selection for w in wanted):
         return tuple(_made(question, (w,), "projected") for w in wanted)
     start = normal_form(expand(question.formula))
@@ -103,68 +105,16 @@ def derivatives(
     )
 
 
-def _question(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
-    if isinstance(f, Reading):
-        return f
-    if shapes is not None and not isinstance(shapes, Mapping):
-        raise ShapeMistake(
-            f"shapes is a {type(shapes).__name__}", hint='a mapping is wanted, as {"W": "n m"}'
-        )
-    if isinstance(f, str):
-        return read(f, shapes=shapes)
-    node = build.as_node(f)
-    if shapes:
-        raise ShapeMistake(
-            "a formula built in Python has its shapes; declare them on its variables"
-        )
-    known: dict[str, Variable] = {}
-    for variable in variables(node):
-        if known.setdefault(variable.name, variable) is not variable:
-            raise ShapeMistake(f"two different variables of the formula are called {variable.name}")
-    small = len(users(node)) <= MOST_SAID
-    text = (small and (notation.matrix(node) or notation.index(node, "f"))) or "f"
-    names = frozenset().union(*(d.names for v in known.values() for d in v.dims))
-    return Reading(text=text, formula=node, row=False, variables=known, dimensions=names)
-
-
-def _wanted(name: Name, question: Reading) -> Wanted:
-    if isinstance(name, Variable):
-        known = question.variables.get(name.name, name)
-        if known is not name:
-            raise NameMistake(f"the formula's {name.name} is another variable than the one given")
-        return Wanted(name.name, name)
-    if isinstance(name, Node):
-        raise NameMistake(
-            "a derivative is by a variable",
-            hint="entries and slices are named by text, as in 'W[1,2]' or 'W[:,1]'",
-        )
-    wanted = read_wrt(name, question)
-    if wanted.conjugate:
-        raise NotDifferentiable("derivatives by a conjugate variable are not known yet")
-    return wanted
-
-
 def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Derivative:
     if convention not in CONVENTIONS:
         raise NotDifferentiable(
             f"{convention!r} is no convention for constrained matrices; "
             f"{' and '.join(CONVENTIONS)} are"
         )
-    _no_complex(question, wanted)
+    refuse_complex(question, wanted)
     node = swept(question.formula, [w.variable for w in wanted], convention)
     tied = any(constraint(w.variable) for w in wanted)
     return Derivative(question, wanted, node, convention if tied else None)
-
-
-def _no_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
-    """Complex variables need derivatives by x and by conj(x), which nothing here gives yet."""
-    used = [*question.formula.names, *(w.variable for w in wanted)]
-    for variable in sorted(used, key=lambda v: v.name):
-        if "complex" in variable.properties:
-            raise NotDifferentiable(
-                f"{variable.name} is declared complex, and derivatives of complex variables "
-                "(by x and by conj(x)) are not known yet"
-            )
 
 
 @dataclass(frozen=True, eq=False)

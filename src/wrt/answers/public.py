@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wrt.answers.answer import Derivative, Formula, Name, derivatives
+from wrt.answers.answer import Derivative, derivatives
+from wrt.answers.asking import Formula, Name
 from wrt.errors import NameMistake, ShapeMistake
 from wrt.expression import build
 from wrt.expression.dimensions import parse_dimensions

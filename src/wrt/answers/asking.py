@@ -1,0 +1,75 @@
+"""What is asked: the formula, and what it is differentiated by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wrt import notation
+from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
+from wrt.expression import build
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import users, variables
+from wrt.language import Reading, Wanted, read, read_wrt
+
+__all__ = ["MOST_SAID", "Formula", "Name", "question_of", "refuse_complex", "wanted_by"]
+
+#: A formula of more nodes is not written out: nobody reads it.
+MOST_SAID = 150
+
+Formula = str | Node | Reading
+Name = str | Variable
+
+
+def question_of(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
+    """A question as it was read: text, or a formula built in Python with its variables."""
+    if isinstance(f, Reading):
+        return f
+    if shapes is not None and not isinstance(shapes, Mapping):
+        raise ShapeMistake(
+            f"shapes is a {type(shapes).__name__}", hint='a mapping is wanted, as {"W": "n m"}'
+        )
+    if isinstance(f, str):
+        return read(f, shapes=shapes)
+    node = build.as_node(f)
+    if shapes:
+        raise ShapeMistake(
+            "a formula built in Python has its shapes; declare them on its variables"
+        )
+    known: dict[str, Variable] = {}
+    for variable in variables(node):
+        if known.setdefault(variable.name, variable) is not variable:
+            raise ShapeMistake(f"two different variables of the formula are called {variable.name}")
+    small = len(users(node)) <= MOST_SAID
+    text = (small and (notation.matrix(node) or notation.index(node, "f"))) or "f"
+    names = frozenset().union(*(d.names for v in known.values() for d in v.dims))
+    return Reading(text=text, formula=node, row=False, variables=known, dimensions=names)
+
+
+def wanted_by(name: Name, question: Reading) -> Wanted:
+    """What is differentiated by: a variable, or the text of a name, an entry or a slice."""
+    if isinstance(name, Variable):
+        known = question.variables.get(name.name, name)
+        if known is not name:
+            raise NameMistake(f"the formula's {name.name} is another variable than the one given")
+        return Wanted(name.name, name)
+    if isinstance(name, Node):
+        raise NameMistake(
+            "a derivative is by a variable",
+            hint="entries and slices are named by text, as in 'W[1,2]' or 'W[:,1]'",
+        )
+    wanted = read_wrt(name, question)
+    if wanted.conjugate:
+        raise NotDifferentiable("derivatives by a conjugate variable are not known yet")
+    return wanted
+
+
+def refuse_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
+    """Complex variables need derivatives by x and by conj(x), which nothing here gives yet."""
+    used = [*question.formula.names, *(w.variable for w in wanted)]
+    for variable in sorted(used, key=lambda v: v.name):
+        if "complex" in variable.properties:
+            raise NotDifferentiable(
+                f"{variable.name} is declared complex, and derivatives of complex variables "
+                "(by x and by conj(x)) are not known yet"
+            )
