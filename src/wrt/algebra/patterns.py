@@ -32,7 +32,7 @@ def resolved(node: Einsum) -> Node | None:
             if _differ(known, position):
                 return build.zeros(node.dims)
     made = _substituted(node, patterns, fixed)
-    return made if made is not None else _loose_units(node, patterns, fixed)
+    return made if made is not None else _loose_units(node, patterns)
 
 
 def _differ(a: Dimension, b: Dimension) -> bool:
@@ -89,7 +89,7 @@ def _is_outside(position: Dimension, dim: Dimension) -> bool:
     return (at is not None and at < 0) or (over is not None and over >= 0)
 
 
-def _loose_units(node: Einsum, patterns: list[int], fixed: dict[int, Dimension]) -> Node | None:
+def _loose_units(node: Einsum, patterns: list[int]) -> Node | None:
     """A basis vector summed with nothing else is 1."""
     for k in patterns:
         if position_of(node.children[k]) is None:

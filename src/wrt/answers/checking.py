@@ -270,7 +270,7 @@ def _largest_error(
         got = exact
         for direction in reversed(directions):
             got = np.tensordot(got, direction, axes=direction.ndim)
-        moved = [_moved(x, d, convention, sizes) for x, d in zip(xs, directions, strict=True)]
+        moved = [_moved(x, d, convention) for x, d in zip(xs, directions, strict=True)]
         best = np.inf
         for width in WIDTHS:
             want = _difference(f, xs, moved, values, sizes, is_analytic, width)
@@ -301,7 +301,7 @@ def _directions(
         yield tuple(rng.normal(size=shape) for shape in shapes)
 
 
-def _moved(x: Variable, direction: Array, convention: str, sizes: Mapping[str, int]) -> Array:
+def _moved(x: Variable, direction: Array, convention: str) -> Array:
     """How x moves along a direction: freely, projected on its constraint, or tied."""
     import numpy as np
 

@@ -161,7 +161,7 @@ def product(
     if coefficient.value == 0:
         return zeros([dims[i] for i in output])
     carried = {i for _, _, indices in kept for i in indices}
-    for i in _free_indices(carried, output, kept, dims):
+    for i in _free_indices(carried, output, dims):
         coefficient = coefficient * Coefficient.of(dims[i])
     if not kept and not output:
         return Constant(coefficient)
@@ -194,9 +194,7 @@ def _is_plain(
     return len(factors) == 1 or len({f[0] for f in factors}) == len(factors)
 
 
-def _free_indices(
-    carried: set[int], output: tuple[int, ...], kept: list[Factor], dims: _Dims
-) -> list[int]:
+def _free_indices(carried: set[int], output: tuple[int, ...], dims: _Dims) -> list[int]:
     """Summed indices that no factor carries: each is worth the size of its dimension."""
     return [i for i in dims.order if i not in carried and i not in output]
 

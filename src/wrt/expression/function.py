@@ -339,7 +339,7 @@ def _built(form: Signature, text: str, arguments: Sequence[Any]) -> Node | None:
     dims = tuple(d.replace(bound) for d in wanted) if wanted is not None else nodes[0].dims
     if left == "0":
         return build.zeros(dims)
-    letters = _letters(form, left, right, nodes, bound)
+    letters = _letters(left, nodes)
     for letter, dim in zip(right, dims, strict=False) if len(right) == len(dims) else ():
         letters.setdefault(letter, dim)
     if where:
@@ -350,9 +350,8 @@ def _built(form: Signature, text: str, arguments: Sequence[Any]) -> Node | None:
     return build.reshape(made, dims)
 
 
-def _letters(
-    form: Signature, left: str, right: str, nodes: Sequence[Node], bound: Mapping[str, Dimension]
-) -> dict[str, Dimension]:
+def _letters(left: str, nodes: Sequence[Node]) -> dict[str, Dimension]:
+    """The dimensions of the letters that the operands carry."""
     letters: dict[str, Dimension] = {}
     for group, node in zip(left.split(","), nodes, strict=False):
         letters.update(zip(group, node.dims, strict=False))

@@ -86,8 +86,7 @@ def whole_variables(*roots: Node) -> frozenset[Variable]:
         if isinstance(node, BoundedSum):
             found |= node.low.names | node.high.names
         elif isinstance(node, Apply):
-            form, _ = node.function.form_of(node.children, node.batch)
-            for argument, child in zip(form.arrays, node.children, strict=True):
+            for argument, child in zip(node.form.arrays, node.children, strict=True):
                 if argument.kind == "whole":
                     found |= child.names
     return found
