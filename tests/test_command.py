@@ -209,7 +209,7 @@ def test_a_large_array_is_shown_by_its_corners() -> None:
         (["x=[1,2]", "A=[[1,2],[3,4]]", "y=[1]"], "y"),
         (["x=[1,null]", "A=[[1,2],[3,4]]"], "x"),
         (['x="two"', "A=[[1,2],[3,4]]"], "x holds text"),
-        (["x=[1,NaN]", "A=[[1,2],[3,4]]"], "x[1] is NaN"),
+        (["x=[1,NaN]", "A=[[1,2],[3,4]]"], "x[2] is NaN"),
     ],
 )
 def test_values_that_do_not_fit_are_mistakes(values: list[str], complaint: str) -> None:

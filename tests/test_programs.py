@@ -273,7 +273,7 @@ def mistake(formula: Node, **values: object) -> str:
         ({"x": np.ones((4, 1))}, "x is a vector (m), given an array of shape (4, 1)"),
         ({"W": 2.0}, "W is a matrix (n × m), given an array of shape ()"),
         ({"x": np.ones(0)}, "x has no entries: its shape is (0,)"),
-        ({"x": [1, np.nan, 2, 3]}, "x[1] is NaN"),
+        ({"x": [1, np.nan, 2, 3]}, "x[2] is NaN"),
         ({"x": ["a", "b", "c", "d"]}, "x holds text (list), not numbers"),
         ({"x": np.array([1, None, 2, 3])}, "x holds objects (ndarray), not numbers"),
         (
@@ -326,23 +326,27 @@ def test_dimensions_that_are_sums_are_solved_for():
 @pytest.mark.parametrize(
     ("properties", "value", "message"),
     [
-        ("symmetric", [[1, 2], [3, 1]], "A[0, 1] = 2 and A[1, 0] = 3"),
-        ("skew", [[0, 2], [2, 0]], "A[0, 1] = 2 and A[1, 0] = 2"),
-        ("diagonal", [[1, 2], [0, 1]], "A[0, 1] = 2, not 0"),
-        ("lower", [[1, 2], [0, 1]], "A[0, 1] = 2, not 0"),
-        ("upper", [[1, 0], [5, 1]], "A[1, 0] = 5, not 0"),
-        ("orthogonal", [[1, 0], [0, 2]], "A'*A is 3 away from the identity"),
+        ("symmetric", [[1, 2], [3, 1]], "A[1,2] = 2 but A[2,1] = 3 (largest difference 1)"),
+        ("skew", [[0, 2], [2, 0]], "A[1,2] = 2 but A[2,1] = 2 (largest sum 4)"),
+        ("skew", [[0, 2], [-2, 1]], "A[2,2] = 1, not 0"),
+        ("diagonal", [[1, 2], [0, 1]], "A[1,2] = 2, not 0"),
+        ("lower", [[1, 2], [0, 1]], "A[1,2] = 2, not 0"),
+        ("upper", [[1, 0], [5, 1]], "A[2,1] = 5, not 0"),
+        ("orthogonal", [[1, 0], [0, 2]], "the entry [2,2] of A'*A - eye(2) is 3"),
         ("spd", [[1, 0], [0, -2]], "its smallest eigenvalue is -2"),
-        ("toeplitz", [[1, 0], [0, 2]], "A[0, 0] = 1 and A[1, 1] = 2"),
-        ("positive", [[1, 0], [2, 2]], "A[0, 1] = 0"),
+        ("spd", [[1, 0], [1, 2]], "A[1,2] = 0 but A[2,1] = 1 (largest difference 1)"),
+        ("toeplitz", [[1, 0], [0, 2]], "A[1,1] = 1 but A[2,2] = 2 (largest difference 1)"),
+        ("positive", [[1, 0], [2, 2]], "A[1,2] = 0"),
         ("simplex", [[1, 0], [0, 2]], "its entries sum to 3, not 1"),
+        ("simplex", [[1, 0.5], [0, -0.5]], "A[2,2] = -0.5"),
+        ("invertible", [[1, 2], [2, 4]], "it is singular"),
     ],
 )
 def test_values_keep_to_what_was_declared(properties, value, message):
     declared = Variable("A", (n, n), {properties})
     with pytest.raises(ValueMistake) as caught:
         programs.compile(declared @ b)(A=value, b=[1, 1])
-    assert str(caught.value) == f"A is declared {properties}, but {message}"
+    assert str(caught.value) == f"A was declared {properties}, and {message}"
 
 
 def test_a_singular_matrix_is_named():

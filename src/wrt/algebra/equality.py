@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "constrained_value",
+    "declared_value",
     "equal",
+    "even_names",
     "ratio",
     "sample_point",
     "sample_sizes",
@@ -53,8 +55,21 @@ def _turns_with_a_sign(function: Function) -> bool:
 
 
 def sample_sizes(roots: Sequence[Node], start: int = 3) -> dict[str, int]:
-    """A size for every dimension that occurs, all different."""
-    return {name: start + k for k, name in enumerate(dimension_names(*roots))}
+    """A size for every dimension that occurs, all different, even where a matrix is skew."""
+    names = dimension_names(*roots)
+    even = even_names(*roots)
+    if not even:
+        return {name: start + k for k, name in enumerate(names)}
+    free = iter(range(start, start + 2 * len(names) + 2))
+    taken = {name: start + start % 2 + 2 * k for k, name in enumerate(sorted(even))}
+    odd = (size for size in free if size not in taken.values())
+    return {name: taken[name] if name in taken else next(odd) for name in names}
+
+
+def even_names(*roots: Node) -> frozenset[str]:
+    """The dimensions of skew matrices: of odd size these have no inverse."""
+    skew = [v for v in variables(*roots) if "skew" in v.properties]
+    return frozenset(str(v.dims[0]) for v in skew if v.dims[0].value is None)
 
 
 def sample_point(
@@ -89,30 +104,83 @@ def _whole_values(roots: Sequence[Node], seed: int) -> dict[str, Any]:
 
 
 def _declared(variable: Variable, value: Array, seed: int) -> Array:
-    """A value with the linear properties of a variable; every other one is far from singular.
+    """A value with the properties of a variable; every other one is far from singular.
 
     The rest has no heavy diagonal, which would look symmetric to `max`.
     """
     import numpy as np
 
-    properties = variable.properties
-    if "positive" in properties or "simplex" in properties:
-        value = 0.5 + abs(np.real(value)) + 1j * np.imag(value) * 0.3
     if value.ndim == 2 and value.shape[0] == value.shape[1]:
-        value = constrained_value(properties, value + 2 * np.eye(len(value)) * (seed % 2))
+        value = value + 2 * np.eye(len(value)) * (seed % 2)
+    return declared_value(variable.properties, value, bool(seed % 2))
+
+
+def declared_value(properties: frozenset[str], value: Array, turned: bool = False) -> Array:
+    """A value near a generic one, real or complex, with all properties that are declared.
+
+    Orthogonal is meant without conjugation: Q'*Q is the identity. `turned` changes the sign of
+    its determinant.
+    """
+    import numpy as np
+
+    if properties & {"positive", "simplex"}:
+        small = 0.3j * np.imag(value) if np.iscomplexobj(value) else 0
+        value = 0.3 + abs(np.real(value)) + small
+    if value.ndim == 2:
+        value = constrained_value(properties, value)
+    if "spd" in properties:
+        lowest = float(np.linalg.eigvalsh(np.real(value))[0])
+        value = value + (0.5 - min(lowest, 0.0)) * np.eye(len(value))
+    if "simplex" in properties:
+        value = np.asarray(value / value.sum())
+    if "orthogonal" in properties:
+        value = _orthogonal(properties, value, turned)
     return value
 
 
+def _orthogonal(properties: frozenset[str], value: Array, turned: bool) -> Array:
+    """An orthogonal matrix by Cayley's map, symmetric, skew or diagonal where it has to be."""
+    import numpy as np
+
+    n = len(value)
+    signs = np.where(np.arange(n) % 3 == int(turned), -1.0, 1.0)
+    if "toeplitz" in properties:
+        return _cyclic(properties, n)
+    if "diagonal" in properties:
+        return np.diag(signs)
+    above = np.triu(value, 1)
+    apart = above - above.T
+    turn: Array = np.linalg.solve(np.eye(n) + apart, np.eye(n) - apart)
+    if properties & {"symmetric", "spd"}:
+        return np.asarray(turn @ np.diag(signs) @ turn.T)
+    if "skew" in properties:  # pairs of rows, each turned by a quarter
+        pairs = np.kron(np.eye(n // 2 + 1), np.array([[0.0, 1.0], [-1.0, 0.0]]))[:n, :n]
+        return np.asarray(turn @ pairs @ turn.T)
+    return turn * np.where(np.arange(n) == 0, -1.0 if turned else 1.0, 1.0)
+
+
+def _cyclic(properties: frozenset[str], n: int) -> Array:
+    """An orthogonal Toeplitz matrix: every one is a cyclic matrix, up to signs."""
+    import numpy as np
+
+    whole = np.eye(n)
+    if "diagonal" in properties:
+        return -whole
+    if "skew" in properties:
+        return np.asarray(np.roll(whole, n // 2, 1) * np.sign(np.arange(n)[None] - n / 2 + 0.5))
+    mirror = whole - 2 / n
+    return mirror if properties & {"symmetric", "spd"} else np.roll(mirror, 1, 1)
+
+
 def constrained_value(properties: frozenset[str], value: Array) -> Array:
-    """A square matrix made symmetric, skew, diagonal, triangular or Toeplitz as its
-    properties say.
-    """
+    """A matrix made symmetric, skew, diagonal, triangular or Toeplitz as its properties say."""
     import numpy as np
 
     if "toeplitz" in properties:
         i, j = np.indices(value.shape)
-        means = [np.diagonal(value, -k).mean() for k in range(1 - len(value), len(value))]
-        value = np.asarray(means)[i - j + len(value) - 1]
+        rows, columns = value.shape
+        means = [np.diagonal(value, k).mean() for k in range(1 - rows, columns)]
+        value = np.asarray(means)[j - i + rows - 1]
     if properties & {"symmetric", "spd"}:
         value = (value + value.T) / 2
     if "skew" in properties:

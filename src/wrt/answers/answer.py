@@ -19,13 +19,13 @@ from wrt.answers.asking import (
 )
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
-from wrt.answers.parts import inner, picked, plain_keys, swept, unused
+from wrt.answers.maps import Maps, keys
+from wrt.answers.parts import picked, plain_keys, swept, unused
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.views import VIEWS, laid_out
 from wrt.answers.words import structure_sentence, symmetry_sentence, valid_sentences
-from wrt.calculus import CONVENTIONS, constrained_derivative, constraint, gradients
-from wrt.calculus import derivative as sweep
+from wrt.calculus import CONVENTIONS, constraint, gradients
 from wrt.errors import (
     CheckFailed,
     NameMistake,
@@ -35,10 +35,8 @@ from wrt.errors import (
     ValueMistake,
 )
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
-from wrt.expression.dimensions import Dimension
 from wrt.expression.meaning import evaluate
-from wrt.expression.nodes import Node, Sum, Variable
+from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, users
 from wrt.language import Reading, Wanted
 
@@ -96,7 +94,7 @@ def derivatives(
     """
     question = question_of(f, shapes)
     wanted = [wanted_by(name, question) for name in names]
-    if any(constraint(w.variable) or w.selection for w in wanted):
+    if any(w.variable.properties or w.selection for w in wanted):
         return tuple(_made(question, (w,), "projected") for w in wanted)
     start = normal_form(expand(question.formula))
     found = gradients(start, [w.variable for w in wanted])
@@ -148,22 +146,15 @@ class Derivative:
     @cached_property
     def plain(self) -> Node:
         """The derivative by what was asked for, entries of variables selected, before any view."""
-        key: list[Any] = [slice(None)] * self.f.ndim
-        for one in self.wanted:
-            axes = one.variable.ndim
-            key += list(one.selection.key) if one.selection else [slice(None)] * axes
-        if all(k == slice(None) for k in key):
+        if not any(one.selection for one in self.wanted):
             return self.whole
-        return picked(self.whole, tuple(key))
+        return picked(self.whole, (*[slice(None)] * self.f.ndim, *keys(self.wanted)))
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
         """The number of axes of f, then of each variable (of the entries asked for)."""
-        counts = [self.f.ndim]
-        for one in self.wanted:
-            picked = one.selection.key if one.selection else (slice(None),) * one.variable.ndim
-            counts.append(sum(isinstance(k, slice) for k in picked))
-        return tuple(counts)
+        counts = [sum(isinstance(k, slice) for k in keys((one,))) for one in self.wanted]
+        return (self.f.ndim, *counts)
 
     @property
     def split(self) -> int:
@@ -247,9 +238,9 @@ class Derivative:
         """What was assumed of names that nobody declared."""
         more = tuple(w.assumed for w in self.wanted if w.assumed)
         free = tuple(
-            f"{v.name} may leave the {word} matrices: this is the free derivative"
+            f"{v.name} may leave {_where(word)}: this is the free derivative"
             for v in dict.fromkeys(w.variable for w in self.wanted)
-            for word in ("orthogonal", "invertible")
+            for word in ("orthogonal", "invertible", "simplex")
             if word in v.properties
         )
         return self.question.assumed + more + free
@@ -430,15 +421,17 @@ class Derivative:
         return {name: value for name, value in given.items() if name not in idle}
 
     def apply(self, direction: Any, /, **values: Any) -> Array:
-        """The linear map in the last variable: how f changes along a direction, without forming D.
+        """The linear map in the last variable: D contracted with a direction, without forming D.
 
         `direction` has the shape of the last variable; the result that of f and the variables
-        before.
+        before. It is how f changes along the direction, but for a tied matrix, whose D counts
+        every pair of tied entries twice; `direction_value` is, there too.
 
         >>> derivative("W*x", "W").apply([[1, 0], [0, 0]], W=[[1, 2], [3, 4]], x=[5, 6])
         array([5., 0.])
         """
-        return self._mapped(self.along("direction"), "direction", self._last, direction, values)
+        moving = Variable("direction", self._maps.last)
+        return self._mapped(self._maps.contracted("direction"), moving, direction, values)
 
     def pullback(self, gradient: Any, /, **values: Any) -> Array:
         """The transposed map: a gradient by f (and the variables before) becomes one by the last
@@ -448,91 +441,55 @@ class Derivative:
         array([[ 5.,  6.],
                [10., 12.]])
         """
-        return self._mapped(self.pulled_back("gradient"), "gradient", self._first, gradient, values)
+        moving = Variable("gradient", self._maps.first)
+        return self._mapped(self.pulled_back("gradient"), moving, gradient, values)
 
-    @property
-    def _last(self) -> tuple[Dimension, ...]:
-        return self.plain.dims[self.plain.ndim - self.groups[-1] :]
-
-    @property
-    def _first(self) -> tuple[Dimension, ...]:
-        return self.plain.dims[: self.plain.ndim - self.groups[-1]]
-
-    def along(self, name: str = "V") -> Node:
-        """The directional derivative along a variable of that name, as a formula.
-
-        It is the derivative of ⟨pullback of g, V⟩ by g: two sweeps back of scalars, so that nothing
-        of the size of D is formed.
-        """
-        cut = self.plain.ndim - self.groups[-1]
-        if self.wanted[-1].selection or self._before is None:
-            return self._contracted(name, tuple(range(cut, self.plain.ndim)), range(cut))
-        if not cut:
-            return normal_form(inner(self.plain, Variable(name, self.plain.dims)))
-        g = Variable(unused("g", (name, *self.question.variables)), self._first)
-        moved = inner(self._pulled(g), Variable(name, self._last))
-        return normal_form(merged(normal_form(sweep(moved, g))))
+    @cached_property
+    def _maps(self) -> Maps:
+        convention = self.convention or "projected"
+        return Maps(self.f, self.wanted, convention, self.plain, self.groups)
 
     def pulled_back(self, name: str = "g") -> Node:
         """The product of a variable of that name, shaped as f, with the derivative, as a
         formula.
         """
-        cut = self.plain.ndim - self.groups[-1]
-        g = Variable(name, self.plain.dims[:cut])
-        if self.wanted[-1].selection or self._before is None or not cut:
-            return self._contracted(name, tuple(range(cut)), range(cut, self.plain.ndim))
-        return normal_form(merged(normal_form(self._pulled(g))))
-
-    @cached_property
-    def _before(self) -> Node | None:
-        """The derivative by all variables but the last; None where entries of one were selected."""
-        if any(one.selection for one in self.wanted):
-            return None
-        return swept(self.f, [w.variable for w in self.wanted[:-1]], self.convention or "projected")
-
-    def _pulled(self, g: Variable) -> Node:
-        """The derivative of the scalar ⟨g, what is before⟩ by the last variable."""
-        assert self._before is not None
-        scalar = inner(normal_form(self._before), g)
-        x = self.wanted[-1].variable
-        return constrained_derivative(scalar, x, self.convention or "projected")
+        return self._maps.pulled_back(name)
 
     def direction(self, name: str = "V") -> str | None:
         """The directional derivative in matrix notation; None where there is none.
 
+        Where the last variable is constrained, so is the direction: a symmetric matrix moves
+        along symmetric ones, by either convention.
+
         >>> derivative("A*X*b", "X").direction("V")
         'A*V*b'
+        >>> tied = derivative("tr(A*S)", "S", shapes={"S": "n n symmetric"}, symmetric="tied")
+        >>> tied.direction("V")
+        'tr(A*V)'
         """
         name = unused(name, tuple(self.question.variables))
-        node = settled(self.along(name))
+        node = settled(self._maps.along(name))
         known = (*self._names, name)
         return notation.matrix(node, names=known) or notation.index(node, "D", names=known)
 
-    def _contracted(self, name: str, axes: tuple[int, ...], output: Sequence[int]) -> Node:
-        node = self.plain
-        variable = Variable(name, [node.dims[a] for a in axes])
-        whole = tuple(range(node.ndim))
-        terms = node.children if isinstance(node, Sum) else (node,)
-        made = [
-            build.product(ONE, ((t, 1, whole), (variable, 1, axes)), output, node.dims)
-            for t in terms
-        ]
-        return normal_form(build.add(*made))
+    def direction_value(self, direction: Any, /, **values: Any) -> Array:
+        """The directional derivative in numbers; a direction that leaves the constraint is refused.
 
-    def _mapped(
-        self,
-        node: Node,
-        name: str,
-        dims: tuple[Dimension, ...],
-        value: Any,
-        values: Mapping[str, Any],
-    ) -> Array:
-        arguments = (Variable(name, dims), *self._arguments)
+        >>> tied = derivative("tr(A*S)", "S", shapes={"S": "n n symmetric"}, symmetric="tied")
+        >>> tied.direction_value([[0, 1], [1, 0]], A=[[1, 2], [3, 4]], S=[[0, 0], [0, 0]])
+        array(5.)
+        """
+        moving = self._maps.direction("direction")
+        return self._mapped(self._maps.along("direction"), moving, direction, values)
+
+    def _mapped(self, node: Node, moving: Variable, value: Any, values: Mapping[str, Any]) -> Array:
+        arguments = (moving, *self._arguments)
         program = programs.compile(node, arguments=arguments, title=self.title)
         given = self._needed(values)
         names = {*self.question.dimensions, *dimension_names(self.plain)}
         told = names - set(program.sizes)  # sizes that the arrays tell here
-        result: Array = program({name: value, **{k: v for k, v in given.items() if k not in told}})
+        known = {k: v for k, v in given.items() if k not in told}
+        result: Array = program({moving.name: value, **known})
         return result
 
     # Why it is right
@@ -572,3 +529,10 @@ class Derivative:
         raise TypeError(
             "a derivative is called with values; its layers, steps and views are methods"
         )
+
+
+def _where(word: str) -> str:
+    """Where a variable is that is declared to be orthogonal, invertible or in a simplex."""
+    if word == "simplex":
+        return "the simplex"
+    return f"the {word} matrices"

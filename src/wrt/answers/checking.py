@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from wrt.algebra import conditions, expand
-from wrt.algebra.equality import constrained_value
+from wrt.algebra.equality import constrained_value, declared_value, even_names
 from wrt.calculus import constraint
 from wrt.errors import CheckFailed, TooLarge
 from wrt.expression import build
@@ -133,7 +133,10 @@ def small_sizes(f: Node, xs: Sequence[Variable], derivative: Node) -> Iterator[d
         ):
             continue
         turns = [sizes, sizes[::-1], sizes[1:] + sizes[:1], [max(sizes, default=1)] * count]
-        yield from (dict(zip(names, turn, strict=True)) for turn in turns)
+        even = even_names(f, derivative, *xs)
+        for turn in turns:
+            chosen = dict(zip(names, turn, strict=True))
+            yield {n: size + size % 2 if n in even else size for n, size in chosen.items()}
         return
     yield dict.fromkeys(names, 2)
 
@@ -195,23 +198,16 @@ def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) 
     properties = variable.properties
     if "whole" in properties:
         return np.asarray(float(rng.integers(2, 4)))
-    if properties & {"positive", "simplex"} or style == 1:
+    if style == 1:
         value = rng.uniform(0.3, 2, size=shape)
     elif style == 3:
         value = 0.2 * value
-    if "simplex" in properties:
-        return np.asarray(value / value.sum())
-    if len(shape) == 2 and shape[0] == shape[1] and style == 4:
-        value = np.linalg.qr(value)[0]
-    if len(shape) == 2 and shape[0] == shape[1] and (style == 2 or _inverts(variable)):
-        value = value + 3 * np.eye(shape[0])
     if len(shape) == 2 and shape[0] == shape[1]:
-        value = constrained_value(properties, value)
-    if "spd" in properties:
-        value = value @ value.T / shape[0] + np.eye(shape[0])
-    if "orthogonal" in properties:
-        value = np.linalg.qr(value)[0]
-    return np.asarray(value)
+        if style == 4:
+            value = np.linalg.qr(value)[0]
+        if style == 2 or _inverts(variable):
+            value = value + 3 * np.eye(shape[0])
+    return np.asarray(declared_value(properties, value, bool(seed % 2)))
 
 
 def _inverts(variable: Variable) -> bool:
@@ -263,7 +259,8 @@ def _largest_error(
     import numpy as np
 
     value = float(np.abs(evaluate(f, values, sizes)).max(initial=0))
-    scale = max(float(np.abs(exact).max(initial=0)), 1e-3 * min(1.0, value), 1e-300)
+    slope = float(np.abs(exact).max(initial=0))
+    scale = max(slope, 1e-3 * min(1.0, value), _rounding(f, max(slope, value), values, sizes))
     worst = 0.0
     many = DIRECTIONS if len(users(f)) <= LARGE else 1
     for directions in _directions(xs, sizes, many):
@@ -281,6 +278,22 @@ def _largest_error(
                 break
         worst = max(worst, best)
     return worst
+
+
+def _rounding(f: Node, size: float, values: Mapping[str, Array], sizes: Mapping[str, int]) -> float:
+    """The scale of differences of a formula that is zero wherever its variables can be.
+
+    Its parts cancel (the sum of a skew matrix): what is left of them is no number to compare with.
+    """
+    import numpy as np
+
+    if size > 1e-12:
+        return 1e-300
+    parts = [node for node in postorder(f) if node is not f]
+    inside = max(
+        (float(np.abs(v).max(initial=0)) for v in evaluate_all(parts, values, sizes)), default=0.0
+    )
+    return 1e-6 * min(1.0, inside) if size <= 1e-12 * inside else 1e-300
 
 
 def _directions(
@@ -310,19 +323,19 @@ def _moved(x: Variable, direction: Array, convention: str) -> Array:
         return direction
     if convention == "projected":
         return constrained_value(frozenset(rules), direction)
-    basis = np.array(_parameters(rules, len(direction)))
+    basis = np.array(_parameters(rules, direction.shape))
     return np.asarray(
         np.tensordot(basis, direction, axes=2) @ basis.reshape(len(basis), -1)
     ).reshape(direction.shape)
 
 
-def _parameters(rules: tuple[str, ...], n: int) -> list[Array]:
+def _parameters(rules: tuple[str, ...], shape: tuple[int, ...]) -> list[Array]:
     """The matrices along which the free parameters of a constrained matrix move it."""
     import numpy as np
 
     found: dict[bytes, Array] = {}
-    for i, j in np.ndindex(n, n):
-        unit = np.zeros((n, n))
+    for i, j in np.ndindex(shape):
+        unit = np.zeros(shape)
         unit[i, j] = 1.0
         moved = constrained_value(frozenset(rules), unit)
         moved = moved / max(np.abs(moved).max(), 1e-300)

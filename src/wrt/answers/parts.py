@@ -10,16 +10,27 @@ from wrt.calculus import constrained_derivative
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Node, Sum, Variable
+from wrt.expression.walk import substitute
 
 __all__ = ["inner", "picked", "plain_keys", "swept", "unused"]
 
 
+#: Properties that no linear constraint says: derivatives by such a variable are free.
+_CURVED = frozenset({"orthogonal", "simplex"})
+
+
 def swept(f: Node, xs: Sequence[Variable], convention: str) -> Node:
-    """The derivative by several variables in order, words written out first."""
-    node = expand(f)
+    """The derivative by several variables in order, words written out first.
+
+    A variable may leave the orthogonal matrices, or the simplex: what holds only there is not
+    used before all derivatives are taken.
+    """
+    bound = {x: Variable(x.name, x.dims, x.properties - _CURVED) for x in xs}
+    bound = {x: free for x, free in bound.items() if x is not free}
+    node = substitute(expand(f), bound) if bound else expand(f)
     for x in xs:
-        node = constrained_derivative(normal_form(node), x, convention)
-    return node
+        node = constrained_derivative(normal_form(node), bound.get(x, x), convention)
+    return substitute(node, {free: x for x, free in bound.items()}) if bound else node
 
 
 def inner(node: Node, other: Node) -> Node:

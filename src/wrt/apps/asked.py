@@ -95,4 +95,4 @@ def _along(
         return {"direction": text}
     if name not in given:
         raise ValueMistake(f"no value is given for {name}, the direction")
-    return {"direction": text, "direction_value": D.apply(given[name], **values)}
+    return {"direction": text, "direction_value": D.direction_value(given[name], **values)}

@@ -96,13 +96,13 @@ def _masked(node: Node, relation: Relation) -> Node:
 
 def _toeplitz(node: Node, convention: str) -> Node:
     """The sums along the diagonals; projected, their means."""
-    n = node.dims[-1]
+    rows, columns = node.dims[-2:]
     same = Relation(((0, 1), (1, -1), (2, -1), (3, 1)), Dimension.of(0))
-    lines = Pattern((n, n, n, n), [same])
+    lines = Pattern((rows, columns, rows, columns), [same])
     lead = tuple(range(node.ndim - 2))
     i, j, k, m = range(node.ndim - 2, node.ndim + 2)
     factors = [(node, 1, (*lead, i, j)), (lines, 1, (i, j, k, m))]
     if convention == "projected":
         length = build.product(ONE, ((lines, 1, (0, 1, 2, 3)),), (2, 3), lines.dims)
         factors.append((length, -1, (k, m)))
-    return build.product(ONE, factors, (*lead, k, m), (*node.dims, n, n))
+    return build.product(ONE, factors, (*lead, k, m), (*node.dims, rows, columns))

@@ -23,6 +23,31 @@ Shapes = Mapping[str, Shape]
 _NAME = re.compile(r"[^\W\d]\w*")
 #: Properties that speak of a square matrix.
 _SQUARE = PROPERTIES - {"positive", "simplex", "complex"}
+#: What follows of a property that is declared, as far as contradictions go.
+_FOLLOWS = {"spd": ("symmetric", "invertible"), "orthogonal": ("invertible",)}
+#: Pairs that no matrix of more than one entry has, and why.
+_CONTRADICTIONS: tuple[tuple[str, str, str], ...] = (
+    ("skew", "spd", "a skew matrix has x'*A*x = 0, an spd one x'*A*x > 0"),
+    ("skew", "symmetric", "only the zero matrix is both"),
+    (
+        "skew",
+        "diagonal",
+        "only the zero matrix is both",
+    ),
+    ("skew", "lower", "only the zero matrix is both"),
+    ("skew", "upper", "only the zero matrix is both"),
+    ("skew", "positive", "the diagonal of a skew matrix is 0"),
+    ("skew", "simplex", "only the zero matrix is skew with no entry below 0"),
+    ("positive", "diagonal", "positive says that every entry is above 0, also off the diagonal"),
+    ("positive", "lower", "positive says that every entry is above 0, also above the diagonal"),
+    ("positive", "upper", "positive says that every entry is above 0, also below the diagonal"),
+    ("positive", "orthogonal", "the columns of a matrix of positive entries are not orthogonal"),
+    ("simplex", "orthogonal", "the squares of an orthogonal matrix sum to 1 in every column"),
+    ("spd", "orthogonal", "only the identity is both"),
+    ("complex", "positive", "positive entries are real"),
+    ("complex", "simplex", "the entries of a simplex are real"),
+    ("complex", "spd", "spd matrices are real"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +141,22 @@ def _checked(name: str, dims: tuple[Dimension, ...], properties: frozenset[str])
     if square and not (len(dims) == 2 and (dims[0] is dims[1] or square == ["toeplitz"])):
         shown = " ".join(map(str, dims)) or "a scalar"
         raise ShapeMistake(f"{name}: only a square matrix is {square[0]}, and {shown} is not")
-    return Declared(dims, properties)
+    return Declared(dims, _consistent(name, properties))
+
+
+def _consistent(name: str, properties: frozenset[str]) -> frozenset[str]:
+    """Properties that can hold together; a triangular matrix that is symmetric, orthogonal or
+    triangular the other way is diagonal.
+    """
+    follows = {p: by for by in sorted(properties) for p in _FOLLOWS.get(by, ())}
+    held = properties | set(follows)
+    for one, other, why in _CONTRADICTIONS:
+        if {one, other} <= held:
+            said = sorted({follows.get(one, one), follows.get(other, other)})
+            raise ShapeMistake(f"{name}: no matrix is {said[0]} and {said[1]}: {why}")
+    triangular = {"lower", "upper"} & held
+    more = {"lower", "upper", "symmetric", "orthogonal"} & held
+    return properties | {"diagonal"} if triangular and len(more) > 1 else properties
 
 
 def variable(name: str, declaration: Declared) -> Variable:

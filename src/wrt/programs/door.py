@@ -182,11 +182,12 @@ def check(variable: Variable, array: Array) -> None:
     for word in sorted(variable.properties):
         wrong = PROPERTY.get(word, _nothing)(variable.name, array)
         if wrong:
-            raise ValueMistake(f"{variable.name} is declared {word}, but {wrong}")
+            raise ValueMistake(f"{variable.name} was declared {word}, and {wrong}")
 
 
 def _entry(name: str, place: Sequence[Any]) -> str:
-    return f"{name}[{', '.join(str(int(k)) for k in place)}]" if len(place) else name
+    """An entry as the language writes it, counted from 1."""
+    return f"{name}[{','.join(str(int(k) + 1) for k in place)}]" if len(place) else name
 
 
 def _nothing(name: str, X: Array) -> str:
@@ -194,48 +195,52 @@ def _nothing(name: str, X: Array) -> str:
 
 
 def _tolerance(X: Array) -> float:
+    """How far entries may be apart that should be equal: rounding in the type they came in."""
     import numpy as np
 
     return float(np.sqrt(np.finfo(X.dtype).eps) * np.abs(X).max())
 
 
-def _apart(name: str, X: Array, Y: Array, other: str) -> str:
-    """Where X and what it should be differ most; `other` names the second entry."""
+def _apart(name: str, X: Array, Y: Array, mirrored: bool) -> str:
+    """Where X differs most from what it should be, the mirrored entry or zero."""
     import numpy as np
 
     gap = np.abs(X - Y)
     if not gap.max() > _tolerance(X):
         return ""
     i, j = np.unravel_index(int(gap.argmax()), gap.shape)
-    second = f"{other}{_entry(name, (j, i))} = {X[j, i]:g}" if other != "0" else "not 0"
-    join = " and " if other != "0" else ", "
-    return f"{_entry(name, (i, j))} = {X[i, j]:g}{join}{second}"
+    first = f"{_entry(name, (i, j))} = {X[i, j]:g}"
+    if not mirrored or i == j:
+        return f"{first}, not 0"
+    second = f"{_entry(name, (j, i))} = {X[j, i]:g}"
+    return f"{first} but {second} (largest difference {gap[i, j]:g})"
 
 
 def _symmetric(name: str, X: Array) -> str:
-    return _apart(name, X, X.T, "")
+    return _apart(name, X, X.T, True)
 
 
 def _skew(name: str, X: Array) -> str:
-    return _apart(name, X, -X.T, "")
+    found = _apart(name, X, -X.T, True)
+    return found.replace("difference", "sum")
 
 
 def _diagonal(name: str, X: Array) -> str:
     import numpy as np
 
-    return _apart(name, X, np.diag(np.diag(X)), "0")
+    return _apart(name, X, np.diag(np.diag(X)), False)
 
 
 def _lower(name: str, X: Array) -> str:
     import numpy as np
 
-    return _apart(name, X, np.tril(X), "0")
+    return _apart(name, X, np.tril(X), False)
 
 
 def _upper(name: str, X: Array) -> str:
     import numpy as np
 
-    return _apart(name, X, np.triu(X), "0")
+    return _apart(name, X, np.triu(X), False)
 
 
 def _toeplitz(name: str, X: Array) -> str:
@@ -246,16 +251,19 @@ def _toeplitz(name: str, X: Array) -> str:
         return ""
     i, j = np.unravel_index(int(gap.argmax()), gap.shape)
     return (
-        f"{_entry(name, (i, j))} = {X[i, j]:g} and "
-        f"{_entry(name, (i + 1, j + 1))} = {X[i + 1, j + 1]:g}"
+        f"{_entry(name, (i, j))} = {X[i, j]:g} but "
+        f"{_entry(name, (i + 1, j + 1))} = {X[i + 1, j + 1]:g} (largest difference {gap[i, j]:g})"
     )
 
 
 def _orthogonal(name: str, X: Array) -> str:
     import numpy as np
 
-    gap = np.abs(X.T @ X - np.eye(X.shape[1])).max()
-    return f"{name}'*{name} is {gap:.2g} away from the identity" if gap > 1e-4 else ""
+    rest = X.T @ X - np.eye(len(X))
+    if np.abs(rest).max() <= 10 * np.sqrt(np.finfo(X.dtype).eps) * len(X):
+        return ""
+    i, j = np.unravel_index(int(np.abs(rest).argmax()), rest.shape)
+    return f"the entry [{i + 1},{j + 1}] of {name}'*{name} - eye({len(X)}) is {rest[i, j]:.3g}"
 
 
 def _spd(name: str, X: Array) -> str:
@@ -266,7 +274,7 @@ def _spd(name: str, X: Array) -> str:
     try:
         np.linalg.cholesky(X)
     except np.linalg.LinAlgError:
-        return f"its smallest eigenvalue is {np.linalg.eigvalsh(X)[0]:.2g}"
+        return f"its smallest eigenvalue is {np.linalg.eigvalsh(X)[0]:.3g}"
     return ""
 
 
@@ -280,10 +288,24 @@ def _positive(name: str, X: Array) -> str:
 
 
 def _simplex(name: str, X: Array) -> str:
+    import numpy as np
+
     if X.min() < 0:
-        return f"its smallest entry is {X.min():g}"
-    total = float(X.sum())
-    return f"its entries sum to {total:g}, not 1" if abs(total - 1) > 1e-4 else ""
+        place = np.unravel_index(int(X.argmin()), X.shape)
+        return f"{_entry(name, place)} = {X.min():g}"
+    total, loose = float(X.sum()), 10 * float(np.sqrt(np.finfo(X.dtype).eps))
+    return f"its entries sum to {total:g}, not 1" if abs(total - 1) > loose else ""
+
+
+def _invertible(name: str, X: Array) -> str:
+    import numpy as np
+
+    try:
+        condition = np.linalg.norm(X, 1) * np.linalg.norm(np.linalg.inv(X), 1)
+    except np.linalg.LinAlgError:
+        return "it is singular"
+    singular = condition * np.finfo(X.dtype).eps > 1
+    return f"it is singular: its condition number is {condition:.1g}" if singular else ""
 
 
 PROPERTY = {
@@ -297,4 +319,5 @@ PROPERTY = {
     "spd": _spd,
     "positive": _positive,
     "simplex": _simplex,
+    "invertible": _invertible,
 }

@@ -1,0 +1,96 @@
+"""A derivative as a linear map in its last variable, as formulas that never form it.
+
+The directional derivative is that of ⟨pullback of g, V⟩ by g: two sweeps back of scalars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wrt.algebra import merged, normal_form
+from wrt.answers.parts import inner, picked, swept, unused
+from wrt.calculus import constrained_derivative, constraint, derivative
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import substitute
+from wrt.language import Wanted
+
+__all__ = ["Maps", "keys"]
+
+
+def keys(wanted: Sequence[Wanted]) -> tuple[Any, ...]:
+    """The entries that are asked for of each variable, as `build.getitem` takes them."""
+    found: list[Any] = []
+    for one in wanted:
+        found += one.selection.key if one.selection else [slice(None)] * one.variable.ndim
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of a derivative: `plain` is the whole of it, `groups` its axes by name."""
+
+    f: Node
+    wanted: tuple[Wanted, ...]
+    convention: str
+    plain: Node
+    groups: tuple[int, ...]
+
+    @property
+    def first(self) -> tuple[Dimension, ...]:
+        """The axes of f and of the variables before the last."""
+        return self.plain.dims[: self.plain.ndim - self.groups[-1]]
+
+    @property
+    def last(self) -> tuple[Dimension, ...]:
+        """The axes of (the entries asked for of) the last variable."""
+        return self.plain.dims[self.plain.ndim - self.groups[-1] :]
+
+    def direction(self, name: str) -> Variable:
+        """A direction of the last variable, with its linear properties."""
+        one = self.wanted[-1]
+        return Variable(name, self.last, () if one.selection else constraint(one.variable))
+
+    def contracted(self, name: str) -> Node:
+        """D times a variable of that name, shaped as the last: the sum over its entries."""
+        return self._twice(Variable(name, self.last), free=False)
+
+    def along(self, name: str) -> Node:
+        """How f changes along `direction`: by the free derivative where that is constrained."""
+        direction = self.direction(name)
+        return self._twice(direction, free=bool(direction.properties))
+
+    def _twice(self, direction: Variable, free: bool) -> Node:
+        if not self.first and not free:
+            return normal_form(inner(self.plain, direction))
+        taken = [direction.name, *(v.name for v in self.f.names | self.plain.names)]
+        g = Variable(unused("g", taken), self.first)
+        moved = inner(self._pulled(g, free), direction)
+        return normal_form(merged(normal_form(derivative(moved, g))))
+
+    def pulled_back(self, name: str) -> Node:
+        """A variable of that name, shaped as what is before the last, times D."""
+        return normal_form(merged(normal_form(self._pulled(Variable(name, self.first)))))
+
+    @cached_property
+    def _before(self) -> Node:
+        """The derivative by all variables but the last, of the entries that are asked for."""
+        others = self.wanted[:-1]
+        node = swept(self.f, [one.variable for one in others], self.convention)
+        if not any(one.selection for one in others):
+            return normal_form(node)
+        return picked(node, (*[slice(None)] * self.f.ndim, *keys(others)))
+
+    def _pulled(self, g: Variable, free: bool = False) -> Node:
+        """The derivative of the scalar ⟨g, what is before⟩ by the last variable."""
+        one = self.wanted[-1]
+        scalar, x = inner(self._before, g), one.variable
+        if free:
+            twin = Variable(x.name, x.dims)
+            found = substitute(derivative(substitute(scalar, {x: twin}), twin), {twin: x})
+        else:
+            found = constrained_derivative(scalar, x, self.convention)
+        return picked(found, one.selection.key) if one.selection else found
