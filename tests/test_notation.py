@@ -238,19 +238,19 @@ INDEX = [
     (e("ik,lj->ijkl", A, B.T), [2], "D[i,j,a,b] = A[i,a]*B[j,b]"),
     (e("ik,kj->ij", X, Y), [1], "D[i,a] = (X*Y)[i,a]"),
     (e("ij->ji", X), [1], "D[i,a] = X[a,i]"),
-    (e("i,i,k->ik", x, x, u), [1], "D[i,a] = u[a]*x[i]^2"),
+    (e("i,i,k->ik", x, x, u), [1], "D[i,a] = x[i]^2*u[a]"),
     (e("i,j->ij", x, 1 / u), [1], "D[i,a] = x[i]/u[a]"),
-    (build.ones((n, m)), [1], "D[i,a] = ones[a]*ones[i]"),
+    (build.ones((n, m)), [1], "D[i,a] = ones[i]*ones[a]"),
     (e("ijk,k->ij", T, variable("w", "p")), [2], "D[i,j] = T[i,j,k]*w[k]"),
     (tanh(T), [2], "D[i,j,a] = tanh(T)[i,j,a]"),
-    (2 * T + T * a, [2], "D[i,j,b] = 2*T[i,j,b] + a*T[i,j,b]"),
+    (2 * T + T * a, [2], "D[i,j,b] = (a+2)*T[i,j,b]"),
     (
         tanh(e("ijk,k->ij", T, variable("w", "p"))) @ u,
         [1],
         "D[i] = (tanh(t1)*u)[i] where t1[i,j] = T[i,j,k]*w[k]",
     ),
     (x @ x, [0], "D = x'*x"),
-    (e("i,j,k->ijk", a * x, u, x), [1, 1], "D[i,b,p] = a*u[b]*x[i]*x[p]"),
+    (e("i,j,k->ijk", a * x, u, x), [1, 1], "D[i,b,p] = a*x[i]*u[b]*x[p]"),
 ]
 
 

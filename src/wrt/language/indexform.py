@@ -290,8 +290,11 @@ def _leaf(part: Index, builder: Builder) -> tuple[Node, Letters]:
     dims = [builder.sizes.resolved(builder.sizes.letters[line, k]) for k in letters]
     if part.base not in builder.made.slots:
         assert isinstance(part.base, Name)
-        delta = part.base.name == "delta"
-        return (build.identity(dims[0]) if delta else build.ones(dims)), letters
+        if part.base.name != "delta":
+            return build.ones(dims), letters
+        numbers = [i for i in part.items if not isinstance(i, (Name, Slice))]
+        places = [builder.place(i, dims[0]) - 1 for i in numbers]
+        return (build.unit(dims[0], places[0]) if places else build.identity(dims[0])), letters
     node = builder.of(part.base)
     if len(letters) < len(part.items):
         keys = [

@@ -57,10 +57,10 @@ class Network:
 
     def add(self, tree: Tree, indices: tuple[int, ...]) -> None:
         """Take in a phrase whose axes are these indices."""
-        if len(indices) > 2:
-            self.tensors.append((tree, indices))
-        elif not indices:
+        if not indices:
             self.scalars.append(tree)
+        elif len(indices) > 2 or tree.axes > 2:
+            self.tensors.append((tree, indices))
         elif len(indices) == 1:
             self.vectors.setdefault(indices[0], []).append(tree)
         elif indices[0] == indices[1]:
@@ -114,7 +114,8 @@ class Network:
         """A tensor of which all entries are summed is a scalar."""
         for tree, indices in list(self.tensors):
             places = [i for _, held in self.items() for i in held]
-            if all(places.count(i) == 1 and i not in self.output for i in indices):
+            alone = all(places.count(i) == 1 and i not in self.output for i in indices)
+            if alone and tree.head != "entries":
                 self.tensors.remove((tree, indices))
                 coefficient, scalars, body = _apart(tree)
                 square = body.head == "raised" and body.exponent == 2

@@ -6,22 +6,26 @@ phrase in matrix notation is named with its indices in a `where`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from wrt.expression.build import is_zero
-from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Sum
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.elimination import Network, network, pattern_phrase
-from wrt.notation.sentence import Speaker, shape_of
-from wrt.notation.sums import listed
+from wrt.notation.sentence import Speaker, finished, shape_of
+from wrt.notation.sums import collected, listed, total
 from wrt.notation.tree import (
+    LETTERS,
     SCALAR,
     Tree,
     call,
     chain_of,
     cheaper,
+    difference,
     eye,
     flip,
     is_ones,
@@ -42,7 +46,12 @@ __all__ = ["IndexSpeaker", "axis_letters", "einsum_text"]
 GROUPS = ("ijkl", "abcd", "pqrs", "uvw")
 SUMMED = "klmnopqrstuvwxyzabcdefghij"
 
+#: Entries of more characters than this get a name where they are factors.
+LONGEST_INSIDE = 200
+
 Letters = Sequence[str]
+#: What is said by its entries where matrix notation cannot say it.
+_OPEN = (Einsum, Sum, BoundedSum)
 
 
 def axis_letters(groups: Sequence[int], taken: frozenset[str]) -> list[str]:
@@ -55,63 +64,119 @@ def axis_letters(groups: Sequence[int], taken: frozenset[str]) -> list[str]:
 
 
 def _letters(first: str, taken: frozenset[str] | set[str]) -> Iterator[str]:
-    later = [c for c in "ijklabcdpqrsuvwmnotefghxyz" if c not in first]
+    later = [c for c in LETTERS if c not in first]
     yield from (c for c in (*first, *later) if c not in taken)
     yield from (w for w in (f"i{k}" for k in count(1)) if w not in taken)
 
 
 @dataclass
 class IndexSpeaker(Speaker):
-    """Phrases for all parts; those without one in matrix notation are defined by their entries."""
+    """Phrases for all parts; those without one in matrix notation are said by their entries."""
 
     letters: Letters = ()
+    bodies: dict[Node, Tree] = field(default_factory=dict)
+    marks: int = 0
 
     def phrase(self, node: Node) -> Tree | None:
-        """The phrase of one node, or the name of what its entries define."""
+        """The phrase of one node; where only its entries can be said, those are kept."""
         tree = super().phrase(node)
-        if tree is not None or node is self.root or isinstance(node, Pattern):
+        if tree is not None or isinstance(node, Pattern):
             return tree
-        if not isinstance(node, (Einsum, Sum)):
-            return None
-        letters = axis_letters([node.ndim], frozenset(self.taken))
-        body = self.entries(node, letters)
-        if body is None:
-            return None
-        return self.define(
-            self.fresh("t"), body, shape_of(node.dims), ",".join(letters), max(node.ndim, 2)
-        )
+        for child in node.children if not isinstance(node, _OPEN) else ():
+            self._close(child)
+        tree = super().phrase(node)
+        if tree is None and node is not self.root and isinstance(node, _OPEN):
+            letters = [f"@{len(self.bodies)}.{k}" for k in range(node.ndim)]
+            body = self.entries(node, letters)
+            if body is not None:
+                self.bodies[node] = _tensor(body, letters)
+        return tree
 
     def written(self) -> Tree | None:
         """The entry of the whole formula at the letters of its axes."""
         self.walk()
-        return self.entries(self.root, self.letters)
+        whole = self.trees.get(self.root)
+        if whole is not None and whole.sayable and 0 < self.root.ndim < 3:
+            said = entries_of(finished(whole), self.letters)
+        else:
+            made = self.entries(self.root, self.letters)
+            if made is None:
+                return None
+            said = made
+        return settled(lettered(joined(said), frozenset(self.taken) | set(self.letters)))
 
     def entries(self, node: Node, letters: Letters) -> Tree | None:
-        """The entry of a node at letters: sums of products of entries."""
+        """The entry of a node at letters: sums of products of entries, common ones taken out."""
         terms = node.children if isinstance(node, Sum) else (node,)
         made = [self.entry(term, letters) for term in terms]
         kept = [t for t in made if t is not None]
-        return settled(listed(kept)) if len(kept) == len(made) else None
+        return settled(collected(kept)) if len(kept) == len(made) else None
 
     def entry(self, node: Node, letters: Letters) -> Tree | None:
         """The entry of one term."""
         if isinstance(node, BoundedSum) and self.trees.get(node) is None:
-            body = self.entries(node.body, letters)
-            return None if body is None else self.ranged(node, body)
+            body = self.bodies.get(node.body)
+            inside = self.entries(node.body, letters) if body is None else entry_of(body, letters)
+            return None if inside is None else self.ranged(node, inside)
         if not isinstance(node, (Einsum, Pattern)):
-            tree = self.trees.get(node)
+            tree = self.trees.get(node) or self.bodies.get(node)
             return None if tree is None else entry_of(tree, letters)
         axes = tuple(range(node.ndim))
         if isinstance(node, Pattern):
             node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
-        net = network(node, self.trees, self.is_complex)
+        net = network(node, self._inside(node), self.is_complex)
         if net is None:
             return None
         net.eliminate()
-        return _entries(net, letters, frozenset(self.taken) | set(letters))
+        return _entries(net, letters, self._mark)
+
+    def _mark(self) -> str:
+        """A letter of its own for a summed index; its name is found when all is said."""
+        self.marks += 1
+        return f"#{self.marks}"
+
+    def _inside(self, node: Einsum) -> Mapping[Node, Tree | None]:
+        """The phrases of the factors; entries stand where they are, or under a name."""
+        unsaid = [c for c in node.children if c in self.bodies and self.trees.get(c) is None]
+        if not unsaid:
+            return self.trees
+        pinned = any(isinstance(c, Pattern) for c in node.children)
+        for child, exponent, _ in node.factors:
+            if child in self.bodies and (pinned or not self._fits(child, exponent)):
+                self._close(child)
+        inside: dict[Node, Tree | None] = {
+            c: self.bodies[c] for c in unsaid if self.trees.get(c) is None
+        }
+        return ChainMap(inside, self.trees) if inside else self.trees
+
+    def _fits(self, node: Node, exponent: Exponent) -> bool:
+        """Whether the entries of a factor may stand where it is: said once, summed once."""
+        body = self.bodies[node]
+        short = self.count[node] == 1 and len(_inner(body).text) <= LONGEST_INSIDE
+        return short and (exponent == 1 or "#" not in _inner(body).text)
+
+    def _close(self, node: Node) -> None:
+        """Give the entries of a node a name."""
+        if node not in self.bodies or self.trees.get(node) is not None:
+            return
+        letters = axis_letters([node.ndim], frozenset(self.taken))
+        body = lettered(joined(entry_of(self.bodies[node], letters)), {*self.taken, *letters})
+        word, shape, axes = self.fresh("t"), shape_of(node.dims), max(node.ndim, 2)
+        self.trees[node] = self.define(word, settled(body), shape, ",".join(letters), axes)
 
 
-def _entries(net: Network, letters: Letters, taken: frozenset[str]) -> Tree:
+def _inner(body: Tree) -> Tree:
+    return body.parts[0] if body.head == "entries" else body
+
+
+def _tensor(body: Tree, letters: Letters) -> Tree:
+    """A tensor said by its entry at letters; a scalar is that entry."""
+    if not letters:
+        return body
+    return Tree("entries", ",".join(letters), (body,), axes=max(len(letters), 3))
+
+
+def _entries(net: Network, letters: Letters, mark: Callable[[], str]) -> Tree:
     """What is left of a product, each factor entered at its letters."""
     said: dict[int, str] = {}
     deltas: list[Tree] = []
@@ -120,11 +185,10 @@ def _entries(net: Network, letters: Letters, taken: frozenset[str]) -> Tree:
             deltas.append(_delta(said[i], letter))
         else:
             said[i] = letter
-    fresh = (c for c in _letters(SUMMED, taken))
     items = net.items()
     carried = {i for _, indices in items for i in indices}
     for i in sorted(carried - set(said)):
-        said[i] = next(fresh)
+        said[i] = mark()
     repeated = [
         i for i in dict.fromkeys(net.output) if i not in carried and net.output.count(i) == 1
     ]
@@ -145,6 +209,13 @@ def _at(tree: Tree, letters: Letters) -> Tree:
     return Tree("index", ",".join(letters), (tree,))
 
 
+def entries_of(tree: Tree, letters: Letters) -> Tree:
+    """The entry of a whole answer: its outermost sum term by term."""
+    if tree.head == "sum":
+        return collected([entry_of(t, letters) for t in tree.parts])
+    return entry_of(tree, letters)
+
+
 def entry_of(tree: Tree, letters: Letters) -> Tree:
     """The entry of a phrase at letters, as a scalar.
 
@@ -157,18 +228,37 @@ def entry_of(tree: Tree, letters: Letters) -> Tree:
     if not letters:
         return tree
     if tree.head == "product":
-        chain = chain_of(tree)
-        cut = next((k for k, t in enumerate(chain[:-1]) if t.shape[1] is None), None)
-        if cut is None:
-            entered = [_entry(times(ONE, chain), letters)]
-        else:
-            left, right = times(ONE, chain[: cut + 1]), times(ONE, chain[cut + 1 :])
-            entered = [entry_of(left, letters[:1]), entry_of(flip(right), letters[1:])]
+        entered = _chain_entries(chain_of(tree), letters)
         return times(tree.coefficient, [*scalars_of(tree), *entered])
     return _entry(tree, letters)
 
 
+def _chain_entries(chain: Sequence[Tree], letters: Letters) -> list[Tree]:
+    """The entry of a product: columns beside rows and diagonal matrices at its ends apart."""
+    if not chain:
+        return []
+    if len(chain) == 1:
+        return [_entry(chain[0], letters)]
+    cut = next((k for k, t in enumerate(chain[:-1]) if t.shape[1] is None), None)
+    if cut is not None and len(letters) == 2:
+        left, right = times(ONE, chain[: cut + 1]), times(ONE, chain[cut + 1 :])
+        return [entry_of(left, letters[:1]), entry_of(flip(right), letters[1:])]
+    if _is_diagonal(chain[0]):
+        return [entry_of(chain[0].parts[0], letters[:1]), *_chain_entries(chain[1:], letters)]
+    if _is_diagonal(chain[-1]):
+        return [*_chain_entries(chain[:-1], letters), entry_of(chain[-1].parts[0], letters[1:])]
+    return [_entry(times(ONE, chain), letters)]
+
+
+def _is_diagonal(tree: Tree) -> bool:
+    return tree.word == "diag" and None not in tree.shape
+
+
 def _entry(tree: Tree, letters: Letters) -> Tree:
+    if tree.head == "product":
+        return _bare_entry(tree, letters)
+    if tree.head == "entries":
+        return reletter(tree.parts[0], dict(zip(tree.word.split(","), letters, strict=True)))
     if tree.head == "transpose":
         return entry_of(tree.parts[0], letters[::-1])
     if tree.head == "raised" and len(set(letters)) == len(letters):  # X[k,k]^2 is (Σ X[k,k])^2
@@ -177,17 +267,171 @@ def _entry(tree: Tree, letters: Letters) -> Tree:
         return times(ONE, [entry_of(p, letters) for p in tree.parts])
     if tree.word == "eye":
         return _delta(*letters)
+    if tree.word == "unit" and tree.parts[1].word.isdigit():
+        return _delta(letters[0], tree.parts[1].word)
     if is_ones(tree):
-        return _at(name("ones", SCALAR, 10**6), letters)
+        ones = (_at(name("ones", SCALAR, 10**6), [letter]) for letter in letters)
+        return times(ONE, list(ones))
     if tree.word == "diag" and len(letters) == 1:
         return entry_of(tree.parts[0], [*letters, *letters])
     if tree.word == "diag":
         return times(ONE, [_delta(*letters), entry_of(tree.parts[0], letters[:1])])
+    if tree.word == "zeros":
+        return times(Coefficient.of(0), [])
+    if tree.head == "sum" and any(_opens(t, letters) for t in tree.parts):
+        return collected([entry_of(t, letters) for t in tree.parts])
+    return _bare_entry(tree, letters)
+
+
+def _opens(term: Tree, letters: Letters) -> bool:
+    """Whether the entry of a phrase is a product of entries, or a δ."""
+    chain = chain_of(term)
+    if not chain or len(letters) == 1:
+        return any(t.word == "unit" or flip(t).word == "unit" for t in chain)
+    if len(chain) > 1:
+        ends = (chain[0], chain[-1])
+        return any(t.shape[1] is None for t in chain[:-1]) or any(map(_is_diagonal, ends))
+    return chain[0].word == "eye" or _is_diagonal(chain[0])
+
+
+def _bare_entry(tree: Tree, letters: Letters) -> Tree:
     ahead = _at(tree, letters)
     if len(letters) == 2 and tree.axes == 2:
         back = flip(tree)
-        return cheaper(ahead, _at(back, letters[::-1])) if back.head != "transpose" else ahead
+        if back.head == "product":
+            core = _at(times(ONE, chain_of(back)), letters[::-1])
+            turned = times(back.coefficient, [*scalars_of(back), core])
+        else:
+            turned = _at(back, letters[::-1])
+        return cheaper(ahead, turned) if back.head != "transpose" else ahead
     return ahead
+
+
+# Sums of entries
+
+
+def joined(tree: Tree) -> Tree:
+    """A phrase where sums of entries at the same letters are entries of sums: (A*x-b)[i]."""
+    if not tree.is_lettered or tree.head == "index":
+        return tree
+    parts = [joined(p) for p in tree.parts]
+    if tree.head == "product":
+        return times(tree.coefficient, parts)
+    if tree.head == "sum":
+        return listed(_signed(t) for t in _joined_terms(_unrepeated(parts)))
+    return replace(tree, parts=tuple(parts))
+
+
+def _signed(term: Tree) -> Tree:
+    """A term with its minus in a difference; 1-x is not turned into x-1."""
+    inside = (difference(p) for p in term.parts)
+    plain = any(not t.order for d in inside if d is not None for t in d.parts)
+    return term if plain else settled(term)
+
+
+def _unrepeated(terms: Sequence[Tree]) -> list[Tree]:
+    """Terms without ones at letters that another term has: a sum repeats what lacks them."""
+    carried = [_carried(t) for t in terms]
+    kept = []
+    for k, term in enumerate(terms):
+        others = set().union(*(c for j, c in enumerate(carried) if j != k))
+        parts = [p for p in scalars_of(term) if not (_repeats(p) and p.word in others)]
+        kept.append(times(_coefficient(term), parts))
+    return kept
+
+
+def _repeats(part: Tree) -> bool:
+    return part.head == "index" and part.parts[0].word == "ones" and part.word[0] != "#"
+
+
+def _carried(tree: Tree) -> set[str]:
+    """The letters of the entries in a phrase, those of ones left out."""
+    found: set[str] = set()
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        if part.letters is not None and not _repeats(part):
+            found.update(part.letters)
+        if part.is_lettered:
+            stack.extend(part.parts)
+    return found
+
+
+def _joined_terms(terms: Sequence[Tree]) -> list[Tree]:
+    alike: dict[frozenset[str], list[Tree]] = {}
+    for term in terms:
+        place = _place_of(term)
+        if place is not None:
+            alike.setdefault(frozenset(place.word.split(",")), []).append(term)
+    gone: set[Tree] = set()
+    made: list[Tree] = []
+    for group in alike.values():
+        places = [p for p in map(_place_of, group) if p is not None]
+        if len(group) < 2 or all(p.parts[0].head == "name" for p in places):
+            continue
+        letters = places[0].word.split(",")
+        inside = []
+        for term, place in zip(group, places, strict=True):
+            whole = place.parts[0]
+            turned = place.word.split(",") != letters if len(letters) > 1 else _is_row(whole)
+            whole = flip(whole) if turned else whole
+            rest = [p for p in scalars_of(term) if p != place]
+            inside.append(times(_coefficient(term), [*rest, whole]))
+        made.append(entry_of(settled(total(inside)), letters))
+        gone.update(group)
+    return [*made, *(t for t in terms if t not in gone)]
+
+
+def _is_row(tree: Tree) -> bool:
+    return tree.shape[0] is None
+
+
+def _coefficient(term: Tree) -> Coefficient:
+    return term.coefficient if term.head == "product" else ONE
+
+
+def _place_of(term: Tree) -> Tree | None:
+    """The entry of a term that has just one, all else being without letters."""
+    found = [p for p in scalars_of(term) if p.is_lettered]
+    if len(found) != 1 or found[0].letters is None or found[0].parts[0].axes > 2:
+        return None
+    letters = found[0].letters
+    plain = all(k[0].isalpha() or k[0] in "@#" for k in letters)
+    special = found[0].parts[0].word in ("δ", "ones")
+    return found[0] if plain and len(set(letters)) == len(letters) and not special else None
+
+
+# Letters
+
+
+def reletter(tree: Tree, letters: Mapping[str, str]) -> Tree:
+    """A phrase with other letters at its entries."""
+    if not tree.is_lettered:
+        return tree
+    if tree.head == "index":
+        word = ",".join(letters.get(k, k) for k in tree.word.split(","))
+        return replace(tree, word=word)
+    parts = [reletter(p, letters) for p in tree.parts]
+    if tree.head == "product":
+        return times(tree.coefficient, parts)
+    return replace(tree, parts=tuple(parts))
+
+
+def lettered(tree: Tree, taken: AbstractSet[str]) -> Tree:
+    """A phrase whose summed indices have letters, each its own and none that is taken."""
+    marks: dict[str, str] = {}
+    fresh = _letters(SUMMED, set(taken))
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        if not part.is_lettered:
+            continue
+        if part.head == "index":
+            for k in part.word.split(","):
+                if k[0] == "#" and k not in marks:
+                    marks[k] = next(fresh)
+        stack.extend(reversed(part.parts))
+    return reletter(tree, marks) if marks else tree
 
 
 # einsum

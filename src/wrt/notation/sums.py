@@ -39,21 +39,24 @@ MOST_TRIED = 3
 MOST_LINKS = 6
 
 
-def total(terms: Iterable[Tree]) -> Tree:
+def total(terms: Iterable[Tree], *, inside: bool = False) -> Tree:
     """The sum of phrases of one shape, as short as the factoring move makes it.
 
-    The transpose of the whole is said where that has fewer marks: (X*B+B*X)'.
+    The transpose of the whole is said where that has fewer marks: (X*B+B*X)'. A sum `inside` a
+    product has brackets either way.
     """
-    return _total(tuple(terms))
+    return _total(tuple(terms), inside)
 
 
 @lru_cache(maxsize=4096)
-def _total(terms: tuple[Tree, ...]) -> Tree:
+def _total(terms: tuple[Tree, ...], inside: bool) -> Tree:
     ahead = collected(terms)
     if ahead.head != "sum" or ahead.shape == SCALAR or len(terms) > MOST_TERMS:
         return ahead
     back = wrapped(collected([flip(t) for t in terms]))
-    return back if (*back.cost, back.key) < (*ahead.cost, ahead.key) else ahead
+    names, marks, brackets = ahead.cost
+    held = (names, marks + inside, brackets + inside)
+    return back if (*back.cost, back.key) < (*held, ahead.key) else ahead
 
 
 def collected(terms: Iterable[Tree]) -> Tree:
@@ -234,7 +237,7 @@ def _ender(piece: tuple[Tree, ...], ahead: bool) -> Callable[[list[Tree]], Tree]
     def build(members: list[Tree]) -> Tree:
         whole = all(_open(t) == piece for t in members)
         rests = [_rest(t, piece, ahead, whole) for t in members]
-        inside = total(rests)
+        inside = total(rests, inside=True)
         return times(ONE, [*piece, inside] if ahead else [inside, *piece])
 
     return build

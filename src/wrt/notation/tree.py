@@ -18,6 +18,7 @@ from wrt.expression.coefficient import MINUS_ONE, ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 
 __all__ = [
+    "LETTERS",
     "SCALAR",
     "Shape",
     "Tree",
@@ -26,6 +27,7 @@ __all__ = [
     "cheaper",
     "diagonal",
     "diagonal_of",
+    "difference",
     "entrywise",
     "eye",
     "flip",
@@ -45,6 +47,9 @@ __all__ = [
     "wrapped",
     "zeros",
 ]
+
+#: Letters of indices in the order in which they are given to axes.
+LETTERS = "ijklabcdpqrsuvwmnotefghxyz"
 
 Side = Dimension | None
 Shape = tuple[Side, Side]
@@ -77,7 +82,8 @@ class Tree:
     def key(self) -> str:
         """What tells this tree from any other."""
         if not self.parts:
-            return f"{self.head} {self.word} {self.coefficient} {self.place}"
+            sides = ",".join(str(side) for side in self.shape)
+            return f"{self.head} {self.word} {self.coefficient} {self.place} {self.flips} {sides}"
         inside = ",".join(p.key for p in self.parts)
         return f"{self.head} {self.word} {self.coefficient} {self.exponent}({inside})"
 
@@ -108,6 +114,19 @@ class Tree:
     def sayable(self) -> bool:
         """Whether the language has words for all of it."""
         return self.word != "unvec" and all(p.sayable for p in self.parts)
+
+    @cached_property
+    def is_lettered(self) -> bool:
+        """Whether an entry at letters stands in it."""
+        return self.letters is not None or any(p.is_lettered for p in self.parts)
+
+    @cached_property
+    def letters(self) -> tuple[str, ...] | None:
+        """The letters at which an entry is taken; None where it is at numbers or is no entry."""
+        if self.head != "index":
+            return None
+        letters = tuple(self.word.split(","))
+        return letters if any(k[0].isalpha() or k[0] in "@#" for k in letters) else None
 
     @cached_property
     def cost(self) -> tuple[int, int, int]:
@@ -329,9 +348,18 @@ def _mean(coefficient: Coefficient, part: Tree) -> tuple[Coefficient, Tree]:
 
 
 def _names_first(scalar: Tree) -> tuple[object, ...]:
+    """Names, then what is made of them, then entries, δ first, in the order of their letters."""
     base = scalar.parts[0] if scalar.head == "power" else scalar
-    rank = {"name": 0, "index": 1, "dot": 1}.get(base.head, 2)
-    return rank, scalar.order, scalar.key
+    if base.letters is not None:
+        rank = 3 if base.parts[0].word == "δ" else 4
+        return rank, sorted(map(_letter_rank, base.letters)), scalar.order, scalar.key
+    rank = 5 if base.is_lettered else {"name": 0, "index": 1, "dot": 1}.get(base.head, 2)
+    return rank, [], scalar.order, scalar.key
+
+
+def _letter_rank(letter: str) -> tuple[int, str]:
+    """Letters of f before those of x, and these before those of a second x."""
+    return LETTERS.find(letter) % 100, letter
 
 
 def _shape(chain: Sequence[Tree]) -> Shape:
@@ -459,7 +487,7 @@ def settled(tree: Tree) -> Tree:
         return times(rest, [whole]) if rest == ONE or not _all_negative(whole) else tree
     for k, part in enumerate(tree.parts):
         turned = _turned(part)
-        inside = _difference(part)
+        inside = difference(part)
         if turned is None or inside is None or _holds(tree, inside) > 1:
             continue
         return times(-tree.coefficient, [*tree.parts[:k], turned, *tree.parts[k + 1 :]])
@@ -484,16 +512,20 @@ def negated(tree: Tree) -> Tree:
     return _signs_sorted([times(MINUS_ONE, [t]) for t in tree.parts], tree)
 
 
-def _difference(part: Tree) -> Tree | None:
+#: What changes its sign with each of its parts, or with its only one.
+_LINEAR = ("transpose", "entry", "index", "dot", "product")
+
+
+def difference(part: Tree) -> Tree | None:
     """The difference that a factor is, or is linear in."""
-    while part.word in ("diag", "sum", "tr") or part.head in ("transpose", "entry"):
+    while part.word in ("diag", "sum", "tr") or part.head in _LINEAR:
         part = part.parts[_odd(part)]
     return part if part.head == "sum" and any(map(_is_negative, part.parts)) else None
 
 
 def _turned(part: Tree) -> Tree | None:
     """A factor with the sign of its difference changed."""
-    inside = _difference(part)
+    inside = difference(part)
     if inside is None:
         return None
     if part is inside:
@@ -506,10 +538,10 @@ def _turned(part: Tree) -> Tree | None:
 
 
 def _odd(part: Tree) -> int:
-    """The part of a product entry by entry that is a difference; the only one of other phrases."""
-    if part.head != "entry":
+    """The part of a product that is a difference; the only one of other phrases."""
+    if part.head not in ("entry", "dot", "product"):
         return 0
-    return next((k for k, p in enumerate(part.parts) if _difference(p) is not None), 0)
+    return next((k for k, p in enumerate(part.parts) if difference(p) is not None), 0)
 
 
 def _holds(tree: Tree, inside: Tree) -> int:
@@ -552,7 +584,11 @@ def flip(tree: Tree) -> Tree:
     pushed = _pushed(tree)
     if pushed is None:
         return wrapped(tree)
-    return tree if pushed == tree else cheaper(wrapped(tree), pushed)
+    if pushed == tree:
+        return tree
+    held, names, marks = wrapped(tree), *pushed.cost[:2]
+    marks += tree.head == pushed.head == "sum"  # which has brackets where it is a factor
+    return pushed if (names, marks) < held.cost[:2] else held
 
 
 def _pushed(tree: Tree) -> Tree | None:
