@@ -1,6 +1,7 @@
 # make demo   a tour: questions answered, with proof
 # make test   all tests, and every example of the documentation
 # make check  format, lint, types, layers
+# make fuzz   20,000 random formulas and 2,000 second derivatives, judged (about an hour)
 # make bench  how long things take, on this machine
 #
 # Wanted: make and a Python of 3.11 or later. Everything else goes into .venv.
@@ -13,7 +14,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check fuzz bench clean
 
 demo: $(VENV)/.wrt
 	@$(BIN)/python -m compileall -q src
@@ -27,6 +28,10 @@ check: $(VENV)/.check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzzing.py 20000 --start 100000
+	$(BIN)/python tests/fuzzing.py 2000 --start 500000 --second
 
 bench: $(VENV)/.wrt
 	@$(BIN)/python -m compileall -q src

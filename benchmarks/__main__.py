@@ -6,6 +6,7 @@ passes or fails; the table is for comparing one version with another on the same
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
@@ -14,7 +15,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
+#: Real questions with verified answers, which the tests ask too.
+CASES = Path(__file__).parent.parent / "tests" / "data" / "cases_open.json"
 ROUNDS = 7
 CHAINS = (100, 1_000, 10_000)
 
@@ -81,6 +86,28 @@ def deriving() -> None:
         show(title, alternating({f"{t}  by {', '.join(n)}": kind(t, n) for t, n in QUESTIONS}))
 
 
+def cases() -> None:
+    """Every case of the tests, from its text to its closed form: asked first, and asked again."""
+    import wrt
+
+    def answered(case: dict[str, Any]) -> Callable[[], object]:
+        def work() -> object:
+            symmetric = case["symmetric"] or "projected"
+            shapes = case["shapes"]
+            D = wrt.derivative(case["text"], *case["wrt"], shapes=shapes, symmetric=symmetric)
+            return D.matrix or D.index
+
+        return work
+
+    works = {case["id"]: answered(case) for case in json.loads(CASES.read_text())}
+    for title in ("asked first", "asked again"):
+        times = sorted((seconds(work), name) for name, work in works.items())
+        median = statistics.median(took for took, _ in times)
+        slowest = ", ".join(f"{name} {1e3 * took:.0f}ms" for took, name in times[:-6:-1])
+        print(f"\n{len(times)} cases, from text to closed form, {title}: median {1e3 * median:.1f}ms")
+        print(f"  slowest: {slowest}")
+
+
 def chains() -> None:
     """The derivative of a chain of functions of a scalar, built in Python."""
     import wrt
@@ -138,6 +165,7 @@ def main() -> None:
     )
     cold_starts()
     deriving()
+    cases()
     chains()
 
 
