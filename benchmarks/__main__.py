@@ -104,7 +104,9 @@ def cases() -> None:
         times = sorted((seconds(work), name) for name, work in works.items())
         median = statistics.median(took for took, _ in times)
         slowest = ", ".join(f"{name} {1e3 * took:.0f}ms" for took, name in times[:-6:-1])
-        print(f"\n{len(times)} cases, from text to closed form, {title}: median {1e3 * median:.1f}ms")
+        print(
+            f"\n{len(times)} cases, from text to closed form, {title}: median {1e3 * median:.1f}ms"
+        )
         print(f"  slowest: {slowest}")
 
 

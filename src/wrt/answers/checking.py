@@ -287,13 +287,14 @@ def _rounding(f: Node, size: float, values: Mapping[str, Array], sizes: Mapping[
     """
     import numpy as np
 
-    if size > 1e-12:
+    if size > 1e-6:
         return 1e-300
-    parts = [node for node in postorder(f) if node is not f]
+    known = set(values)
+    parts = [n for n in postorder(f) if n is not f and {v.name for v in n.names} <= known]
     inside = max(
         (float(np.abs(v).max(initial=0)) for v in evaluate_all(parts, values, sizes)), default=0.0
     )
-    return 1e-6 * min(1.0, inside) if size <= 1e-12 * inside else 1e-300
+    return 1e-3 * min(1.0, inside) if size <= 1e-9 * inside else 1e-300
 
 
 def _directions(
