@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wrt.algebra.conjugation import order_of
 from wrt.algebra.patterns import resolved
 from wrt.algebra.reshaping import reshaped
 from wrt.expression import build
@@ -446,12 +447,12 @@ def _is_minus(total: Sum) -> bool:
 
     A number is kept as it is positive, as in 1 - y^2; else the sign of most terms decides, and
     where as
-    many are negative, that of the first in an order without signs.
+    many are negative, that of the first in an order without signs, which conjugates share.
     """
     numbers = [t for t in total.children if isinstance(t, (Einsum, Constant)) and not t.children]
     if len(numbers) == 1:
         return numbers[0].coefficient.value < 0
-    parts = sorted((core.digest, c.value < 0) for c, core in map(build.split, total.children))
+    parts = sorted((order_of(core), c.value < 0) for c, core in map(build.split, total.children))
     minus = sum(negative for _, negative in parts)
     return 2 * minus > len(parts) or (2 * minus == len(parts) and parts[0][1])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from wrt.algebra.conjugation import conjugate, is_real
 from wrt.expression import build
 from wrt.expression.nodes import (
     Apply,
@@ -16,7 +17,7 @@ from wrt.expression.nodes import (
     Sum,
     Variable,
 )
-from wrt.expression.walk import postorder
+from wrt.expression.walk import holds_complex, postorder
 
 __all__ = ["conditions", "is_diagonal", "is_symmetric", "positive_nodes"]
 
@@ -48,15 +49,37 @@ def is_diagonal(node: Node) -> bool:
             return False
 
 
-Sign = int  # 2 above zero, 1 not below zero, 0 nothing known
+Sign = int  # 2 above zero, 1 not below zero, 0 nothing known, -1 not known to be real
 
 
 def positive_nodes(root: Node) -> dict[Node, Sign]:
-    """For every node: 2 where all entries are above zero, 1 where none is below, 0 else."""
+    """For every node: 2 where all entries are above zero, 1 where none is below, -1 where they
+    may be complex, 0 else.
+    """
     signs: dict[Node, Sign] = {}
+    bars: dict[Node, Node] | None = {} if holds_complex(root) else None
     for node in postorder(root):
-        signs[node] = _sign(node, signs)
+        if bars is not None and not is_real(node, bars):
+            signs[node] = -1
+        else:
+            signs[node] = max(_sign(node, signs), int(bars is not None and _is_modulus(node, bars)))
     return signs
+
+
+def _is_modulus(node: Node, bars: dict[Node, Node]) -> bool:
+    """conj(z)*z, and sums of such: factors that pair off with their conjugates."""
+    if not isinstance(node, Einsum) or node.coefficient.value < 0:
+        return False
+    factors = list(node.factors)
+    while factors:
+        n, e, i = factors.pop()
+        other = (conjugate(n, bars), e, i)
+        if e % 2 == 0 and other[0] is n:
+            continue
+        if other not in factors:
+            return False
+        factors.remove(other)
+    return True
 
 
 def _sign(node: Node, signs: dict[Node, Sign]) -> Sign:
@@ -72,14 +95,14 @@ def _sign(node: Node, signs: dict[Node, Sign]) -> Sign:
             name = node.function.name
             return 2 if name in _ABOVE else int(name in _NOT_BELOW)
         case Sum():
-            known = [signs[t] for t in node.children]
+            known = [max(signs[t], 0) for t in node.children]
             return max(known) if min(known) else 0
         case Einsum():
             return _product_sign(node, signs)
         case Result():
             return 0
         case _:
-            return min((signs[c] for c in node.children), default=0)
+            return max(0, min((signs[c] for c in node.children), default=0))
 
 
 def _product_sign(node: Einsum, signs: dict[Node, Sign]) -> Sign:
@@ -94,8 +117,8 @@ def _product_sign(node: Einsum, signs: dict[Node, Sign]) -> Sign:
 
 
 def _power_sign(sign: Sign, exponent: Exponent) -> Sign:
-    if sign == 2 or exponent.denominator != 1:
-        return sign
+    if sign < 0 or sign == 2 or exponent.denominator != 1:
+        return max(sign, 0)
     return max(sign, 1) if exponent % 2 == 0 else sign
 
 
@@ -129,6 +152,7 @@ def conditions(
             if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
                 continue
             for condition in _wanted(node):
+                condition = _slit(condition, signs)
                 inside = condition[1].names - root.names  # it holds the index of a range
                 if inside or not condition[1].names or _holds(condition, signs):
                     continue
@@ -136,6 +160,14 @@ def conditions(
                     found[condition] = None
     strict = {node for domain, node in found if domain == "positive"}
     return [(d, node) for d, node in found if not (d == "nonzero" and node in strict)]
+
+
+def _slit(condition: tuple[str, Node], signs: dict[Node, Sign]) -> tuple[str, Node]:
+    """What is wanted of a real number above zero, wanted of a complex one."""
+    domain, node = condition
+    if domain == "above" and signs.get(node) == -1:
+        return "slit", build.add(node, build.ones(node.dims))
+    return ("slit" if domain == "positive" and signs.get(node) == -1 else domain), node
 
 
 def _is_count(node: Node) -> bool:

@@ -14,7 +14,6 @@ from wrt.answers.asking import (
     Formula,
     Name,
     question_of,
-    refuse_complex,
     wanted_by,
 )
 from wrt.answers.checking import Check, check
@@ -109,9 +108,8 @@ def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Der
             f"{convention!r} is no convention for constrained matrices; "
             f"{' and '.join(CONVENTIONS)} are"
         )
-    refuse_complex(question, wanted)
-    node = swept(question.formula, [w.variable for w in wanted], convention)
-    tied = any(constraint(w.variable) for w in wanted)
+    node = swept(question.formula, [w.by for w in wanted], convention)
+    tied = any(constraint(w.by) for w in wanted)
     return Derivative(question, wanted, node, convention if tied else None)
 
 
@@ -441,7 +439,7 @@ class Derivative:
         array([[ 5.,  6.],
                [10., 12.]])
         """
-        moving = Variable("gradient", self._maps.first)
+        moving = self._maps.gradient("gradient")
         return self._mapped(self.pulled_back("gradient"), moving, gradient, values)
 
     @cached_property
@@ -497,7 +495,7 @@ class Derivative:
     @cached_property
     def _check(self) -> Check:
         """The check; where sizes are large numbers, of the same question at small ones."""
-        xs = [w.variable for w in self.wanted]
+        xs = [w.by for w in self.wanted]
         f, xs, small = shrunk(self.f, xs)
         whole = swept(f, xs, self.convention or "projected") if small else self.whole
         return check(f, xs, whole, self.convention or "projected")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from wrt import notation
@@ -12,7 +12,7 @@ from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import users, variables
 from wrt.language import Reading, Wanted, read, read_wrt
 
-__all__ = ["MOST_SAID", "Formula", "Name", "question_of", "refuse_complex", "wanted_by"]
+__all__ = ["MOST_SAID", "Formula", "Name", "question_of", "wanted_by"]
 
 #: A formula of more nodes is not written out: nobody reads it.
 MOST_SAID = 150
@@ -59,17 +59,9 @@ def wanted_by(name: Name, question: Reading) -> Wanted:
             hint="entries and slices are named by text, as in 'W[1,2]' or 'W[:,1]'",
         )
     wanted = read_wrt(name, question)
-    if wanted.conjugate:
-        raise NotDifferentiable("derivatives by a conjugate variable are not known yet")
+    if wanted.conjugate and "complex" not in wanted.variable.properties:
+        raise NotDifferentiable(
+            f"{wanted.variable.name} is real, so conj({wanted.variable.name}) is the same: "
+            f"declare it complex, or differentiate by {wanted.variable.name}"
+        )
     return wanted
-
-
-def refuse_complex(question: Reading, wanted: Sequence[Wanted]) -> None:
-    """Complex variables need derivatives by x and by conj(x), which nothing here gives yet."""
-    used = [*question.formula.names, *(w.variable for w in wanted)]
-    for variable in sorted(used, key=lambda v: v.name):
-        if "complex" in variable.properties:
-            raise NotDifferentiable(
-                f"{variable.name} is declared complex, and derivatives of complex variables "
-                "(by x and by conj(x)) are not known yet"
-            )

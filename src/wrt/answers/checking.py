@@ -4,9 +4,10 @@ A derivative is contracted with directions and compared, at random points where 
 defined, with
 a difference of the formula's slow meaning: a complex step where every word is analytic, else
 5-point differences;
-for higher orders the further variables by 5-point differences. Formula and derivative share no
-code here but the
-meaning of a node.
+for higher orders the further variables by 5-point differences. A complex variable moves along
+the real and
+the imaginary axis: ∂/∂x is (∂/∂re - i ∂/∂im)/2, ∂/∂conj(x) is (∂/∂re + i ∂/∂im)/2. Formula and
+derivative share no code here but the meaning of a node.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from zlib import crc32
 
 from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value, declared_value, even_names
-from wrt.calculus import constraint
+from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
-from wrt.expression import build
 from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import (
     dimension_names,
+    holds_complex,
     postorder,
     ranged_terms,
     users,
@@ -72,18 +73,16 @@ class Check:
         return f"{self.points} random point{plural}, largest error {self.error:.0e}"
 
 
-def check(
-    f: Node, xs: Sequence[Variable], derivative: Node, convention: str = "projected"
-) -> Check:
+def check(f: Node, xs: Sequence[Node], derivative: Node, convention: str = "projected") -> Check:
     """Compare a derivative (axes of f, then of every x) with differences of f.
 
-    Raises CheckFailed where no point is found at which the formula is defined.
+    An x is a variable or conj of one. Raises CheckFailed where no point is found at which the
+    formula is defined.
     """
     is_analytic = all(
         n.function.analytic is not False for n in postorder(f) if isinstance(n, Apply)
     )
-    is_analytic &= not any("complex" in v.properties for v in f.names)
-    is_analytic &= not any(_is_imaginary(n) for n in postorder(f))
+    is_analytic &= not holds_complex(f)
     count = ranged_terms(f, derivative)
     if count > MOST_RANGED:
         raise TooLarge(f"ranges of {count:,} terms in all are too long for the check")
@@ -97,15 +96,8 @@ def check(
     return Check(count, worst, method, worst <= limit)
 
 
-def _is_imaginary(node: Node) -> bool:
-    """Whether a number of the node holds the imaginary unit, so that a complex step would
-    mix with it.
-    """
-    return any(base == "i" for base, _ in build.coefficient_of(node).powers)
-
-
 def _places(
-    f: Node, xs: Sequence[Variable], derivative: Node
+    f: Node, xs: Sequence[Node], derivative: Node
 ) -> list[tuple[dict[str, int], dict[str, Array]]]:
     """Sizes and points at which the formula is defined; other sizes are tried where one
     choice has none.
@@ -121,7 +113,7 @@ def _places(
     )
 
 
-def small_sizes(f: Node, xs: Sequence[Variable], derivative: Node) -> Iterator[dict[str, int]]:
+def small_sizes(f: Node, xs: Sequence[Node], derivative: Node) -> Iterator[dict[str, int]]:
     """Small sizes for all dimensions: different while the tensor stays small, in several orders."""
     names = dimension_names(f, derivative, *xs)
     count = len(names)
@@ -152,14 +144,14 @@ def _entries(node: Node, sizes: Mapping[str, int]) -> int:
 
 
 def points(
-    f: Node, derivative: Node, xs: Sequence[Variable], sizes: Mapping[str, int]
+    f: Node, derivative: Node, xs: Sequence[Node], sizes: Mapping[str, int]
 ) -> Iterator[dict[str, Array]]:
     """Random values of the variables at which every condition of the formulas holds with a
     margin.
     """
     wanted = conditions((expand(f),), (derivative,))
     whole = whole_variables(f, derivative)
-    free = tuple(dict.fromkeys((*variables(f, derivative), *xs)))
+    free = tuple(dict.fromkeys((*variables(f, derivative), *map(variable_of, xs))))
     for k in range(POINTS):
         for attempt in range(TRIES):
             values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 5) for v in free}
@@ -202,6 +194,8 @@ def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) 
         value = rng.uniform(0.3, 2, size=shape)
     elif style == 3:
         value = 0.2 * value
+    if "complex" in properties:
+        value = value + 1j * rng.normal(size=shape) * (0.2 if style in (1, 3) else 1)
     if len(shape) == 2 and shape[0] == shape[1]:
         if style == 4:
             value = np.linalg.qr(value)[0]
@@ -219,7 +213,8 @@ def _holds(domain: str, value: Array) -> bool:
 
     if not np.all(np.isfinite(value)):
         return False
-    value = np.real(value)
+    if domain not in ("nonzero", "invertible", "slit", "inside"):
+        value = np.real(value)
     if domain.endswith(" by rows"):
         rows = value.reshape(-1, value.shape[-1])
         return all(_holds(domain.removesuffix(" by rows"), row) for row in rows)
@@ -228,6 +223,8 @@ def _holds(domain: str, value: Array) -> bool:
             return bool(value.min(initial=np.inf) > 0.02)
         case "nonzero":
             return bool(abs(value).min(initial=np.inf) > 0.02)
+        case "slit":
+            return bool(abs(value + abs(value)).min(initial=np.inf) > 0.02)
         case "inside":
             return bool(abs(value).max(initial=0) < 0.95)
         case "above":
@@ -248,7 +245,7 @@ def _holds(domain: str, value: Array) -> bool:
 
 def _largest_error(
     f: Node,
-    xs: Sequence[Variable],
+    xs: Sequence[Node],
     exact: Array,
     values: Mapping[str, Array],
     sizes: Mapping[str, int],
@@ -298,7 +295,7 @@ def _rounding(f: Node, size: float, values: Mapping[str, Array], sizes: Mapping[
 
 
 def _directions(
-    xs: Sequence[Variable], sizes: Mapping[str, int], many: int
+    xs: Sequence[Node], sizes: Mapping[str, int], many: int
 ) -> Iterator[tuple[Array, ...]]:
     """Every entry of one small variable; else random directions."""
     import numpy as np
@@ -315,7 +312,7 @@ def _directions(
         yield tuple(rng.normal(size=shape) for shape in shapes)
 
 
-def _moved(x: Variable, direction: Array, convention: str) -> Array:
+def _moved(x: Node, direction: Array, convention: str) -> Array:
     """How x moves along a direction: freely, projected on its constraint, or tied."""
     import numpy as np
 
@@ -349,7 +346,7 @@ def _parameters(rules: tuple[str, ...], shape: tuple[int, ...]) -> list[Array]:
 
 def _difference(
     f: Node,
-    xs: Sequence[Variable],
+    xs: Sequence[Node],
     directions: Sequence[Array],
     values: Mapping[str, Array],
     sizes: Mapping[str, int],
@@ -366,11 +363,25 @@ def _difference(
     current: Callable[[Mapping[str, Array]], Array] = at
     for k, (x, direction) in enumerate(zip(xs, directions, strict=True)):
         step = _complex_step if is_analytic and k == 0 else _five_points(len(xs), width)
-        current = step(current, x.name, direction)
+        variable = variable_of(x)
+        if "complex" in variable.properties:
+            step = _both_ways(step, -1j if x is variable else 1j)
+        current = step(current, variable.name, direction)
     return current(values)
 
 
 Function = Callable[[Mapping[str, "Array"]], "Array"]
+Step = Callable[[Function, str, "Array"], Function]
+
+
+def _both_ways(step: Step, turn: complex) -> Step:
+    """Half the slope along a direction, and half that along i times it, turned."""
+
+    def wirtinger(f: Function, name: str, direction: Array) -> Function:
+        along, across = step(f, name, direction), step(f, name, 1j * direction)
+        return lambda values: (along(values) + turn * across(values)) / 2
+
+    return wirtinger
 
 
 def _complex_step(f: Function, name: str, direction: Array) -> Function:
@@ -383,7 +394,7 @@ def _complex_step(f: Function, name: str, direction: Array) -> Function:
     return derivative
 
 
-def _five_points(order: int, width: float) -> Callable[[Function, str, Array], Function]:
+def _five_points(order: int, width: float) -> Step:
     import numpy as np
 
     def step(f: Function, name: str, direction: Array) -> Function:

@@ -12,10 +12,10 @@ from typing import Any
 
 from wrt.algebra import merged, normal_form
 from wrt.answers.parts import inner, picked, swept, unused
-from wrt.calculus import constrained_derivative, constraint, derivative
+from wrt.calculus import constrained_derivative, constraint, derivative, free_derivative
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import substitute
+from wrt.expression.walk import holds_complex
 from wrt.language import Wanted
 
 __all__ = ["Maps", "keys"]
@@ -52,34 +52,44 @@ class Maps:
     def direction(self, name: str) -> Variable:
         """A direction of the last variable, with its linear properties."""
         one = self.wanted[-1]
-        return Variable(name, self.last, () if one.selection else constraint(one.variable))
+        rules = () if one.selection else constraint(one.variable)
+        return Variable(name, self.last, [*rules, *self._numbers])
+
+    def gradient(self, name: str) -> Variable:
+        """A gradient by what is before the last variable."""
+        return Variable(name, self.first, self._numbers)
+
+    @cached_property
+    def _numbers(self) -> tuple[str, ...]:
+        """What a direction and a gradient may be: complex where anything is."""
+        return ("complex",) if holds_complex(self.f, self.plain) else ()
 
     def contracted(self, name: str) -> Node:
         """D times a variable of that name, shaped as the last: the sum over its entries."""
-        return self._twice(Variable(name, self.last), free=False)
+        return self._twice(Variable(name, self.last, self._numbers), free=False)
 
     def along(self, name: str) -> Node:
         """How f changes along `direction`: by the free derivative where that is constrained."""
         direction = self.direction(name)
-        return self._twice(direction, free=bool(direction.properties))
+        return self._twice(direction, free=bool(constraint(direction)))
 
     def _twice(self, direction: Variable, free: bool) -> Node:
         if not self.first and not free:
             return normal_form(inner(self.plain, direction))
         taken = [direction.name, *(v.name for v in self.f.names | self.plain.names)]
-        g = Variable(unused("g", taken), self.first)
+        g = self.gradient(unused("g", taken))
         moved = inner(self._pulled(g, free), direction)
         return normal_form(merged(normal_form(derivative(moved, g))))
 
     def pulled_back(self, name: str) -> Node:
         """A variable of that name, shaped as what is before the last, times D."""
-        return normal_form(merged(normal_form(self._pulled(Variable(name, self.first)))))
+        return normal_form(merged(normal_form(self._pulled(self.gradient(name)))))
 
     @cached_property
     def _before(self) -> Node:
         """The derivative by all variables but the last, of the entries that are asked for."""
         others = self.wanted[:-1]
-        node = swept(self.f, [one.variable for one in others], self.convention)
+        node = swept(self.f, [one.by for one in others], self.convention)
         if not any(one.selection for one in others):
             return normal_form(node)
         return picked(node, (*[slice(None)] * self.f.ndim, *keys(others)))
@@ -87,10 +97,9 @@ class Maps:
     def _pulled(self, g: Variable, free: bool = False) -> Node:
         """The derivative of the scalar ⟨g, what is before⟩ by the last variable."""
         one = self.wanted[-1]
-        scalar, x = inner(self._before, g), one.variable
+        scalar = inner(self._before, g)
         if free:
-            twin = Variable(x.name, x.dims)
-            found = substitute(derivative(substitute(scalar, {x: twin}), twin), {twin: x})
+            found = free_derivative(scalar, one.by)
         else:
-            found = constrained_derivative(scalar, x, self.convention)
+            found = constrained_derivative(scalar, one.by, self.convention)
         return picked(found, one.selection.key) if one.selection else found

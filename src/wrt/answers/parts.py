@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wrt.algebra import expand, normal_form
-from wrt.calculus import constrained_derivative
+from wrt.calculus import constrained_derivative, variable_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Node, Sum, Variable
@@ -19,17 +19,18 @@ __all__ = ["inner", "picked", "plain_keys", "swept", "unused"]
 _CURVED = frozenset({"orthogonal", "simplex"})
 
 
-def swept(f: Node, xs: Sequence[Variable], convention: str) -> Node:
+def swept(f: Node, xs: Sequence[Node], convention: str) -> Node:
     """The derivative by several variables in order, words written out first.
 
     A variable may leave the orthogonal matrices, or the simplex: what holds only there is not
     used before all derivatives are taken.
     """
-    bound = {x: Variable(x.name, x.dims, x.properties - _CURVED) for x in xs}
+    variables = map(variable_of, xs)
+    bound = {x: Variable(x.name, x.dims, x.properties - _CURVED) for x in variables}
     bound = {x: free for x, free in bound.items() if x is not free}
     node = substitute(expand(f), bound) if bound else expand(f)
     for x in xs:
-        node = constrained_derivative(normal_form(node), bound.get(x, x), convention)
+        node = constrained_derivative(normal_form(node), substitute(x, bound), convention)
     return substitute(node, {free: x for x, free in bound.items()}) if bound else node
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from wrt.errors import TooLarge
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Node, Pattern, Variable
+from wrt.expression.nodes import Node, Pattern
 from wrt.expression.walk import postorder, resized, variables
 
 __all__ = ["shrunk"]
@@ -15,13 +15,14 @@ __all__ = ["shrunk"]
 SMALL = 12
 
 
-def shrunk(f: Node, xs: Sequence[Variable]) -> tuple[Node, list[Variable], bool]:
+def shrunk(f: Node, xs: Sequence[Node]) -> tuple[Node, list[Node], bool]:
     """A formula and variables with every larger size that is a number replaced by a small one.
 
     Different sizes stay different and leave room for every entry that the formula names. The last
     result
     says whether anything changed.
 
+    >>> from wrt.expression.nodes import Variable
     >>> W, x = (Variable(w, map(Dimension.of, d)) for w, d in (("W", (4096, 512)), ("x", (512,))))
     >>> shrunk(W @ x, [W])[0].shape
     (13,)
@@ -44,7 +45,7 @@ def shrunk(f: Node, xs: Sequence[Variable]) -> tuple[Node, list[Variable], bool]
     if left:
         raise TooLarge(f"a size of {left[0]} is too large for the check")
     f, *moved = (resized(node, small) for node in (f, *xs))
-    return f, [x for x in moved if isinstance(x, Variable)], True
+    return f, moved, True
 
 
 def _dims(roots: Iterable[Node]) -> Iterable[Dimension]:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from wrt.apps.page import Page
 from wrt.expression.function import DOMAINS, Function
-from wrt.functions import BOOK, activations, elementwise, find, linalg, patterns, reductions
+from wrt.functions import (
+    BOOK,
+    activations,
+    conjugates,
+    elementwise,
+    find,
+    linalg,
+    patterns,
+    reductions,
+)
 
 __all__ = ["write_book", "write_record"]
 
 _ROOMS = (
     ("entry by entry", elementwise),
+    ("complex numbers", conjugates),
     ("activations", activations),
     ("many entries to one", reductions),
     ("linear algebra", linalg),

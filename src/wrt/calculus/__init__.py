@@ -5,6 +5,8 @@ from wrt.calculus.constrained import (
     constrain,
     constrained_derivative,
     constraint,
+    free_derivative,
+    variable_of,
 )
 from wrt.calculus.sweep import derivative, gradients
 
@@ -14,5 +16,7 @@ __all__ = [
     "constrained_derivative",
     "constraint",
     "derivative",
+    "free_derivative",
     "gradients",
+    "variable_of",
 ]

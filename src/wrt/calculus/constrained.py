@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from wrt.algebra.conjugation import frozen, is_conjugate, thawed
 from wrt.calculus.sweep import derivative
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
@@ -19,25 +20,44 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Pattern, Relation, Variable
 from wrt.expression.walk import substitute
 
-__all__ = ["CONVENTIONS", "constrain", "constrained_derivative", "constraint"]
+__all__ = [
+    "CONVENTIONS",
+    "constrain",
+    "constrained_derivative",
+    "constraint",
+    "free_derivative",
+    "variable_of",
+]
 
 CONVENTIONS = ("projected", "tied")
 
 _LINEAR = ("symmetric", "skew", "diagonal", "lower", "upper", "toeplitz")
 
 
-def constraint(x: Variable) -> tuple[str, ...]:
-    """The linear constraints that a variable is declared to obey; spd counts as symmetric."""
+def constraint(x: Node) -> tuple[str, ...]:
+    """The linear constraints that a variable is declared to obey; spd counts as symmetric.
+
+    They are those of its conjugate too.
+    """
+    x = variable_of(x)
     found = tuple(p for p in _LINEAR if p in x.properties)
     if "spd" in x.properties and "symmetric" not in found:
         found = ("symmetric", *found)
     return () if x.ndim != 2 else found
 
 
-def constrained_derivative(f: Node, x: Variable, convention: str = "projected") -> Node:
+def variable_of(x: Node) -> Variable:
+    """The variable of what is differentiated by: itself, or what it is the conjugate of."""
+    found = x.children[0] if is_conjugate(x) else x
+    assert isinstance(found, Variable), x
+    return found
+
+
+def constrained_derivative(f: Node, x: Node, convention: str = "projected") -> Node:
     """The derivative by a variable, under a convention where it is constrained.
 
-    Raises NotDifferentiable for an unknown convention.
+    By a complex variable, its conjugate is held fixed; by the conjugate, the variable is
+    (Wirtinger). Raises NotDifferentiable for an unknown convention.
 
     >>> n = Dimension.of("n")
     >>> A, S = Variable("A", (n, n)), Variable("S", (n, n), ["symmetric"])
@@ -49,11 +69,24 @@ def constrained_derivative(f: Node, x: Variable, convention: str = "projected") 
             f"{convention!r} is no convention for constrained matrices; projected and tied are"
         )
     rules = constraint(x)
-    if not rules:
+    free = free_derivative(f, x)
+    return constrain(free, rules, convention) if rules else free
+
+
+def free_derivative(f: Node, x: Node) -> Node:
+    """The derivative by a variable, or its conjugate, with all entries moving freely."""
+    variable = variable_of(x)
+    if "complex" not in variable.properties:
+        return _by_twin(f, variable)
+    f, other = frozen(f, variable)
+    return thawed(_by_twin(f, variable if x is variable else other), variable, other)
+
+
+def _by_twin(f: Node, x: Variable) -> Node:
+    if not constraint(x):
         return derivative(f, x)
     twin = Variable(x.name, x.dims)
-    free = derivative(substitute(f, {x: twin}), twin)
-    return constrain(substitute(free, {twin: x}), rules, convention)
+    return substitute(derivative(substitute(f, {x: twin}), twin), {twin: x})
 
 
 def constrain(node: Node, rules: tuple[str, ...], convention: str) -> Node:

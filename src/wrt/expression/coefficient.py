@@ -84,6 +84,16 @@ class Coefficient:
         """Whether every factor is positive, so that fractional powers distribute."""
         return self.value > 0 and all(base != "i" for base, _ in self.powers)
 
+    @property
+    def is_imaginary(self) -> bool:
+        """Whether the imaginary unit is a factor."""
+        return bool(self.powers) and any(base == "i" for base, _ in self.powers)
+
+    @property
+    def conjugate(self) -> Coefficient:
+        """The complex conjugate."""
+        return -self if self.is_imaginary else self
+
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The dimensions whose sizes occur."""

@@ -32,6 +32,7 @@ DOMAINS: Mapping[str, str] = {
     "": "",
     "whole": "{x} is a whole number, 0 or more",
     "positive": "{x} > 0",
+    "slit": "{x} is neither 0 nor a negative number",
     "nonzero": "{x} ≠ 0",
     "inside": "|{x}| < 1",
     "above": "{x} > -1",
@@ -126,7 +127,10 @@ class Function:
     array
     library (`"linalg.inv"`) or the text of a `def`, or a mapping from library to these; `axis`
     says that
-    a trailing axis may be given: "reduce" (it goes) or "map" (it stays).
+    a trailing axis may be given: "reduce" (it goes) or "map" (it stays); `complex_definition` the
+    sentence that it abbreviates where an argument is complex (its array is right for both);
+    `holomorphic` whether it has a complex derivative and f(conj(z)) = conj(f(z)), as every analytic
+    word has that says nothing.
     """
 
     signature: str | tuple[str, ...]
@@ -140,6 +144,8 @@ class Function:
     keeps: str = ""
     domain: str = ""
     analytic: bool | str = True
+    complex_definition: str = ""
+    holomorphic: bool | None = None
     axis: str | None = None
     aliases: tuple[str, ...] = ()
     note: str = ""
@@ -199,6 +205,12 @@ class Function:
     def entrywise(self) -> bool:
         """Whether this is a function of scalars, mapped over all entries."""
         return all(a.dims == () for a in (*self.forms[0].arguments, *self.forms[0].results))
+
+    @property
+    def is_holomorphic(self) -> bool:
+        """Whether it may be applied to complex numbers and differentiated there."""
+        known = self.analytic is True if self.holomorphic is None else self.holomorphic
+        return known and self.defined
 
     @property
     def defined(self) -> bool:

@@ -26,7 +26,7 @@ from wrt.expression.nodes import (
     Sum,
     Variable,
 )
-from wrt.expression.walk import postorder, users
+from wrt.expression.walk import holds_complex, postorder, users
 
 if TYPE_CHECKING:
     import numpy as np
@@ -292,7 +292,9 @@ def _call(
     if not function.defined:
         return (_unknown(node, arguments[0], values, sizes),)
     is_complex = any(a.dtype.kind == "c" for a in arguments)
-    if is_complex and function.analytic is False:
+    if is_complex and function.complex_definition and holds_complex(node):
+        is_complex = False  # its array knows complex numbers
+    elif is_complex and function.analytic is False:
         arguments = [np.real(a) for a in arguments]
         is_complex = False
     form = node.form

@@ -15,6 +15,7 @@ from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Node, Patt
 __all__ = [
     "dimension_names",
     "flattened",
+    "holds_complex",
     "outline",
     "postorder",
     "ranged_terms",
@@ -77,6 +78,16 @@ def dimension_names(*roots: Node) -> tuple[str, ...]:
             for relation in node.relations:
                 names |= relation.constant.names
     return tuple(sorted(names))
+
+
+def holds_complex(*roots: Node) -> bool:
+    """Whether a variable is declared complex, or a number holds the imaginary unit."""
+    if any("complex" in v.properties for root in roots for v in root.names):
+        return True
+    return any(
+        isinstance(node, (Einsum, Constant)) and node.coefficient.is_imaginary
+        for node in postorder(*roots)
+    )
 
 
 def whole_variables(*roots: Node) -> frozenset[Variable]:

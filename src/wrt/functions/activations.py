@@ -64,6 +64,7 @@ RECORDS: tuple[Function, ...] = (
         ),
         keeps=f"{ANY} positive",
         analytic=_SIGMOID_ALONG,
+        holomorphic=True,
         examples=("sigmoid(W*x + b)",),
     ),
     Function(
@@ -75,6 +76,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("log(1+exp(x)) = softplus(x)", "softplus(x) - softplus(-x) = x"),
         keeps=f"{ANY} positive",
         analytic=_SOFTPLUS_ALONG,
+        holomorphic=True,
     ),
     Function(
         "gelu(x) -> y",
@@ -94,6 +96,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("silu(x) - silu(-x) = x",),
         keeps=f"{ZERO} positive",
         analytic=_SILU_ALONG,
+        holomorphic=True,
     ),
     Function(
         "softmax(x: n) -> y: n",
@@ -108,6 +111,7 @@ RECORDS: tuple[Function, ...] = (
         ),
         keeps="positive",
         analytic=_SOFTMAX.replace("np.max(x,", "np.max(x.real,"),
+        holomorphic=True,
         axis="map",
         examples=("softmax(W*x)", "softmax(X,2)"),
     ),
@@ -119,6 +123,7 @@ RECORDS: tuple[Function, ...] = (
         array=_LOGSOFTMAX,
         laws=("exp(logsoftmax(x)) = softmax(x)", "x - logsumexp(x) = logsoftmax(x)"),
         analytic=_LOGSOFTMAX.replace("np.max(x,", "np.max(x.real,"),
+        holomorphic=True,
         axis="map",
     ),
 )

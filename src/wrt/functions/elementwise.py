@@ -162,6 +162,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ZERO} positive",
         domain="nonzero",
         analytic="def abs_along(x):\n    return np.where(x.real < 0, -x, x)",
+        complex_definition="(x*conj(x))^(1/2)",
     ),
     Function(
         "sign(x) -> y",

@@ -57,6 +57,7 @@ RECORDS: tuple[Function, ...] = (
         ),
         domain="invertible",
         analytic=_LOGDET_ALONG,
+        holomorphic=True,
         examples=("logdet(X)",),
     ),
     Function(

@@ -60,6 +60,7 @@ RECORDS: tuple[Function, ...] = (
         definition="mean((x-mean(x)).^2)",
         array=_along("var", "np.var(x, axis=-1)"),
         analytic=_along("var", "np.mean((x - np.mean(x, axis=-1)[..., None]) ** 2, axis=-1)"),
+        complex_definition="mean(abs(x-mean(x)).^2)",
         axis="reduce",
     ),
     Function(
@@ -71,6 +72,7 @@ RECORDS: tuple[Function, ...] = (
         analytic=_along(
             "std", "np.mean((x - np.mean(x, axis=-1)[..., None]) ** 2, axis=-1) ** 0.5"
         ),
+        complex_definition="var(x)^(1/2)",
         domain="varied",
         axis="reduce",
     ),
@@ -129,6 +131,7 @@ RECORDS: tuple[Function, ...] = (
         array=_LOGSUMEXP,
         laws=("log(sum(exp(x))) = logsumexp(x)",),
         analytic=_LOGSUMEXP.replace("np.max(x,", "np.max(x.real,"),
+        holomorphic=True,
         axis="reduce",
     ),
     Function(
@@ -140,6 +143,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="positive",
         domain="nonzero",
         analytic=_along("norm1", "np.sum(np.where(x.real < 0, -x, x), axis=-1)"),
+        complex_definition="sum(abs(x))",
     ),
     Function(
         "norm2(x: ...) -> y",
@@ -150,6 +154,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="positive",
         domain="nonzero",
         analytic=_along("norm2", "np.sum(x * x, axis=-1) ** 0.5"),
+        complex_definition="sum(x.*conj(x))^(1/2)",
     ),
     Function(
         "norminf(x: ...) -> y",
@@ -165,5 +170,6 @@ RECORDS: tuple[Function, ...] = (
             "    place = np.argmax(x.real, axis=-1)[..., None]\n"
             "    return np.take_along_axis(x, place, axis=-1)[..., 0]"
         ),
+        complex_definition="max(abs(x))",
     ),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
-from wrt.expression.nodes import Node, Variable
+from wrt.expression.nodes import Apply, Node, Variable
 from wrt.language import kinds, mistakes
 from wrt.language.builder import Builder
 from wrt.language.declarations import Declared, Shapes, declared, declared_shapes, variable
@@ -19,6 +19,7 @@ from wrt.language.lexer import letter_class, spelled
 from wrt.language.parser import parse
 from wrt.language.shapes import size_parts
 from wrt.language.syntax import Call, Index, Infix, Name, Number, Postfix, Slice
+from wrt.language.words import book
 
 __all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
 
@@ -165,6 +166,17 @@ class Wanted:
     conjugate: bool = False
     #: Set where the name neither occurs nor is declared, and went by its letter.
     assumed: str | None = None
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the variable is declared complex, so that it and its conjugate are two."""
+        return "complex" in self.variable.properties
+
+    @property
+    def by(self) -> Node:
+        """The variable, or its conjugate, as a formula."""
+        x = self.variable
+        return Apply(book()["conj"], (x,), x.ndim) if self.conjugate else x
 
 
 def read_wrt(text: str, reading: Reading) -> Wanted:

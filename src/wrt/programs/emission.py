@@ -489,7 +489,8 @@ class Emission:
                 given[k] = py.call(py.name("float"), given[k])
             elif self.steps[at].kind == "number" and self.helpers.is_text(function):
                 given[k] = py.call(self._np("float64"), given[k])
-        return self.helpers.call(function, given)
+        over_complex = step.kind == "complex" and isinstance(function.analytic, str)
+        return self.helpers.call(function, given, str(function.analytic) if over_complex else None)
 
     def _unflattened(self, at: int) -> Code:
         """An array before all its axes were laid out as one, where only a reduction sees it."""

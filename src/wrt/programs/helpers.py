@@ -59,15 +59,17 @@ class Helpers:
         match = REDUCTION.fullmatch(dedent(text).strip()) if self.is_text(function) else None
         return py.text(match.group(3)) if match else None
 
-    def call(self, function: Function, arguments: Sequence[Code]) -> Code:
-        """The call of a function; ValueMistake where it has nothing to run."""
+    def call(self, function: Function, arguments: Sequence[Code], text: str | None = None) -> Code:
+        """The call of a function, by its array or another text; ValueMistake where it has nothing
+        to run.
+        """
         if not function.defined:
             return py.call(py.name(identifier(function.name)), *arguments)
-        text = function.code(self.backend.name)
+        text = text or function.code(self.backend.name)
         if not text:
             raise ValueMistake(f"{function.name} has no program for {self.backend.name}")
         self.imports.update(dict.fromkeys(f"import scipy.{m}" for m in SCIPY.findall(text)))
-        if not self.is_text(function):
+        if not text.lstrip().startswith("def "):
             dotted = text if text.startswith("scipy.") else f"{self.backend.alias}.{text}"
             return py.call(py.text(dotted), *arguments)
         return self._inlined(text, arguments) or py.call(

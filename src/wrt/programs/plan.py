@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from wrt.algebra.conjugation import is_real
 from wrt.errors import TooLarge
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
+from wrt.expression.function import Function
 from wrt.expression.nodes import (
     Apply,
     BoundedSum,
@@ -26,6 +28,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import postorder, users
+from wrt.functions import BOOK
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
@@ -137,6 +140,8 @@ class _Planner:
         """The step with every axis of the formula, repeated where it was left to broadcasting."""
         steps = self.steps
         at = steps.real(tensor.step)
+        if node in self.roots and steps[at].kind == "complex" and is_real(node):
+            at = self._real_part(at)
         if len(tensor.axes) == node.ndim:
             return at
         laid = steps.expand(at, [k in tensor.axes for k in range(node.ndim)])
@@ -241,12 +246,24 @@ class _Planner:
         steps = self.steps
         axes = tuple(sorted({a for t in arguments for a in t.axes}))
         laid = [steps.real(steps.aligned(t.step, t.axes, axes)) for t in arguments]
+        laid = [self._parts(at, node.function) for at in laid]
         at = steps.add("call", laid, (node.function, ()), [node.dims[a] for a in axes], "real")
-        return Tensor(self._kinded(at, laid), axes)
+        return Tensor(self._kinded(at, laid, node.function), axes)
 
-    def _kinded(self, at: int, arguments: Sequence[int]) -> int:
+    def _parts(self, at: int, function: Function) -> int:
+        """An argument that is real by its meaning, where a word knows real numbers only."""
+        if self.steps[at].kind != "complex" or function.is_holomorphic:
+            return at
+        return at if function.complex_definition else self._real_part(at)
+
+    def _real_part(self, at: int) -> int:
+        dims = self.steps[at].dims
+        return self.steps.add("call", (at,), (BOOK["real"], (len(dims),)), dims, "real")
+
+    def _kinded(self, at: int, arguments: Sequence[int], function: Function) -> int:
         """A call of complex arguments may be complex."""
-        if any(self.steps[a].kind == "complex" for a in arguments):
+        turns = function.is_holomorphic or function is BOOK["conj"]
+        if turns and any(self.steps[a].kind == "complex" for a in arguments):
             step = self.steps[at]
             self.steps.all[at] = Step(
                 step.op, step.args, step.data, step.dims, "complex", step.block
@@ -272,10 +289,10 @@ class _Planner:
                 at = steps.add("whole", (at,), None, (), "number")
             if argument.dims is None and not given and len(steps[at].dims) != batch + 1:
                 at = self._flat(at, batch)
-            given.append(at)
+            given.append(self._parts(at, function))
         dims = [self._result_dims(node, arguments[0], k) for k in range(len(node.results))]
         call = steps.add("call", given, (function, tuple(map(len, dims))), dims[0], "real")
-        call = self._kinded(call, given)
+        call = self._kinded(call, given, function)
         axes = self._result_axes(node, arguments[0])
         if len(node.results) > 1:
             return self._picked(node, Tensor(call, axes), 0)
