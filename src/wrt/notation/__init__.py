@@ -1,7 +1,7 @@
 """Formula to the shortest sentence: matrix, index, einsum and Kronecker form, as text and as LaTeX.
 
 What is printed is input: the language room reads every text back to the same numbers. Reading
-order: `tree` (the sentence as a small tree), `text` and `latex` (printing it), `sums` (the
+order: `tree` (the sentence as a small tree), `text` and `latex` (printing it), `signs`, `sums` (the
 factoring move), `elimination` (a product over indices becomes matrices), `sentence` (whole
 formulas), `indexed`, `kronecker`, `typeset`.
 """

@@ -17,6 +17,7 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.elimination import Network, network, pattern_phrase
 from wrt.notation.sentence import Speaker, finished, shape_of
+from wrt.notation.signs import difference, settled
 from wrt.notation.sums import collected, listed, total
 from wrt.notation.tree import (
     LETTERS,
@@ -25,7 +26,6 @@ from wrt.notation.tree import (
     call,
     chain_of,
     cheaper,
-    difference,
     eye,
     flip,
     is_ones,
@@ -35,7 +35,6 @@ from wrt.notation.tree import (
     power,
     raised,
     scalars_of,
-    settled,
     times,
     zeros,
 )

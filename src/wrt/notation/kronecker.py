@@ -16,6 +16,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Reshape, Sum
 from wrt.notation.elimination import Network, network
 from wrt.notation.sentence import Speaker
+from wrt.notation.signs import settled
 from wrt.notation.sums import collected
 from wrt.notation.tree import (
     Tree,
@@ -24,7 +25,6 @@ from wrt.notation.tree import (
     diagonal,
     flip,
     scalars_of,
-    settled,
     times,
     zeros,
 )

@@ -25,6 +25,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import dimension_names, postorder, users
 from wrt.notation.elimination import Network, network, within
+from wrt.notation.signs import settled
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
 from wrt.notation.tree import (
@@ -39,7 +40,6 @@ from wrt.notation.tree import (
     literal,
     name,
     scalars_of,
-    settled,
     times,
     unvec,
     wrapped,

@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.notation.signs import negated
 from wrt.notation.tree import (
     SCALAR,
     Tree,
@@ -21,7 +22,6 @@ from wrt.notation.tree import (
     eye,
     flip,
     is_ones,
-    negated,
     ones,
     power,
     scalars_of,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
-from wrt.expression.coefficient import MINUS_ONE, ONE, ZERO, Coefficient
+from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 
 __all__ = [
@@ -27,20 +27,17 @@ __all__ = [
     "cheaper",
     "diagonal",
     "diagonal_of",
-    "difference",
     "entrywise",
     "eye",
     "flip",
     "is_ones",
     "literal",
     "name",
-    "negated",
     "ones",
     "pick",
     "power",
     "raised",
     "scalars_of",
-    "settled",
     "spread",
     "times",
     "unvec",
@@ -466,92 +463,6 @@ def entrywise(parts: Iterable[Tree]) -> Tree:
         return times(coefficient, [*scalars, *made])
     made = kept if len(kept) == 1 else [Tree("entry", "", tuple(kept), kept[0].shape)]
     return times(coefficient, [*scalars, *made])
-
-
-# Signs
-
-
-def settled(tree: Tree) -> Tree:
-    """A whole phrase with its minus inside a difference, where that saves the sign.
-
-    So b-a, not -(a-b).
-    """
-    if _all_negative(tree):
-        terms = [settled(t) for t in tree.parts]
-        return Tree("sum", "", tuple(terms), tree.shape, axes=tree.axes)
-    if not _is_negative(tree):
-        return tree
-    if len(tree.parts) == 1 and tree.parts[0].head == "sum":
-        whole = settled(negated(tree.parts[0]))
-        rest = -tree.coefficient
-        return times(rest, [whole]) if rest == ONE or not _all_negative(whole) else tree
-    for k, part in enumerate(tree.parts):
-        turned = _turned(part)
-        inside = difference(part)
-        if turned is None or inside is None or _holds(tree, inside) > 1:
-            continue
-        return times(-tree.coefficient, [*tree.parts[:k], turned, *tree.parts[k + 1 :]])
-    return tree
-
-
-def _is_negative(tree: Tree) -> bool:
-    return tree.head == "product" and tree.coefficient.value < 0
-
-
-def _all_negative(tree: Tree) -> bool:
-    return tree.head == "sum" and all(_is_negative(t) for t in tree.parts)
-
-
-def _signs_sorted(terms: Sequence[Tree], tree: Tree) -> Tree:
-    ranked = sorted(terms, key=_is_negative)
-    return Tree("sum", "", tuple(ranked), tree.shape, axes=tree.axes)
-
-
-def negated(tree: Tree) -> Tree:
-    """Minus a sum, term by term."""
-    return _signs_sorted([times(MINUS_ONE, [t]) for t in tree.parts], tree)
-
-
-#: What changes its sign with each of its parts, or with its only one.
-_LINEAR = ("transpose", "entry", "index", "dot", "product")
-
-
-def difference(part: Tree) -> Tree | None:
-    """The difference that a factor is, or is linear in."""
-    while part.word in ("diag", "sum", "tr") or part.head in _LINEAR:
-        part = part.parts[_odd(part)]
-    return part if part.head == "sum" and any(map(_is_negative, part.parts)) else None
-
-
-def _turned(part: Tree) -> Tree | None:
-    """A factor with the sign of its difference changed."""
-    inside = difference(part)
-    if inside is None:
-        return None
-    if part is inside:
-        return negated(inside)
-    k = _odd(part)
-    inner = _turned(part.parts[k])
-    if inner is None:
-        return None
-    return replace(part, parts=(*part.parts[:k], inner, *part.parts[k + 1 :]))
-
-
-def _odd(part: Tree) -> int:
-    """The part of a product that is a difference; the only one of other phrases."""
-    if part.head not in ("entry", "dot", "product"):
-        return 0
-    return next((k for k, p in enumerate(part.parts) if difference(p) is not None), 0)
-
-
-def _holds(tree: Tree, inside: Tree) -> int:
-    """How often a phrase occurs within another."""
-    found, stack = 0, [tree]
-    while stack:
-        part = stack.pop()
-        found += part == inside
-        stack.extend(part.parts)
-    return found
 
 
 # Transposes
