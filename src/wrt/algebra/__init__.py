@@ -2,6 +2,7 @@
 
 from wrt.algebra.equality import equal
 from wrt.algebra.expand import expand
+from wrt.algebra.laws import meant
 from wrt.algebra.merging import merged, settled
 from wrt.algebra.normal import flat_form, normal_form
 from wrt.algebra.properties import conditions, is_diagonal, is_symmetric
@@ -15,6 +16,7 @@ __all__ = [
     "flat_form",
     "is_diagonal",
     "is_symmetric",
+    "meant",
     "merged",
     "normal_form",
     "settled",

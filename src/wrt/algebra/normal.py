@@ -33,7 +33,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, users
 
-__all__ = ["flat_form", "normal_form"]
+__all__ = ["flat_form", "is_minus", "normal_form", "scalars_opened"]
 
 #: A formula of more nodes is nobody's to read: it stays as the constructors and the sweep made it.
 MOST_NODES = 500
@@ -174,7 +174,7 @@ class _Pass:
         """The product with symmetric factors in order and the signs of sums as they are kept."""
         coefficient, factors = node.coefficient, self.oriented(node.factors)
         for k, (child, exponent, indices) in enumerate(factors):
-            if isinstance(child, Sum) and exponent.denominator == 1 and _is_minus(child):
+            if isinstance(child, Sum) and exponent.denominator == 1 and is_minus(child):
                 factors[k] = (build.add(*map(build.negative, child.children)), exponent, indices)
                 coefficient = coefficient * MINUS_ONE**exponent
         return build.product(coefficient, factors, node.output, node.index_dims)
@@ -348,6 +348,16 @@ def _scalars_apart(node: Einsum) -> Node | None:
     return _rebuilt(node, [f for k, f in enumerate(factors) if k not in gone] + apart)
 
 
+def scalars_opened(node: Einsum) -> Node:
+    """A product with the scalars in it that are sums of products multiplied out."""
+    loose = [
+        k
+        for k, (child, exponent, _) in enumerate(node.factors)
+        if isinstance(child, Einsum) and exponent == 1 and child.summed and not child.ndim
+    ]
+    return _inlined(node, loose) if loose else node
+
+
 def _scalar(factors: list[Factor], dims: Sequence[Dimension]) -> Node:
     live = sorted({i for _, _, idx in factors for i in idx})
     place = {i: k for k, i in enumerate(live)}
@@ -442,7 +452,7 @@ def _at_any(term: Node, axes: Sequence[int]) -> Node:
     return build.product(term.coefficient, factors, [place[i] for i in output], dims)
 
 
-def _is_minus(total: Sum) -> bool:
+def is_minus(total: Sum) -> bool:
     """Whether minus this sum is the one to keep.
 
     A number is kept as it is positive, as in 1 - y^2; else the sign of most terms decides, and

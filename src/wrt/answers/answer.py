@@ -8,7 +8,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wrt import notation, programs
-from wrt.algebra import Structure, conditions, expand, merged, normal_form, settled, structure
+from wrt.algebra import (
+    Structure,
+    conditions,
+    expand,
+    meant,
+    merged,
+    normal_form,
+    settled,
+    structure,
+)
 from wrt.answers.asking import (
     MOST_SAID,
     Formula,
@@ -95,7 +104,7 @@ def derivatives(
     wanted = [wanted_by(name, question) for name in names]
     if any(w.variable.properties or w.selection for w in wanted):
         return tuple(_made(question, (w,), "projected") for w in wanted)
-    start = normal_form(expand(question.formula))
+    start = meant(question.formula)
     found = gradients(start, [w.variable for w in wanted])
     return tuple(
         Derivative(question, (w,), node, None) for w, node in zip(wanted, found, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wrt.algebra import expand, normal_form
+from wrt.algebra import expand, meant, normal_form
 from wrt.calculus import constrained_derivative, variable_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
@@ -28,7 +28,7 @@ def swept(f: Node, xs: Sequence[Node], convention: str) -> Node:
     variables = map(variable_of, xs)
     bound = {x: Variable(x.name, x.dims, x.properties - _CURVED) for x in variables}
     bound = {x: free for x, free in bound.items() if x is not free}
-    node = substitute(expand(f), bound) if bound else expand(f)
+    node = meant(substitute(expand(f), bound) if bound else f)
     for x in xs:
         node = constrained_derivative(normal_form(node), substitute(x, bound), convention)
     return substitute(node, {free: x for x, free in bound.items()}) if bound else node

@@ -53,6 +53,7 @@ RECORDS: tuple[Function, ...] = (
             "logdet(X') = logdet(X)",
             "logdet(inv(X)) = -logdet(X)",
             "log(det(X)) = logdet(X)",
+            "log(abs(det(X))) = logdet(X)",
             "exp(logdet(X)) = abs(det(X))",
         ),
         domain="invertible",

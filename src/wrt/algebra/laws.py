@@ -1,0 +1,300 @@
+"""The laws of the records used to rewrite: what shortens a formula is done.
+
+A law says that two sentences are equal, and the shorter one is kept: `exp(x)/sum(exp(x))` becomes
+softmax(x) wherever it stands, along rows and columns too. What a person means by a formula is the
+word: `meant` finds words before a formula is differentiated, so that the answer is in them and its
+programs are stable. `reading` also folds words that abbreviate a sentence, as var.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from itertools import islice
+
+from wrt.algebra.expand import Template, expand
+from wrt.algebra.lifting import lift
+from wrt.algebra.matching import Found, Held, Matcher, Ratio
+from wrt.algebra.normal import flat_form, is_minus, normal_form, scalars_opened
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.function import Function
+from wrt.expression.nodes import Apply, Einsum, Factor, Node, Sum, Variable
+from wrt.expression.walk import postorder, rewrite, users
+from wrt.functions import BOOK
+
+__all__ = ["meant", "reading"]
+
+#: Formulas of more nodes are left as they are spelled.
+MOST_NODES = 500
+#: A law that makes another one fit is followed by it; so often at most.
+MOST_PASSES = 6
+#: Ways to apply a law in one place that are compared.
+MOST_WAYS = 6
+
+_WORD = re.compile(r"([^\W\d]\w*)\(")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d]\w*")
+
+
+def meant(root: Node) -> Node:
+    """A formula, its words written out, in the words that it spells.
+
+    >>> from wrt.language import read
+    >>> meant(read("sum(log(1 + exp(A*x)))").formula)
+    <{softplus({A[ij] x[j] -> i})[i] -> } : scalar>
+    """
+    return _rewritten(normal_form(expand(root)), _laws(), flat=False)
+
+
+def reading(root: Node) -> Node:
+    """A formula in flat form with all words that make it shorter."""
+    return _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
+
+
+def _rewritten(root: Node, laws: Iterable[Law], flat: bool) -> Node:
+    if len(users(root)) > MOST_NODES or any("complex" in v.properties for v in root.names):
+        return root
+    for _ in range(MOST_PASSES):
+        words = {n.function.name for n in postorder(root) if isinstance(n, Apply)}
+        usable = [rule for law in laws if law.words <= words for rule in law.rules]
+        if not usable:
+            break
+        before, root = root, rewrite(root, partial(_by_laws, usable))
+        if root is before:
+            break
+        root = flat_form(root) if flat else normal_form(root)
+    return root
+
+
+def _by_laws(rules: Iterable[Rule], node: Node) -> Node:
+    spellings = {node: None, scalars_opened(node): None} if isinstance(node, Einsum) else (node,)
+    for rule in rules:
+        for spelling in spellings:
+            made = rule.applied(spelling) if rule.may_fit(spelling) else None
+            if made is not None:
+                return made
+    return node
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One side of a law and what takes its place."""
+
+    left: Node
+    right: Node
+    variables: tuple[Variable, ...]
+    #: whether only signs are gained: then -x stands for what has a minus, and for nothing else
+    signs: bool = False
+
+    @cached_property
+    def heads(self) -> frozenset[tuple[type, Function | None]]:
+        """The factors or terms that are no variables: their kinds and functions."""
+        parts = self.left.children if isinstance(self.left, (Einsum, Sum)) else (self.left,)
+        bare = [build.split(part)[1] for part in parts]
+        return frozenset(_head(part) for part in bare if isinstance(part, (Apply, Sum)))
+
+    def may_fit(self, node: Node) -> bool:
+        """A quick look, before anything is matched."""
+        if type(node) is not type(self.left):
+            return False
+        if isinstance(node, Apply):
+            return _head(node) in self.heads
+        return self.heads <= {_head(build.split(c)[1]) for c in node.children}
+
+    def applied(self, node: Node) -> Node | None:
+        """The node with what the law says in the place of the sentence; None where it is not there.
+
+        Of several ways the one with the fewest minus signs and transposes is taken.
+        """
+        ways = list(islice(self.ways(node), MOST_WAYS))
+        if len(ways) < 2:
+            return ways[0][1] if ways else None
+        return min(ways, key=lambda way: (way[0], len(users(way[1])), way[1].digest))[1]
+
+    def ways(self, node: Node) -> Iterator[tuple[int, Node]]:
+        """The ways to apply the law, with how many arguments have a minus."""
+        match self.left, node:
+            case Apply(), Apply():
+                yield from self.call(node)
+            case Sum(), Sum():
+                yield from self.terms(node)
+            case Einsum(), Einsum():
+                yield from self.factors(node)
+
+    def call(self, node: Apply) -> Iterator[tuple[int, Node]]:
+        matcher = Matcher(node.dims)
+        axes = tuple(range(node.ndim))
+        at = self.opened(matcher, self.left.ndim)
+        for _, found in matcher.match(self.left, at, node, axes, matcher.start()):
+            made = self.made(matcher, found, at, set(axes))
+            if made is not None:
+                yield _minus(found), build.product(ONE, (made,), axes, node.dims)
+
+    def terms(self, node: Sum) -> Iterator[tuple[int, Node]]:
+        assert isinstance(self.left, Sum)
+        matcher = Matcher(node.dims)
+        axes = tuple(range(node.ndim))
+        at = self.opened(matcher, self.left.ndim)
+        found = matcher.start()
+        for ratio, rest, known in matcher.terms(self.left, at, node.children, axes, found):
+            made = self.made(matcher, known, at, set(axes))
+            if made is not None:
+                number = ratio.number(known.sizes)
+                said = build.product(number, (made,), axes, node.dims)
+                yield _minus(known), build.add(said, *rest)
+
+    def factors(self, node: Einsum) -> Iterator[tuple[int, Node]]:
+        assert isinstance(self.left, Einsum)
+        matcher = Matcher(node.index_dims, node.summed)
+        at = self.opened(matcher, self.left.ndim)
+        bound = {i: matcher.pattern_label() for i in self.left.summed}
+        wanted = matcher.wanted(
+            self.left, {**dict(zip(self.left.output, at, strict=True)), **bound}
+        )
+        held = [Held(*factor) for factor in node.factors]
+        found = matcher.start()
+        for ratio, rest, known in matcher.factors(wanted, held, found, partly=True):
+            used = {i for _, _, labels in rest for i in labels} | set(node.output)
+            if any(known.places.get(b) in used for b in bound.values()):
+                continue
+            made = self.made(matcher, known, at, set(range(len(node.index_dims))))
+            if made is not None:
+                ratio = ratio.times(Ratio(node.coefficient, self.left.coefficient))
+                yield _minus(known), _product(ratio, known, [*rest, made], node)
+
+    def opened(self, matcher: Matcher, count: int) -> tuple[int, ...]:
+        """Labels for the axes of the left side, which may be placed anywhere."""
+        labels = tuple([matcher.pattern_label() for _ in range(count)])
+        matcher.open.update(labels)
+        return labels
+
+    def made(
+        self, matcher: Matcher, found: Found, at: tuple[int, ...], outer: set[int]
+    ) -> Factor | None:
+        """The right side as a factor."""
+        if any(p not in found.places for p in at) or set(found.values) != set(self.variables):
+            return None
+        lead = tuple(sorted({i for value in found.values.values() for i in value.lead}))
+        where = tuple(found.places[p] for p in at)
+        if not {*lead, *where} <= outer:
+            return None
+        if self.signs and _minus(found):  # -x stands for what has no minus: nothing is gained
+            return None
+        arguments: dict[Variable, Node] = {}
+        for variable, value in found.values.items():
+            core = tuple(range(len(matcher.dims), len(matcher.dims) + variable.ndim))
+            matcher.dims |= dict(zip(core, value.node.dims[len(value.lead) :], strict=True))
+            arguments[variable] = matcher.laid_out(
+                ONE, value.node, (*value.lead, *core), (*lead, *core)
+            )
+        dims = tuple(matcher.dims[i] for i in lead)
+        return lift(self.right, arguments, found.sizes, dims), 1, (*lead, *where)
+
+
+def _product(ratio: Ratio, found: Found, factors: Sequence[Factor], node: Einsum) -> Node:
+    """The product over other factors; indices that nobody carries any more are dropped."""
+    live = sorted({i for _, _, indices in factors for i in indices} | set(node.output))
+    place = {i: k for k, i in enumerate(live)}
+    return build.product(
+        ratio.number(found.sizes),
+        [(n, e, tuple([place[i] for i in indices])) for n, e, indices in factors],
+        [place[i] for i in node.output],
+        [node.index_dims[i] for i in live],
+    )
+
+
+def _minus(found: Found) -> int:
+    """How many arguments have a minus sign."""
+    return sum(_is_negative(value.node) for value in found.values.values())
+
+
+def _is_negative(node: Node) -> bool:
+    number, core = build.split(node)
+    return (number.value < 0) ^ (isinstance(core, Sum) and is_minus(core))
+
+
+def _head(node: Node) -> tuple[type, Function | None]:
+    return type(node), node.function if isinstance(node, Apply) else None
+
+
+# Which laws
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law of a record, from the longer side to the shorter one; made into rules when needed."""
+
+    function: Function
+    left: str
+    right: str
+    signs: bool = False
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words that a formula must hold; those that are written out do not count."""
+        said = (BOOK.get(word) for word in _WORD.findall(self.left))
+        return frozenset(f.name for f in said if f and not (f.einsum or f.definition))
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The law for every number of axes that it may have."""
+        return tuple(rule for known in _templates(self.function) for rule in self.read(known))
+
+    def read(self, known: Template) -> Iterator[Rule]:
+        left = normal_form(known.read(self.left))
+        right = self.called(known) if self.folds else normal_form(known.read(self.right))
+        plain = isinstance(left, (Apply, Einsum, Sum)) and left.dims == right.dims
+        if plain and not getattr(left, "repeats", False) and left.names == {*known.arguments}:
+            yield Rule(left, right, known.arguments, self.signs)
+
+    @property
+    def folds(self) -> bool:
+        """Whether this folds a sentence into the word that abbreviates it."""
+        return self.right == self.function.name
+
+    def called(self, known: Template) -> Node:
+        """The word applied to its arguments, not written out."""
+        batch = known.arguments[0].ndim if self.function.entrywise else 0
+        return Apply(self.function, known.arguments, batch)
+
+
+def _templates(function: Function) -> Iterator[Template]:
+    form = function.forms[0]
+    anything = any(a.dims is None for a in form.arrays)
+    for rank in (1, 2) if anything else (1,):
+        ranks = tuple(rank if a.dims is None else len(a.dims) for a in form.arrays)
+        if len(form.arrays) == len(form.arguments):
+            yield Template(function, form, ranks, over_complex=False)
+
+
+@cache
+def _laws() -> tuple[Law, ...]:
+    """The laws of all records that shorten or lose a sign; what says most comes first."""
+    found = [law for f in dict.fromkeys(BOOK.values()) for law in map(partial(_law, f), f.laws)]
+    return tuple(sorted((law for law in found if law), key=lambda law: -_size(law.left)))
+
+
+def _law(function: Function, sentence: str) -> Law | None:
+    left, _, right = sentence.partition(" = ")
+    a, b = _size(left), _size(right)
+    if a == b:
+        return Law(function, left, right, signs=True) if _sign_goes(left, right) else None
+    return Law(function, left, right) if a > b else Law(function, right, left)
+
+
+def _size(sentence: str) -> int:
+    return len(_TOKEN.findall(sentence))
+
+
+def _sign_goes(left: str, right: str) -> bool:
+    """Whether a law is sin(-x) = -sin(x) or cos(-x) = cos(x)."""
+    return left.count("(-") == 1 and "(-" not in right
+
+
+@cache
+def _abbreviations() -> tuple[Law, ...]:
+    """The words that abbreviate a sentence, folded again where an answer spells them."""
+    words = (BOOK[word] for word in ("silu", "var", "std"))
+    return tuple(Law(f, f.definition, f.name) for f in words)
