@@ -39,6 +39,7 @@ PRODUCTS: Mapping[str, Callable[..., Any]] = {
     "vector": lambda c, n: np.full(n, c),
     "matrix": lambda c, n, m: np.full((n, m), c),
     "unit": lambda n, k: np.eye(n)[k - 1],
+    "commutation": lambda n, m: np.eye(n * m)[np.arange(n * m).reshape(m, n).T.ravel()],
 }
 
 

@@ -50,7 +50,7 @@ WORDS = """
     sin cos tan arcsin arccos arctan sinh cosh tanh exp log log1p expm1 sqrt abs sign step relu
     sigmoid softplus gelu silu erf maximum minimum sum mean var std prod max min logsumexp norm1
     norm2 norminf hardmax softmax logsoftmax tr trace det logdet inv solve kron vec diag tril triu
-    dot outer eye ones zeros vector matrix unit matrix_power power conj real imag
+    dot outer eye ones zeros vector matrix unit commutation matrix_power power conj real imag
 """
 
 

@@ -173,7 +173,7 @@ class Derivative:
         """The derivative in the layout of this view, in normal form."""
         if self.layout is None:
             return self.plain
-        return normal_form(laid_out(self.plain, self.groups, self.layout))
+        return normal_form(laid_out(self.plain, self._rows, self.groups, self.layout))
 
     @cached_property
     def flat(self) -> Node:
@@ -271,7 +271,10 @@ class Derivative:
         the formula is huge."""
         if self.formula.ndim > 2 or self.is_huge:
             return None
-        return notation.matrix(self.flat, names=self._names)
+        said = notation.matrix(self.flat, names=self._names)
+        if said is None and self.layout in ("vec-rows", "vec-columns"):
+            return self.kronecker(self.layout.removeprefix("vec-"))
+        return said
 
     @cached_property
     def index(self) -> str | None:
@@ -291,6 +294,7 @@ class Derivative:
     def kronecker(self, order: str = "rows") -> str | None:
         """The matrix that takes vec(dX) to vec(df), x and f laid out by "rows" or by "columns".
 
+        Of a scalar twice by one variable it is the Hessian, entries of that by entries of that.
         None where it is no sum of Kronecker products. Raises ShapeMistake for another order.
 
         >>> D = derivative("A*X*B", "X")
@@ -301,7 +305,13 @@ class Derivative:
             raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
         if self.is_huge:
             return None
-        return notation.kronecker(settled(self.plain), self.split, order, names=self._names)
+        return notation.kronecker(settled(self.plain), self._rows, order, names=self._names)
+
+    @property
+    def _rows(self) -> int:
+        """How many axes make up the rows of a matrix: those of f; of a Hessian, those of x."""
+        twice = len(self.wanted) == 2 and self.wanted[0].variable is self.wanted[1].variable
+        return self.groups[1] if twice and not self.split else self.split
 
     def latex(self) -> str | None:
         """The matrix form as LaTeX; where there is none, the index form."""

@@ -14,9 +14,11 @@ __all__ = ["VIEWS", "laid_out"]
 VIEWS = ("numerator", "denominator", "gradient", "vec-rows", "vec-columns")
 
 
-def laid_out(node: Node, groups: Sequence[int], view: str) -> Node:
-    """A derivative with axes of f and then of x, in another layout; see `Derivative.view`."""
-    cut = groups[0]
+def laid_out(node: Node, cut: int, groups: Sequence[int], view: str) -> Node:
+    """A derivative with axes of f and then of x, in another layout; see `Derivative.view`.
+
+    `cut` is how many axes are the rows, `groups` how many axes f and each variable have.
+    """
     f, x = list(range(cut)), list(range(cut, node.ndim))
     match view:
         case "numerator":
@@ -26,14 +28,14 @@ def laid_out(node: Node, groups: Sequence[int], view: str) -> Node:
         case "gradient":
             return build.transpose(node, x + f)
         case "vec-columns":
-            node = build.transpose(node, _columns([range(cut)]) + _columns(_parts(groups)))
+            node = build.transpose(node, _columns(_parts(groups)))
     rows, columns = _volume(node.dims[:cut]), _volume(node.dims[cut:])
     return reshaped(node, (rows, columns))
 
 
 def _parts(groups: Sequence[int]) -> list[range]:
-    starts = [sum(groups[:k]) for k in range(1, len(groups))]
-    return [range(s, s + g) for s, g in zip(starts, groups[1:], strict=True)]
+    starts = [sum(groups[:k]) for k in range(len(groups))]
+    return [range(s, s + g) for s, g in zip(starts, groups, strict=True)]
 
 
 def _columns(groups: Sequence[range]) -> list[int]:

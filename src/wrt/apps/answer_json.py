@@ -13,7 +13,7 @@ Texts of formulas are sentences of the text language, null where a notation cann
     index        the index form
     einsum       the einsum form
     kronecker    {"rows", "columns"}: the matrix between the entries, by rows and by columns;
-                 null for a second derivative
+                 null for a second derivative that is no Hessian of a scalar
     latex        the shortest form as LaTeX
     structure    {"kind", "sentence", "entries", "nonzero", "numbers", "given_by": [formulas],
                   "symmetries": [[axes, axes]], counted from 1, that may be exchanged}
@@ -104,7 +104,7 @@ def _size(dim: Dimension) -> int | str:
 
 
 def _kronecker(D: Derivative) -> dict[str, str | None] | None:
-    if len(D.wanted) > 1:
+    if len(D.wanted) > 1 and (D.split or len(D.wanted) > 2 or D.wanted[0] != D.wanted[1]):
         return None
     return {"rows": D.kronecker("rows"), "columns": D.kronecker("columns")}
 

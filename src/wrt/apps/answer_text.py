@@ -127,7 +127,7 @@ def _axes(shape: Sequence[int | str], groups: Sequence[int]) -> str:
 def _forms(D: Derivative, page: Page) -> None:
     if D.layout:
         page.row("view", f"{D.layout}: {_VIEWS.get(D.layout, '')}")
-    matrix, index = _matrix(D), D.index
+    matrix, index = D.matrix, D.index
     if matrix:
         page.row("matrix", spaced(matrix))
     short = index and not D.layout and len(typeset(index)) <= page.room
@@ -136,7 +136,7 @@ def _forms(D: Derivative, page: Page) -> None:
     if not matrix and not index:
         why = "too large for one sentence" if D.is_huge else "no matrix or index notation says it"
         page.row("formula", f"{why}; --code numpy gives its program")
-    if len(D.shape) > 2 and D.layout is None and len(D.wanted) == 1:
+    if len(D.shape) > 2 and D.layout is None and (len(D.wanted) == 1 or _is_hessian(D)):
         _kronecker(D, page)
     page.row("structure", D.structure_sentence)
     if D.symmetry_sentence:
@@ -145,11 +145,9 @@ def _forms(D: Derivative, page: Page) -> None:
     _why_no_matrix(D, page)
 
 
-def _matrix(D: Derivative) -> str | None:
-    """The matrix form; that of a vec layout is its Kronecker form where it has no other."""
-    if D.matrix is None and D.layout in ("vec-rows", "vec-columns"):
-        return D.kronecker(D.layout.removeprefix("vec-"))
-    return D.matrix
+def _is_hessian(D: Derivative) -> bool:
+    """Whether a scalar is differentiated twice by one variable."""
+    return not D.split and len(D.wanted) == 2 and D.wanted[0] == D.wanted[1]
 
 
 def spaced(text: str) -> str:
@@ -200,6 +198,8 @@ def _indented(remark: str, page: Page) -> list[str]:
 def _laid_out(D: Derivative) -> str:
     """Whose rows are laid end to end: those of x, of f, or of both."""
     name = D.wanted[0].text.strip()
+    if _is_hessian(D):
+        return name
     several = [n for n, axes in zip(("f", name), D.groups, strict=True) if axes > 1]
     return " and ".join(several) or name
 

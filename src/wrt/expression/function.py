@@ -354,6 +354,9 @@ def _built(form: Signature, text: str, arguments: Sequence[Any]) -> Node | None:
     letters = _letters(left, nodes)
     for letter, dim in zip(right, dims, strict=False) if len(right) == len(dims) else ():
         letters.setdefault(letter, dim)
+    for letter in right:
+        if letter in bound:  # a letter that no operand has may be the name of a size
+            letters.setdefault(letter, bound[letter])
     if where:
         nodes.append(_pattern(where, letters, bound))
         inside = [c for c in letters if c in where.split()]

@@ -1,4 +1,4 @@
-"""Constant tensors: identities, ones, zeros, a number repeated, basis vectors."""
+"""Constant tensors: identities, ones, zeros, a number repeated, basis vectors, commutation."""
 
 from __future__ import annotations
 
@@ -54,5 +54,13 @@ RECORDS: tuple[Function, ...] = (
         latex="e_{{k}}",
         einsum="->i where i = k",
         examples=("unit(n, 1)'*X*unit(m, 2)",),
+    ),
+    Function(
+        "commutation(size n, size m) -> K: n*m n*m",
+        "The commutation matrix: it takes vec(X) to vec(X') for every X of n rows and m columns.",
+        latex="K_{{{n},{m}}}",
+        einsum="->nmmn",
+        note="The letters of its product are its sizes.",
+        examples=("commutation(n, m)*vec(X)",),
     ),
 )

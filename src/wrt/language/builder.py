@@ -276,6 +276,9 @@ class Builder:
                 return build.ones(dims)
             case "zeros":
                 return build.zeros(dims)
+            case "commutation":
+                made: Node = book()["commutation"](*(size_of(p, self.made) for p in part.arguments))
+                return made
         place = size_of(part.arguments[1], self.made)
         size = dims[0].value
         if place.value is not None and not 1 <= place.value <= (size or place.value):

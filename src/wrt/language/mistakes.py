@@ -94,7 +94,7 @@ def call(
         wanted = [form.text for form in function.forms] if function else []
         if word in SIZED:
             wanted = {"unit": ["unit(n, k)"], "eye": ["eye(n)"], "I": ["I or eye(n)"]}.get(
-                word, [f"{word}(n)", f"{word}(n, m)"]
+                word, [f"{word}(n)"] * (word != "commutation") + [f"{word}(n, m)"]
             )
         count = len(part.arguments)
         message = f"{word} does not take {count} argument{'s' * (count != 1)}"

@@ -384,6 +384,8 @@ def _sized_dims(sizes: Sizes, part: Call) -> Dims:
     for dim, p in zip(found, part.arguments, strict=False):
         if dim.value is not None and dim.value < 1:
             raise mistakes.no_size(made.text, p)
+    if part.word == "commutation":
+        return (found[0] * found[1], found[0] * found[1])
     return (found[0], found[0]) if part.word in ("eye", "I") else tuple(found)
 
 

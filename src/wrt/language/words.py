@@ -34,6 +34,7 @@ SIZED: Mapping[str, tuple[int, ...]] = {
     "ones": tuple(range(1, 9)),
     "zeros": tuple(range(1, 9)),
     "unit": (2,),
+    "commutation": (2,),
 }
 #: Words that repeat a number over a shape, given or from the surroundings.
 FILLS: Mapping[str, int] = {"vector": COLUMN, "matrix": MATRIX}
@@ -106,7 +107,7 @@ def _undefined(function: Function, call: Call) -> Use | None:
 def _sized(word: str, arguments: tuple[Syntax, ...]) -> Use | None:
     if len(arguments) not in SIZED[word]:
         return None
-    made = {"eye": MATRIX, "I": MATRIX, "unit": COLUMN}.get(word)
+    made = {"unit": COLUMN}.get(word, MATRIX if word not in ("ones", "zeros") else None)
     kind = kinds.kind_of(len(arguments)) if made is None else made
     return Use("sized", (), kinds.fixed((), kind))
 

@@ -25,6 +25,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import dimension_names, postorder, users
 from wrt.notation.elimination import Network, network, within
+from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
@@ -219,7 +220,7 @@ class Speaker:
             inside = flip(times(ONE, chain_of(tree)))
             stacked = call("vec", [inside], (node.dims[0], None), latex=r"\operatorname{vec}(@0)")
             return times(tree.coefficient, [*scalars_of(tree), stacked])
-        return made
+        return kronecker_tree(node, 1, "rows", self) if made is None and node.ndim == 2 else made
 
     def kron(self, body: Node, dims: Sequence[Dimension]) -> Tree | None:
         """A product of two factors that share no index, the first one's axes outside."""
