@@ -14,6 +14,7 @@ from fractions import Fraction
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern
+from wrt.notation.conjugates import conjugated
 from wrt.notation.tree import (
     SCALAR,
     Shape,
@@ -48,7 +49,6 @@ class Network:
 
     dims: list[Dimension]
     output: tuple[int, ...]
-    is_complex: bool = False
     coefficient: Coefficient = ONE
     scalars: list[Tree] = field(default_factory=list)
     vectors: dict[int, list[Tree]] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Network:
     def _summed(self, body: Tree) -> Tree:
         if body.head == "raised" and body.exponent == 2:
             base = body.parts[0]
-            if not self.is_complex:
+            if base.is_real:
                 return power(_length(base), 2)
             return times(ONE, [flip(base), base])
         pair = body.head == "entry" and len(body.parts) == 2 and body.shape[1] is None
@@ -175,12 +175,12 @@ class Network:
     def _dot(self, a: Tree, b: Tree) -> Tree:
         made = times(ONE, [flip(a), b])
         dots = [s for s in scalars_of(made) if s.head == "dot"]
-        if self.is_complex or len(dots) != 1 or made.head != "dot":
+        if len(dots) != 1 or made.head != "dot":
             return made
         chain = dots[0].parts
         half = len(chain) // 2
         front, back = times(ONE, chain[:half]), times(ONE, chain[half:])
-        if len(chain) % 2 or flip(front) != back:
+        if len(chain) % 2 or conjugated(flip(front)) != back:
             return made
         return cheaper(made, power(_length(back), 2))
 
@@ -204,7 +204,7 @@ class Network:
         ca, sa, core_a = _apart(a)
         cb, sb, core_b = _apart(b)
         flat = _sum_of(entrywise([core_a, core_b]))
-        if core_a == core_b and not self.is_complex:
+        if core_a == conjugated(core_b):
             flat = power(_length(core_a), 2)
         best = flat
         for rotated in _rotations([*chain_of(core_a), *chain_of(flip(core_b))]):
@@ -225,10 +225,7 @@ class Network:
 
         Coefficient and scalars stay with the whole.
         """
-        parts = [
-            Network(self.dims, tuple(self.output[k] for k in group), self.is_complex)
-            for group in groups
-        ]
+        parts = [Network(self.dims, tuple(self.output[k] for k in group)) for group in groups]
         owner: dict[int, int] = {}
         for k, part in enumerate(parts):
             for i in part.output:
@@ -285,7 +282,9 @@ def _apart(tree: Tree) -> tuple[Coefficient, tuple[Tree, ...], Tree]:
 
 
 def _length(tree: Tree) -> Tree:
-    """The Euclidean length; that of a transpose is that of the matrix."""
+    """The Euclidean length; that of a transpose, or a conjugate, is that of the matrix."""
+    while tree.head in ("conj", "transpose") or tree.word == "abs":
+        tree = tree.parts[0]
     return call("norm2", [_either_way(tree)], latex=r"\lVert @0 \rVert")
 
 
@@ -347,11 +346,9 @@ def within(node: Einsum) -> tuple[BoundedSum, Einsum] | None:
     return None
 
 
-def network(
-    node: Einsum, trees: Mapping[Node, Tree | None], is_complex: bool = False
-) -> Network | None:
+def network(node: Einsum, trees: Mapping[Node, Tree | None]) -> Network | None:
     """The phrases of a product's factors at their indices; None where one has no phrase."""
-    net = Network(list(node.index_dims), node.output, is_complex, node.coefficient)
+    net = Network(list(node.index_dims), node.output, node.coefficient)
     pins, cuts, factors = _selections(node)
     for i, position in pins.items():
         if i in node.output:

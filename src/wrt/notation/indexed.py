@@ -15,6 +15,7 @@ from itertools import count
 from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
+from wrt.notation.conjugates import conjugated
 from wrt.notation.elimination import Network, network, pattern_phrase
 from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
@@ -123,7 +124,7 @@ class IndexSpeaker(Speaker):
         axes = tuple(range(node.ndim))
         if isinstance(node, Pattern):
             node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
-        net = network(node, self._inside(node), self.is_complex)
+        net = network(node, self._inside(node))
         if net is None:
             return None
         net.eliminate()
@@ -226,6 +227,8 @@ def entry_of(tree: Tree, letters: Letters) -> Tree:
     """
     if not letters:
         return tree
+    if tree.head == "conj":
+        return conjugated(entry_of(tree.parts[0], letters))
     if tree.head == "product":
         entered = _chain_entries(chain_of(tree), letters)
         return times(tree.coefficient, [*scalars_of(tree), *entered])

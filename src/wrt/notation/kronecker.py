@@ -155,7 +155,7 @@ def _ways(node: Node, first: list[int], last: list[int], speaker: Speaker) -> li
     axes = tuple(range(node.ndim))
     if not isinstance(node, Einsum):
         node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
-    net = network(node, speaker.trees, speaker.is_complex)
+    net = network(node, speaker.trees)
     if net is None or not net.eliminate():
         return []
     whole = _in_blocks(net, first, last)

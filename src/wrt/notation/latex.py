@@ -10,6 +10,7 @@ from itertools import groupby
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.language.lexer import GREEK
+from wrt.notation.conjugates import joined
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
 from wrt.notation.tree import Tree, chain_of, scalars_of, spread
@@ -77,6 +78,10 @@ def _say(tree: Tree) -> Said:
             if "_" in text and text[0] != "(" and not text.endswith(")"):
                 text = f"{{{text}}}"  # LaTeX refuses a second subscript
             return text + _subscript(tree.word), TIGHT
+        case "transpose" if tree.parts[0].head == "conj":
+            return _fit(_say(tree.parts[0].parts[0]), ATOM) + r"^{\mathsf H}", TIGHT
+        case "conj":
+            return rf"\overline{{{_say(tree.parts[0])[0]}}}", ATOM
         case "transpose":
             return _fit(_say(tree.parts[0]), ATOM) + r"^\top", TIGHT
         case "product":
@@ -172,7 +177,7 @@ def _product(tree: Tree) -> Said:
 
 def _links(chain: Sequence[Tree]) -> list[str]:
     links: list[str] = []
-    for link, run in groupby(chain):
+    for link, run in groupby(joined(chain)):
         count = len(list(run))
         if count > 1 and None not in link.shape:
             links.append(f"{_fit(_say(link), ATOM)}^{{{count}}}")
@@ -185,7 +190,8 @@ def _power(base: Tree, exponent: Fraction) -> Said:
     if base.word == "norm2" and exponent == 2 and base.parts[0].head == "name":
         (x,) = base.parts
         if x.shape[1] is None and x.axes == 2:
-            return rf"{_name(x.word)}^\top {_name(x.word)}", PRODUCT
+            mark = r"^{\mathsf H}" if x.is_complex else r"^\top"
+            return f"{_name(x.word)}{mark} {_name(x.word)}", PRODUCT
     return _raised(_say(base), exponent, "")
 
 

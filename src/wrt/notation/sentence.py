@@ -24,6 +24,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import dimension_names, postorder, users
+from wrt.notation.conjugates import conjugated, folded
 from wrt.notation.elimination import Network, network, within
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.signs import settled
@@ -93,7 +94,6 @@ class Speaker:
         self.places = places(self.root, self.names)
         self.count = users(self.root)
         self.taken = {*self.places, *dimension_names(self.root)}
-        self.is_complex = any("complex" in v.properties for v in self.root.names)
 
     def speak(self) -> Tree | None:
         """The phrase of the whole formula."""
@@ -105,6 +105,8 @@ class Speaker:
         """Find the phrases of all parts, children first."""
         for node in postorder(self.root):
             tree = self.phrase(node)
+            if tree is not None and not tree.is_real:
+                tree = folded(tree)
             if tree is not None and node is not self.root:
                 tree = self.named(node, tree)
             self.trees[node] = tree
@@ -120,7 +122,8 @@ class Speaker:
     def define(self, word: str, body: Tree, shape: Shape, letters: str = "", axes: int = 2) -> Tree:
         """A name that stands for a phrase."""
         self.definitions[word] = Definition(word, settled(body), letters)
-        return name(word, shape, len(self.places) + len(self.definitions), axes=axes)
+        place, is_complex = len(self.places) + len(self.definitions), not body.is_real
+        return name(word, shape, place, is_complex=is_complex, axes=axes)
 
     def fresh(self, stem: str) -> str:
         """A name that nobody uses."""
@@ -159,11 +162,12 @@ class Speaker:
         place = self.places.get(node.name, len(self.places))
         shape = shape_of(node.dims)
         axes = max(node.ndim, 2)
-        return name(node.name, shape, place, symmetric=symmetric, axes=axes)
+        is_complex = "complex" in node.properties
+        return name(node.name, shape, place, symmetric=symmetric, is_complex=is_complex, axes=axes)
 
     def product(self, node: Einsum) -> Tree | None:
         """A product by index elimination."""
-        net = network(node, self.trees, self.is_complex)
+        net = network(node, self.trees)
         if net is None:
             inside = within(node)
             tree = None if inside is None else self.product(inside[1])
@@ -198,6 +202,8 @@ class Speaker:
         if len(arguments) < len(node.children):
             return None
         function = node.function
+        if function.name == "conj":
+            return conjugated(arguments[0])
         if function.entrywise:
             return _entry_call(function, arguments, node.dims)
         if node.ndim > 2 or any(c.ndim > 2 for c in node.children):
@@ -230,7 +236,7 @@ class Speaker:
             return total(kept) if len(kept) == len(terms) else None
         if not isinstance(body, Einsum):
             return None
-        net = network(body, self.trees, self.is_complex)
+        net = network(body, self.trees)
         if net is None or not net.eliminate():
             return None
         for left, right in _pairings(body.dims, dims):

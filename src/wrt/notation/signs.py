@@ -53,7 +53,7 @@ def negated(tree: Tree) -> Tree:
 
 
 #: What changes its sign with each of its parts, or with its only one.
-_LINEAR = ("transpose", "entry", "index", "dot", "product")
+_LINEAR = ("transpose", "conj", "entry", "index", "dot", "product")
 
 
 def difference(part: Tree) -> Tree | None:

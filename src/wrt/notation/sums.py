@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.notation.conjugates import parts_of_pairs
 from wrt.notation.signs import negated
 from wrt.notation.tree import (
     SCALAR,
@@ -61,7 +62,7 @@ def _total(terms: tuple[Tree, ...], inside: bool) -> Tree:
 
 def collected(terms: Iterable[Tree]) -> Tree:
     """The sum as it stands, common factors taken out."""
-    kept = _diagonals(_merged(_flattened(terms)))
+    kept = _diagonals(parts_of_pairs(_merged(_flattened(terms))))
     while 1 < len(kept) <= MOST_TERMS:
         better = _factored(kept)
         if better is None:

@@ -10,6 +10,7 @@ from itertools import groupby
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.language.operators import INFIX, OPERATORS
+from wrt.notation.conjugates import joined
 from wrt.notation.tree import SCALAR, Tree, chain_of, is_ones, scalars_of, spread
 
 __all__ = [
@@ -44,8 +45,12 @@ def say(tree: Tree) -> Said:
             return _call(tree)
         case "index":
             return f"{_fit(tree.parts[0].said, ATOM)}[{tree.word}]", ATOM
+        case "transpose" if tree.parts[0].head == "conj":
+            return _fit(tree.parts[0].parts[0].said, TIGHT) + "^H", TIGHT - 1
         case "transpose":
             return _fit(tree.parts[0].said, TIGHT) + "'", TIGHT
+        case "conj":
+            return f"conj({tree.parts[0].text})", ATOM
         case "product":
             return _product(tree)
         case "dot":
@@ -175,7 +180,7 @@ def _decimal(value: Fraction) -> str | None:
 def _links(chain: Sequence[Tree]) -> list[str]:
     """The links of a chain, runs of one square matrix as powers."""
     links: list[str] = []
-    for link, run in groupby(chain):
+    for link, run in groupby(joined(chain)):
         count = len(list(run))
         text = _fit(link.said, PRODUCT + 1)
         if count > 1 and None not in link.shape:
@@ -192,7 +197,7 @@ def _power(base: Tree, exponent: Fraction) -> Said:
     if base.word == "norm2" and exponent == 2 and base.parts[0].head == "name":
         (x,) = base.parts
         if x.shape[1] is None and x.axes == 2:
-            return f"{x.word}'*{x.word}", PRODUCT
+            return f"{x.word}{'^H' if x.is_complex else chr(39)}*{x.word}", PRODUCT
     if exponent == 1:
         return base.said
     if exponent == Fraction(1, 2):

@@ -54,6 +54,7 @@ SCALAR: Shape = (None, None)
 
 _WORD = re.compile(r"[^\W\d]\w*'*\(")
 _COUNTED = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?(?:e[+-]?\d+)?i?")
+_REAL = frozenset({"abs", "norm1", "norm2", "norminf", "real", "imag"})
 _BRACKET = re.compile(r"(?<![\w'])\(")
 
 
@@ -61,7 +62,8 @@ _BRACKET = re.compile(r"(?<![\w'])\(")
 class Tree:
     """One phrase: `head` is what kind, `word` the name, `parts` what it is said of.
 
-    Heads: name, literal, call, index, transpose, product, dot, power, entry, raised, sum, kron.
+    Heads: name, literal, call, index, transpose, conj, product, dot, power, entry, raised, sum,
+    kron.
     """
 
     head: str
@@ -73,6 +75,7 @@ class Tree:
     flips: bool = False  # a call: f(X)' is f(X'); a name: symmetric
     latex: str = ""  # a call: the template and the names of its arguments
     place: int = 0  # a name: where a person meets it
+    is_complex: bool = False  # a name: declared complex
     axes: int = 2  # more than two: a tensor, which only the index form can say
 
     @cached_property
@@ -96,6 +99,13 @@ class Tree:
         from wrt.notation.text import say
 
         return say(self)
+
+    @cached_property
+    def is_real(self) -> bool:
+        """Whether all numbers in it are real, or all that it says."""
+        if self.head == "name" or self.word in _REAL:
+            return not self.is_complex
+        return not self.coefficient.is_imaginary and all(p.is_real for p in self.parts)
 
     @property
     def text(self) -> str:
@@ -129,9 +139,9 @@ class Tree:
     def cost(self) -> tuple[int, int, int]:
         """Occurrences of names and numbers; marks that make reading harder; brackets among them."""
         text = self.text
-        brackets = len(_BRACKET.findall(text))
-        words = _WORD.sub("(", text)
-        invented = text.count("eye(") + text.count("ones(")
+        brackets = len(_BRACKET.findall(text)) + text.count("conj(")
+        words = _WORD.sub("(", text).replace("^H", "'")
+        invented = text.count("eye(") + text.count("ones(") + text.count("conj(")
         marks = brackets + words.count("'") + text.startswith("-") + invented
         return len(_COUNTED.findall(words)), marks, brackets
 
@@ -157,10 +167,18 @@ def cheaper(a: Tree, b: Tree) -> Tree:
 
 
 def name(
-    word: str, shape: Shape, place: int = 0, *, symmetric: bool = False, axes: int = 2
+    word: str,
+    shape: Shape,
+    place: int = 0,
+    *,
+    symmetric: bool = False,
+    is_complex: bool = False,
+    axes: int = 2,
 ) -> Tree:
     """A variable, or a phrase named in a `where`."""
-    return Tree("name", word, (), shape, place=place, flips=symmetric, axes=axes)
+    return Tree(
+        "name", word, (), shape, flips=symmetric, is_complex=is_complex, place=place, axes=axes
+    )
 
 
 def literal(word: str) -> Tree:
@@ -303,6 +321,8 @@ def times(coefficient: Coefficient, parts: Iterable[Tree]) -> Tree:
         return zeros(_shape(chain))
     if coefficient.powers:
         coefficient, scalars, chain = _means(coefficient, scalars, chain)
+    if len(scalars) > 1 and not all(b.is_real for b in scalars):
+        scalars = _moduli(scalars)
     kept = sorted((_powered(b, e) for b, e in scalars.items() if e), key=_names_first)
     if coefficient == ONE and len(kept) + len(chain) == 1:
         return (kept + chain)[0]
@@ -394,7 +414,7 @@ def power(base: Tree, exponent: Fraction | int) -> Tree:
         return _powered(base, exponent)
     if base.head == "power":
         inner = base.parts[0]
-        if exponent.denominator == 1 or inner.word == "norm2":
+        if exponent.denominator == 1 or inner.word in ("norm2", "abs"):
             return _powered(inner, base.exponent * exponent)
     return _powered(base, exponent)
 
@@ -429,7 +449,7 @@ def raised(base: Tree, exponent: Fraction | int) -> Tree:
         if (c != ONE or scalars) and (whole or (c.has_real_root() and not scalars)):
             inside = raised(_bare(base), exponent)
             return times(c**exponent, [*(power(s, exponent) for s in scalars), inside])
-    if base.head == "raised" and whole:
+    if base.head == "raised" and (whole or base.parts[0].word == "abs"):
         return raised(base.parts[0], base.exponent * exponent)
     if base.head == "entry" and whole:
         return entrywise([raised(p, exponent) for p in base.parts])
@@ -457,12 +477,20 @@ def entrywise(parts: Iterable[Tree]) -> Tree:
         elif not is_ones(part):
             base, e = (part.parts[0], part.exponent) if part.head == "raised" else (part, 1)
             powers[base] = powers.get(base, Fraction(0)) + e
+    if len(powers) > 1 and not all(b.is_real for b in powers):
+        powers = _moduli(powers)
     kept = sorted((raised(b, e) for b, e in powers.items() if e), key=lambda t: t.order)
     if not kept:
         made = [ones(shape)] if shape != SCALAR else []
         return times(coefficient, [*scalars, *made])
     made = kept if len(kept) == 1 else [Tree("entry", "", tuple(kept), kept[0].shape)]
     return times(coefficient, [*scalars, *made])
+
+
+def _moduli(powers: dict[Tree, Fraction]) -> dict[Tree, Fraction]:
+    from wrt.notation.conjugates import moduli
+
+    return moduli(powers)
 
 
 # Transposes
@@ -488,6 +516,8 @@ def flip(tree: Tree) -> Tree:
         return wrapped(tree)
     if tree.head == "name":
         return tree if tree.flips else wrapped(tree)
+    if tree.head == "conj":
+        return tree if flip(tree.parts[0]) == tree.parts[0] else wrapped(tree)
     if tree.word in ("eye", "diag"):
         return tree
     if is_ones(tree):
