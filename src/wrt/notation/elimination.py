@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 
+from wrt.algebra.reshaping import axis_groups
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern
 from wrt.notation.conjugates import conjugated
+from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Reshape
+from wrt.notation.joining import is_split, opened
 from wrt.notation.tree import (
     SCALAR,
     Shape,
@@ -54,6 +57,16 @@ class Network:
     vectors: dict[int, list[Tree]] = field(default_factory=dict)
     matrices: list[Matrix] = field(default_factory=list)
     tensors: list[tuple[Tree, tuple[int, ...]]] = field(default_factory=list)
+    joints: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def joint(self, parts: tuple[int, ...]) -> int:
+        """The index that is made of these parts."""
+        for index, held in self.joints.items():
+            if held == parts:
+                return index
+        self.dims.append(prod((self.dims[p] for p in parts), start=Dimension.of(1)))
+        self.joints[len(self.dims) - 1] = parts
+        return len(self.dims) - 1
 
     def add(self, tree: Tree, indices: tuple[int, ...]) -> None:
         """Take in a phrase whose axes are these indices."""
@@ -103,6 +116,8 @@ class Network:
     def eliminate(self) -> bool:
         """Remove summed indices as long as matrix notation can; whether all are gone."""
         self._whole_tensors()
+        if not opened(self):
+            return False
         while True:
             held = {i for _, indices in self.tensors for i in indices} | set(self.output)
             carried = {*self.vectors, *(i for _, *pair in self.matrices for i in pair)}
@@ -188,8 +203,7 @@ class Network:
         """Sum a matrix over its last index, columns on it multiplied in."""
         if vectors:
             column = entrywise(vectors)
-            made = _unvec_times(matrix, column) or times(ONE, [matrix, column])
-            self.add(made, (j,))
+            self.add(times(ONE, [matrix, column]), (j,))
         elif self._closed(j):
             coefficient, scalars, body = _apart(matrix)
             body = body.parts[0] if body.head == "transpose" else body
@@ -257,21 +271,6 @@ class Network:
         matrix = entrywise([t if a == i else flip(t) for t, a, _ in self.matrices])
         left = [diagonal(first)] if first else []
         return [*left, matrix, *([diagonal(last)] if last else [])]
-
-
-def _unvec_times(matrix: Tree, column: Tree) -> Tree | None:
-    """The rows, or columns, that a vector was cut into, times a column: kron(I, w')*v."""
-    turned = matrix.head == "transpose"
-    inner = matrix.parts[0] if turned else matrix
-    if inner.word != "unvec":
-        return None
-    (vector,) = inner.parts
-    coefficient, scalars, row = _apart(flip(column))
-    kept = inner.shape[1 if turned else 0]
-    assert kept is not None
-    parts = [row, eye(kept)] if turned else [eye(kept), row]
-    made = call("kron", parts, (kept, vector.shape[0]), flips=True, latex=r"@0 \otimes @1")
-    return times(coefficient, [*scalars, made, vector])
 
 
 def _apart(tree: Tree) -> tuple[Coefficient, tuple[Tree, ...], Tree]:
@@ -355,12 +354,26 @@ def network(node: Einsum, trees: Mapping[Node, Tree | None]) -> Network | None:
             net.add(_unit(node.index_dims[i], position), (i,))
     for child, exponent, indices in factors:
         made = pattern_phrase(child) if isinstance(child, Pattern) else trees.get(child)
+        if is_split(child):
+            child, made, indices = _joined(child, trees, indices, net)
         if made is None:
             return None
         tree, kept = _picked(made, child.dims, indices, pins, cuts, node.index_dims)
         net.add(raised(tree, exponent), kept)
     _triangles(net)
     return net
+
+
+def _joined(
+    child: Node, trees: Mapping[Node, Tree | None], indices: tuple[int, ...], net: Network
+) -> tuple[Node, Tree | None, tuple[int, ...]]:
+    """What is cut into more axes, at indices made of theirs."""
+    assert isinstance(child, Reshape)
+    groups = axis_groups(child.body.dims, child.dims)
+    assert groups is not None
+    parts = [tuple(indices[k] for k in new) for _, new in groups]
+    joined = tuple(p[0] if len(p) == 1 else net.joint(p) for p in parts)
+    return child.body, trees.get(child.body), joined
 
 
 Pins = dict[int, Dimension]

@@ -96,7 +96,7 @@ class IndexSpeaker(Speaker):
         """The entry of the whole formula at the letters of its axes."""
         self.walk()
         whole = self.trees.get(self.root)
-        if whole is not None and whole.sayable and 0 < self.root.ndim < 3:
+        if whole is not None and 0 < self.root.ndim < 3:
             said = entries_of(finished(whole), self.letters)
         else:
             made = self.entries(self.root, self.letters)

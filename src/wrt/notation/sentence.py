@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wrt.algebra.normal import flat_form
+from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
@@ -28,6 +30,7 @@ from wrt.notation.conjugates import conjugated, folded
 from wrt.notation.elimination import Network, network, within
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.signs import settled
+from wrt.notation.joining import unfolded, unvec
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
 from wrt.notation.tree import (
@@ -43,7 +46,6 @@ from wrt.notation.tree import (
     name,
     scalars_of,
     times,
-    unvec,
     wrapped,
     zeros,
 )
@@ -56,6 +58,8 @@ LONG = 400
 ENDLESS = 2000
 #: or nested more deeply than this.
 DEEP = 40
+#: A sum of so many terms of more than two axes is multiplied out to be said.
+MOST_SPREAD = 8
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Speaker:
         """The phrase of the whole formula."""
         self.walk()
         tree = self.trees[self.root]
-        return finished(tree) if tree is not None and tree.sayable else None
+        return None if tree is None else finished(tree)
 
     def walk(self) -> None:
         """Find the phrases of all parts, children first."""
@@ -169,10 +173,35 @@ class Speaker:
         """A product by index elimination."""
         net = network(node, self.trees)
         if net is None:
-            inside = within(node)
-            tree = None if inside is None else self.product(inside[1])
-            return None if inside is None or tree is None else self.ranged(inside[0], tree)
+            return self.ranged_product(node) or self.spread_product(node)
         return net.product() if net.eliminate() else _scaled(net)
+
+    def ranged_product(self, node: Einsum) -> Tree | None:
+        """A product that holds a sum over a range of more than two axes."""
+        inside = within(node)
+        tree = None if inside is None else self.product(inside[1])
+        return None if inside is None or tree is None else self.ranged(inside[0], tree)
+
+    def spread_product(self, node: Einsum) -> Tree | None:
+        """A product with a sum that has no phrase, term by term; joined axes in parts."""
+        if node.ndim > 2:
+            return None
+        every = node.factors
+        unsaid = [f for f in every if self.trees.get(f[0]) is None and f[1] == 1]
+        held = next((f for f in unsaid if isinstance(f[0], Sum)), None)
+        if held is None:
+            apart = unfolded(node)
+            return self.phrase(apart) if apart is not node else None
+        rest = [f for f in every if f is not held]
+        if len(held[0].children) > MOST_SPREAD:
+            return None
+        terms = []
+        for child in held[0].children:
+            factors = [*rest, (child, 1, held[2])]
+            made = build.product(node.coefficient, factors, node.output, node.index_dims)
+            terms.append(self.phrase(flat_form(made)))
+        said = [t for t in terms if t is not None]
+        return total(said) if len(said) == len(terms) else None
 
     def sum(self, node: Sum) -> Tree | None:
         """A sum of phrases."""
@@ -218,9 +247,9 @@ class Speaker:
 
     def reshape(self, node: Reshape) -> Tree | None:
         """vec and kron; None for other ways to lay out entries."""
-        tree = self.trees[node.body]
+        tree = self.trees.get(node.body)
         if node.ndim == 2 and node.body.ndim == 1:
-            return None if tree is None else unvec(tree, shape_of(node.dims))
+            return None if tree is None else unvec(tree, *node.dims)
         made = self.kron(node.body, node.dims)
         if made is None and node.ndim == 1 and node.body.ndim == 2 and tree is not None:
             inside = flip(times(ONE, chain_of(tree)))
@@ -412,8 +441,6 @@ def _axis_call(function: Function, argument: Tree, dims: Sequence[Dimension]) ->
 
 def with_where(tree: Tree, definitions: Mapping[str, Definition], head: str = "") -> str | None:
     """The text of a phrase, and behind it the definitions that it needs."""
-    if not tree.sayable:
-        return None
     lines = [
         f"{d.word}{f'[{d.letters}]' if d.letters else ''} = {spaced(d.body)}"
         for d in needed(tree, definitions)

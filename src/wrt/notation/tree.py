@@ -40,7 +40,6 @@ __all__ = [
     "scalars_of",
     "spread",
     "times",
-    "unvec",
     "wrapped",
     "zeros",
 ]
@@ -116,11 +115,6 @@ class Tree:
     def depth(self) -> int:
         """How deeply phrases are nested."""
         return 1 + max((p.depth for p in self.parts), default=0)
-
-    @cached_property
-    def sayable(self) -> bool:
-        """Whether the language has words for all of it."""
-        return self.word != "unvec" and all(p.sayable for p in self.parts)
 
     @cached_property
     def is_lettered(self) -> bool:
@@ -270,11 +264,6 @@ def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
     if tree.head == "transpose" and len(items) == 2:
         return flip(pick(tree.parts[0], items[::-1], shape[::-1]))
     return Tree("index", ",".join(items), (tree,), shape)
-
-
-def unvec(vector: Tree, shape: Shape) -> Tree:
-    """A vector cut into the rows of a matrix: has no word, but its products with vectors do."""
-    return call("unvec", [vector], shape)
 
 
 # Products
