@@ -20,6 +20,7 @@ from wrt.language.syntax import (
     Call,
     Index,
     Infix,
+    Joined,
     Line,
     Name,
     Number,
@@ -296,6 +297,7 @@ class Builder:
         keys: list[Dimension | slice] = []
         base = self.of(part.base)
         for item, dim in zip(part.items, base.dims, strict=True):
+            assert not isinstance(item, Joined)  # elaboration refused it
             if isinstance(item, Slice):
                 low = None if item.low is None else self.place(item.low, dim) - 1
                 high = None if item.high is None else self.place(item.high, dim)

@@ -21,6 +21,7 @@ from wrt.language.syntax import (
     Call,
     Index,
     Infix,
+    Joined,
     Line,
     Name,
     Number,
@@ -149,7 +150,7 @@ def _is_sum(line: Line, program: Program, made: Elaboration) -> bool:
     parts = _under((line.body,))
     squares = [p.left for p in parts if isinstance(p, Infix) and p.operator.name == "power"]
     entries = [p for p in (*parts, *squares) if isinstance(p, Index)]
-    letters = [i.name for p in entries for i in p.items if isinstance(i, Name)]
+    letters = [name for p in entries for name in p.names]
     known = {*made.sizes, *made.declared, *(one.target for one in program.lines)}
     return any(k not in known and letters.count(k) > 1 for k in letters)
 
@@ -254,8 +255,8 @@ def _scalars_beside_letters(made: Elaboration, parts: list[Syntax]) -> None:
 
 def _by_letters(made: Elaboration, part: Index) -> bool:
     """Whether an entry is in index form: every item an index name or a whole number."""
-    return all(isinstance(i, (Name, Number)) for i in part.items) and any(
-        isinstance(i, Name) and i.name not in made.sizes for i in part.items
+    return all(isinstance(i, (Name, Number, Joined)) for i in part.items) and any(
+        name not in made.sizes for name in part.names
     )
 
 
@@ -443,6 +444,14 @@ def _index_slot(made: Elaboration, part: Index) -> int:
             f"{len(part.items)} indices are refused; the limit is {kinds.MOST_AXES}",
             text=made.text,
             span=part.span,
+        )
+    joined = next((i for i in part.items if isinstance(i, Joined)), None)
+    if joined is not None and part not in made.indexed:
+        raise SyntaxMistake(
+            "joined indices stand in index form only",
+            text=made.text,
+            span=joined.span,
+            hint="as in D[i,j] = x[(i,j)]",
         )
     _widen(made, part.base, len(part.items))
     rule = kinds.entries(tuple(isinstance(i, Slice) for i in part.items))

@@ -23,6 +23,7 @@ from wrt.language.syntax import (
     Call,
     Index,
     Infix,
+    Joined,
     Line,
     Name,
     Postfix,
@@ -50,7 +51,7 @@ def letters_within(parts: Iterable[Syntax], builder: Builder) -> dict[Syntax, fr
     for part in parts:
         if part in made.indexed:
             assert isinstance(part, Index)
-            found[part] = frozenset(i.name for i in part.items if isinstance(i, Name))
+            found[part] = frozenset(part.names)
             continue
         inside = made.uses[part].operands if isinstance(part, Call) else part.children
         letters = frozenset().union(*(found.get(p, frozenset()) for p in inside))
@@ -141,15 +142,14 @@ def _close(part: Syntax, target: frozenset[str], found: _Closings, builder: Buil
         for k in _left_open(factor, part, found, builder) - target:
             (here if k in once else once).add(k)
         if isinstance(factor, Index):
-            names = [i.name for i in factor.items if isinstance(i, Name)]
-            here |= {k for k in names if names.count(k) > 1} - target
+            here |= {k for k in factor.names if factor.names.count(k) > 1} - target
     found.sums[part] = frozenset(here)
     found.open[part] = frozenset(once - here)
 
 
 def _left_open(factor: Syntax, root: Syntax, found: _Closings, builder: Builder) -> frozenset[str]:
     if isinstance(factor, Index):
-        return frozenset(i.name for i in factor.items if isinstance(i, Name))
+        return frozenset(factor.names)
     terms = _terms(factor, root, builder)
     return frozenset().union(*(found.open.get(p, frozenset()) for p in terms))
 
@@ -286,23 +286,23 @@ def _refused(part: Syntax, builder: Builder) -> NoReturn:
 def _leaf(part: Index, builder: Builder) -> tuple[Node, Letters]:
     """An entry with letters: the tensor itself, whole numbers already taken."""
     line = builder.made.indexed[part]
-    letters = tuple(i.name for i in part.items if isinstance(i, Name))
+    letters = tuple(part.names)
     dims = [builder.sizes.resolved(builder.sizes.letters[line, k]) for k in letters]
     if part.base not in builder.made.slots:
         assert isinstance(part.base, Name)
         if part.base.name != "delta":
             return build.ones(dims), letters
-        numbers = [i for i in part.items if not isinstance(i, (Name, Slice))]
+        numbers = [i for i in part.items if not isinstance(i, (Name, Slice, Joined))]
         places = [builder.place(i, dims[0]) - 1 for i in numbers]
         return (build.unit(dims[0], places[0]) if places else build.identity(dims[0])), letters
     node = builder.of(part.base)
-    if len(letters) < len(part.items):
+    if not all(isinstance(i, Name) for i in part.items):
         keys = [
-            slice(None) if isinstance(i, Name) else builder.place(i, dim) - 1
+            slice(None) if isinstance(i, (Name, Joined)) else builder.place(i, dim) - 1
             for i, dim in zip(part.items, node.dims, strict=True)
             if not isinstance(i, Slice)
         ]
-        node = build.getitem(node, tuple(keys))
+        node = build.reshape(build.getitem(node, tuple(keys)), dims)
     return node, letters
 
 

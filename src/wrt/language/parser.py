@@ -21,6 +21,7 @@ from wrt.language.syntax import (
     Declaration,
     Index,
     Infix,
+    Joined,
     Line,
     Name,
     Number,
@@ -50,7 +51,7 @@ class _Frame:
     opened: Token
     operands: list[Syntax] = field(default_factory=list)
     operators: list[tuple[Operator, Token]] = field(default_factory=list)
-    items: list[Syntax | Slice] = field(default_factory=list)
+    items: list[Syntax | Slice | Joined] = field(default_factory=list)
     rows: list[tuple[Syntax, ...]] = field(default_factory=list)
     base: Syntax | None = None
     primes: int = 0
@@ -348,7 +349,7 @@ class _Parser:
     def _separator(self, token: Token, frame: _Frame) -> None:
         kind = token.kind
         self._reduce(frame, None, token)
-        if kind == "," and frame.kind in ("call", "[", "index"):
+        if kind == "," and (frame.kind in ("call", "[", "index") or self._joins(frame)):
             self._item(frame, token)
         elif kind == ";" and frame.kind == "[":
             self._item(frame, token)
@@ -370,9 +371,28 @@ class _Parser:
             )
         self.wants_operand = True
 
+    def _joins(self, frame: _Frame) -> bool:
+        """Whether a bracket is an item of an entry, as in x[(i,j)]."""
+        around = self.frames[-2] if len(self.frames) > 1 else None
+        if frame.kind != "(" or around is None or around.kind != "index":
+            return False
+        return not around.operands and not around.operators and around.colon is None
+
+    def _join(self, token: Token, frame: _Frame) -> None:
+        """Take in the indices that make up one axis."""
+        names = tuple(item for item in frame.items if isinstance(item, Name))
+        span = (frame.opened.span[0], token.span[1])
+        ends = self.tokens[self.at + 1].kind in (",", "]")
+        if len(names) < len(frame.items) or not ends:
+            _refuse(self.text, span, "(i,j) between [ ] joins index names", "as in x[(i,j)]")
+        self.frames[-1].items.append(Joined(names, span))
+        self.wants_operand = False
+
     def _item(self, frame: _Frame, token: Token) -> None:
         """Close one item of a call, an entry or a matrix."""
         self._reduce(frame, None, token)
+        if not frame.operands and frame.colon is None and isinstance(frame.items[-1], Joined):
+            return
         operand = frame.operands.pop() if frame.operands else None
         if frame.colon is not None:
             start = frame.low.span[0] if frame.low else frame.colon.span[0]
@@ -399,8 +419,11 @@ class _Parser:
     def _closed(self, token: Token, frame: _Frame) -> None:
         span = (frame.opened.span[0], token.span[1])
         if frame.kind == "(":
+            if len(frame.items) > 1:
+                self._join(token, frame)
+                return
             part = frame.items[0]
-            assert not isinstance(part, Slice)
+            assert not isinstance(part, (Slice, Joined))
             self._push(replace(part, span=span))
         elif frame.kind == "call":
             self._close_call(token, frame)
@@ -456,8 +479,8 @@ def _tight(operator: Operator, frame: _Frame) -> Operator:
     return operator
 
 
-def _plain(items: list[Syntax | Slice]) -> tuple[Syntax, ...]:
-    return tuple(item for item in items if not isinstance(item, Slice))
+def _plain(items: list[Syntax | Slice | Joined]) -> tuple[Syntax, ...]:
+    return tuple(item for item in items if not isinstance(item, (Slice, Joined)))
 
 
 def _one(token: Token) -> Number:

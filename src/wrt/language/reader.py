@@ -18,7 +18,7 @@ from wrt.language.kinds import ROW
 from wrt.language.lexer import letter_class, spelled
 from wrt.language.parser import parse
 from wrt.language.shapes import size_parts
-from wrt.language.syntax import Call, Index, Infix, Name, Number, Postfix, Slice
+from wrt.language.syntax import Call, Index, Infix, Joined, Name, Number, Postfix, Slice
 from wrt.language.words import book
 
 __all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
@@ -263,6 +263,8 @@ def _selection(body: Index, variable: Variable, reading: Reading) -> Selection:
     found: list[Dimension | tuple[Dimension, Dimension]] = []
     one = Dimension.of(1)
     for item, dim in zip(body.items, variable.dims, strict=True):
+        if isinstance(item, Joined):
+            raise ShapeMistake(f"one axis of {variable.name} has one index", text=text)
         if not isinstance(item, Slice):
             found.append(_inside(size_of(item, sizes), dim, variable) - 1)
             continue

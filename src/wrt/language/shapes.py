@@ -21,6 +21,7 @@ from wrt.language.syntax import (
     Call,
     Index,
     Infix,
+    Joined,
     Line,
     Name,
     Number,
@@ -449,6 +450,7 @@ def _index_dims(sizes: Sizes, part: Index) -> Dims:
         if isinstance(item, Slice):
             found.append(_slice_length(sizes, item, dim))
         else:
+            assert not isinstance(item, Joined)  # elaboration refused it
             size_of(item, sizes.made)
     return tuple(found)
 
@@ -468,9 +470,11 @@ def _letter_dims(sizes: Sizes, part: Index, line: Line) -> None:
     else:  # δ and ones have the axes of their letters
         dims = sizes.fresh() * len(part.items) if _is_delta(part) else sizes.fresh(len(part.items))
     for item, dim in zip(part.items, dims, strict=True):
-        if isinstance(item, Name):
-            other = letter(sizes, line, item.name)
-            sizes.unite((other,), (dim,), partial(_two_ranges, sizes, part, item.name, other, dim))
+        if isinstance(item, (Name, Joined)):
+            names = [item] if isinstance(item, Name) else item.names
+            other = prod((letter(sizes, line, n.name) for n in names), start=ONE)
+            said = ",".join(n.name for n in names)
+            sizes.unite((other,), (dim,), partial(_two_ranges, sizes, part, said, other, dim))
 
 
 def _two_ranges(

@@ -142,12 +142,31 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """`(i,j)` between the square brackets of an entry: the indices that make up one axis."""
+
+    names: tuple[Name, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Index:
     """Entries or slices: X[1,2], X[1,:], x[2:4]; in index form the items are index names."""
 
     base: Syntax
-    items: tuple[Syntax | Slice, ...]
+    items: tuple[Syntax | Slice | Joined, ...]
     span: Span
+
+    @property
+    def names(self) -> list[str]:
+        """The names among the items, those of joined indices one by one."""
+        found: list[str] = []
+        for item in self.items:
+            if isinstance(item, Name):
+                found.append(item.name)
+            elif isinstance(item, Joined):
+                found += [one.name for one in item.names]
+        return found
 
     @property
     def children(self) -> tuple[Syntax, ...]:

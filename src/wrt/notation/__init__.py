@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from wrt.algebra.reshaping import axis_groups
-from wrt.expression.nodes import Node, Reshape
+from wrt.expression.nodes import Einsum, Node, Reshape
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
+from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.latex import index_latex, latex_of
 from wrt.notation.sentence import Speaker, with_where
@@ -93,6 +94,8 @@ def _spoken(
     names: Sequence[str],
 ) -> _Spoken | None:
     groups = _groups(node, split)
+    if isinstance(node, Einsum):
+        node = unfolded(node)
     joined = _joined_axes(node)
     if joined is not None:
         assert isinstance(node, Reshape)

@@ -15,8 +15,8 @@ from math import prod
 from wrt.algebra.reshaping import axis_groups
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.notation.conjugates import conjugated
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Reshape
+from wrt.notation.conjugates import conjugated
 from wrt.notation.joining import is_split, opened
 from wrt.notation.tree import (
     SCALAR,
@@ -58,6 +58,7 @@ class Network:
     matrices: list[Matrix] = field(default_factory=list)
     tensors: list[tuple[Tree, tuple[int, ...]]] = field(default_factory=list)
     joints: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    cuts: bool = True  # whether a column may be cut into a matrix, or is entered at (i,j)
 
     def joint(self, parts: tuple[int, ...]) -> int:
         """The index that is made of these parts."""
@@ -116,14 +117,18 @@ class Network:
     def eliminate(self) -> bool:
         """Remove summed indices as long as matrix notation can; whether all are gone."""
         self._whole_tensors()
-        if not opened(self):
-            return False
         while True:
+            self.joints = {c: parts for c, parts in self.joints.items() if self._carries(c)}
+            joined = {i for c, parts in self.joints.items() for i in (c, *parts)}
             held = {i for _, indices in self.tensors for i in indices} | set(self.output)
             carried = {*self.vectors, *(i for _, *pair in self.matrices for i in pair)}
-            summed = sorted(carried - held, key=lambda i: (len(self.at(i)), i))
-            if not any(self._remove(i) for i in summed):
-                return not summed and not self.tensors
+            summed = sorted(carried - held - joined, key=lambda i: (len(self.at(i)), i))
+            if opened(self) or any(self._remove(i) for i in summed):
+                continue
+            return not summed and not self.tensors and not self.joints
+
+    def _carries(self, index: int) -> bool:
+        return any(index in indices for _, indices in self.items())
 
     def _whole_tensors(self) -> None:
         """A tensor of which all entries are summed is a scalar."""

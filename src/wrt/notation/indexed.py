@@ -21,6 +21,7 @@ from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
 from wrt.notation.sums import collected, listed, total
 from wrt.notation.tree import (
+    LETTER,
     LETTERS,
     SCALAR,
     Tree,
@@ -96,7 +97,7 @@ class IndexSpeaker(Speaker):
         """The entry of the whole formula at the letters of its axes."""
         self.walk()
         whole = self.trees.get(self.root)
-        if whole is not None and 0 < self.root.ndim < 3:
+        if whole is not None and not whole.is_cut and 0 < self.root.ndim < 3:
             said = entries_of(finished(whole), self.letters)
         else:
             made = self.entries(self.root, self.letters)
@@ -127,6 +128,7 @@ class IndexSpeaker(Speaker):
         net = network(node, self._inside(node))
         if net is None:
             return None
+        net.cuts = False
         net.eliminate()
         return _entries(net, letters, self._mark)
 
@@ -186,15 +188,17 @@ def _entries(net: Network, letters: Letters, mark: Callable[[], str]) -> Tree:
         else:
             said[i] = letter
     items = net.items()
-    carried = {i for _, indices in items for i in indices}
+    whole = {i for _, indices in items for i in indices}
+    carried = {p for i in whole for p in net.joints.get(i, (i,))}
     for i in sorted(carried - set(said)):
         said[i] = mark()
+    for c, pieces in net.joints.items():
+        said[c] = f"({','.join(said[p] for p in pieces)})"
     repeated = [
         i for i in dict.fromkeys(net.output) if i not in carried and net.output.count(i) == 1
     ]
-    places = [
-        i for _, indices in items for i in indices
-    ]  # an index that stands once is summed by ones
+    # an index that stands once is summed by ones
+    places = [p for _, indices in items for i in indices for p in net.joints.get(i, (i,))]
     repeated += [i for i in sorted(carried - {*net.output}) if places.count(i) == 1]
     parts = [_at(name("ones", SCALAR, 10**6), [said[i]]) for i in repeated]
     parts += [entry_of(tree, [said[i] for i in indices]) for tree, indices in items]
@@ -263,6 +267,9 @@ def _entry(tree: Tree, letters: Letters) -> Tree:
         return reletter(tree.parts[0], dict(zip(tree.word.split(","), letters, strict=True)))
     if tree.head == "transpose":
         return entry_of(tree.parts[0], letters[::-1])
+    if tree.head == "unvec":
+        pair = letters[::-1] if tree.flips else letters
+        return entry_of(tree.parts[1], [f"({','.join(pair)})"])
     if tree.head == "raised" and len(set(letters)) == len(letters):  # X[k,k]^2 is (Σ X[k,k])^2
         return power(entry_of(tree.parts[0], letters), tree.exponent)
     if tree.head == "entry":
@@ -398,7 +405,7 @@ def _place_of(term: Tree) -> Tree | None:
     if len(found) != 1 or found[0].letters is None or found[0].parts[0].axes > 2:
         return None
     letters = found[0].letters
-    plain = all(k[0].isalpha() or k[0] in "@#" for k in letters)
+    plain = "(" not in found[0].word and not any(k.isdigit() for k in letters)
     special = found[0].parts[0].word in ("δ", "ones")
     return found[0] if plain and len(set(letters)) == len(letters) and not special else None
 
@@ -411,8 +418,7 @@ def reletter(tree: Tree, letters: Mapping[str, str]) -> Tree:
     if not tree.is_lettered:
         return tree
     if tree.head == "index":
-        word = ",".join(letters.get(k, k) for k in tree.word.split(","))
-        return replace(tree, word=word)
+        return replace(tree, word=LETTER.sub(lambda k: letters.get(k[0], k[0]), tree.word))
     parts = [reletter(p, letters) for p in tree.parts]
     if tree.head == "product":
         return times(tree.coefficient, parts)
@@ -429,7 +435,7 @@ def lettered(tree: Tree, taken: AbstractSet[str]) -> Tree:
         if not part.is_lettered:
             continue
         if part.head == "index":
-            for k in part.word.split(","):
+            for k in LETTER.findall(part.word):
                 if k[0] == "#" and k not in marks:
                     marks[k] = next(fresh)
         stack.extend(reversed(part.parts))

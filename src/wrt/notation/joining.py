@@ -7,7 +7,6 @@ of them: kron of columns where all parts are summed, kron with eye where one par
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING
 
 from wrt.algebra.reshaping import axis_groups
@@ -15,58 +14,21 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Exponent, Node, Reshape
+from wrt.notation.layout import kron, unvec, vec
 from wrt.notation.tree import (
     Tree,
-    call,
-    chain_of,
     diagonal,
     entrywise,
     eye,
     flip,
     ones,
-    scalars_of,
     times,
 )
 
 if TYPE_CHECKING:
     from wrt.notation.elimination import Network
 
-__all__ = ["is_split", "kron", "opened", "unfolded", "unvec", "vec"]
-
-
-def vec(matrix: Tree) -> Tree:
-    """A matrix as one column, its columns end to end."""
-    rows, columns = matrix.shape
-    assert rows is not None
-    assert columns is not None
-    core = times(ONE, chain_of(matrix))
-    made = call("vec", [core], (rows * columns, None), latex=r"\operatorname{vec}(@0)")
-    return times(matrix.coefficient, [*scalars_of(matrix), made]) if core != matrix else made
-
-
-def kron(left: Tree, right: Tree) -> Tree:
-    """The Kronecker product, numbers before it."""
-    sides = zip(left.shape, right.shape, strict=True)
-    rows, columns = (_size([d for d in pair if d is not None]) for pair in sides)
-    cores = [times(ONE, chain_of(t)) for t in (left, right)]
-    latex = r"@0 \otimes @1"
-    made = call("kron", cores, (rows, columns), flips=True, latex=latex)
-    coefficient, scalars = ONE, list[Tree]()
-    for part in (left, right):
-        if part.head == "product":
-            coefficient = coefficient * part.coefficient
-            scalars += scalars_of(part)
-    return times(coefficient, [*scalars, made])
-
-
-def _size(dims: Sequence[Dimension]) -> Dimension | None:
-    return prod(dims, start=Dimension.of(1)) if dims else None
-
-
-def unvec(column: Tree, rows: Dimension, columns: Dimension) -> Tree:
-    """A column cut into the rows of a matrix, by products with eye."""
-    left, right = kron(eye(rows), flip(column)), kron(vec(eye(rows)), eye(columns))
-    return times(ONE, [left, right])
+__all__ = ["is_split", "opened", "unfolded"]
 
 
 # In the formula
@@ -205,17 +167,15 @@ class _Unfolding:
 
 
 def opened(net: Network) -> bool:
-    """Say joined indices by kron, as far as that goes; whether none is left."""
-    while net.joints and any(_opened(net, c) for c in list(net.joints)):
-        pass
-    return not net.joints
+    """Say one of the joined indices by kron; whether there was one to be said."""
+    return any(_opened(net, c) for c in list(net.joints))
 
 
 def _opened(net: Network, c: int) -> bool:
     parts = net.joints[c]
     stay = [p for p in parts if not _is_summed(net, p)]
     if len(stay) > 1 and len(parts) == 2:
-        return _cut(net, c) or _moved(net, c) or _traced(net, c)
+        return _cut(net, c) or _traced(net, c) or _moved(net, c)
     if len(stay) > 1:
         return False
     columns = [eye(net.dims[p]) if p in stay else _column(net, p) for p in parts]
@@ -245,14 +205,10 @@ def _in_tensors(net: Network, p: int) -> bool:
 
 def _cut(net: Network, c: int) -> bool:
     """Columns at a joined index are the rows of a matrix."""
-    if net.at(c) or _in_tensors(net, c) or c not in net.vectors:
+    if not net.cuts or net.at(c) or _in_tensors(net, c) or c not in net.vectors:
         return False
     p, q = net.joints.pop(c)
-    column = entrywise(net.vectors.pop(c))
-    core = times(ONE, chain_of(column))
-    if column != core:
-        net.scalars.append(times(column.coefficient, scalars_of(column)))
-    net.add(unvec(core, net.dims[p], net.dims[q]), (p, q))
+    net.add(unvec(entrywise(net.vectors.pop(c)), net.dims[p], net.dims[q]), (p, q))
     return True
 
 
@@ -267,7 +223,7 @@ def _moved(net: Network, c: int) -> bool:
             continue
         (matrix,) = here
         a = matrix[1] if matrix[2] == p else matrix[2]
-        if a in (other, c, p):
+        if a not in net.output or a in parts:
             continue
         (turned,), columns = net.take(p, here)
         inner = flip(turned)  # from p to a

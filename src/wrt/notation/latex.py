@@ -64,6 +64,8 @@ def _name(word: str) -> str:
 
 def _say(tree: Tree) -> Said:
     match tree.head:
+        case "unvec":
+            return _say(tree.parts[0])
         case "name":
             return _name(tree.word), ATOM
         case "literal":

@@ -28,9 +28,10 @@ from wrt.expression.nodes import (
 from wrt.expression.walk import dimension_names, postorder, users
 from wrt.notation.conjugates import conjugated, folded
 from wrt.notation.elimination import Network, network, within
+from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
+from wrt.notation.layout import unvec
 from wrt.notation.signs import settled
-from wrt.notation.joining import unfolded, unvec
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
 from wrt.notation.tree import (
@@ -172,9 +173,22 @@ class Speaker:
     def product(self, node: Einsum) -> Tree | None:
         """A product by index elimination."""
         net = network(node, self.trees)
+        if net is not None and self.cut_inside(node):
+            spread = self.spread_product(node)
+            said = net.product() if net.eliminate() else None
+            return said if spread is None else spread if said is None else cheaper(spread, said)
         if net is None:
             return self.ranged_product(node) or self.spread_product(node)
         return net.product() if net.eliminate() else _scaled(net)
+
+    def is_unsaid(self, node: Node) -> bool:
+        """Whether a part has no phrase, or only one with a column cut into a matrix."""
+        tree = self.trees.get(node)
+        return tree is None or tree.is_cut
+
+    def cut_inside(self, node: Einsum) -> bool:
+        """Whether a sum among the factors is better multiplied out to be said."""
+        return any(isinstance(c, Sum) and self.is_unsaid(c) for c in node.children)
 
     def ranged_product(self, node: Einsum) -> Tree | None:
         """A product that holds a sum over a range of more than two axes."""
@@ -187,7 +201,7 @@ class Speaker:
         if node.ndim > 2:
             return None
         every = node.factors
-        unsaid = [f for f in every if self.trees.get(f[0]) is None and f[1] == 1]
+        unsaid = [f for f in every if f[1] == 1 and self.is_unsaid(f[0])]
         held = next((f for f in unsaid if isinstance(f[0], Sum)), None)
         if held is None:
             apart = unfolded(node)

@@ -7,12 +7,13 @@ end alike, share a scalar or share an entrywise factor become one term.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.notation.conjugates import parts_of_pairs
+from wrt.notation.layout import unvec, vec
 from wrt.notation.signs import negated
 from wrt.notation.tree import (
     SCALAR,
@@ -188,7 +189,11 @@ class _Move:
 
 def _factored(terms: list[Tree]) -> list[Tree] | None:
     """The best move made, or None where no move saves a name."""
-    moves = [m for m in (*_ends(terms), *_scalars(terms), *_entries(terms)) if m.saving > 0]
+    moves = [
+        m
+        for m in (*_ends(terms), *_scalars(terms), *_entries(terms), *_linear(terms))
+        if m.saving > 0
+    ]
     moves.sort(key=lambda m: -m.saving)
     for move in moves[:MOST_TRIED]:
         members = [terms[k] for k in move.members]
@@ -316,6 +321,50 @@ def _multiplier(part: Tree) -> Callable[[list[Tree]], Tree]:
         return entrywise([part, total(entrywise([t, inverse]) for t in members)])
 
     return build
+
+
+#: Words of one argument in which sums may be taken.
+_LINEAR = ("tr", "vec", "diag", "sum")
+
+
+def _linear(terms: Sequence[Tree]) -> list[_Move]:
+    """Calls of one linear word, whose arguments may be summed first."""
+    pieces: list[tuple[object, int]] = []
+    for k, term in enumerate(terms):
+        held = _held(term)
+        if held is not None:
+            inner = held.parts[-1]
+            pieces.append(((held.head, held.word, held.flips, inner.shape, held.shape), k))
+    return [_Move(1, tuple(members), _summed) for members in _groups(pieces).values()]
+
+
+def _held(term: Tree) -> Tree | None:
+    """The call of a linear word in a term."""
+    chain = chain_of(term)
+    among = chain if len(chain) == 1 else scalars_of(term) if not chain else ()
+    found = [t for t in among if t.head == "unvec" or (t.word in _LINEAR and len(t.parts) == 1)]
+    return found[0] if len(found) == 1 else None
+
+
+def _summed(members: list[Tree]) -> Tree:
+    inside = []
+    calls = [held for held in map(_held, members) if held is not None]
+    for term, held in zip(members, calls, strict=True):
+        rest = [s for s in scalars_of(term) if s is not held]
+        coefficient = term.coefficient if term.head == "product" else ONE
+        inside.append(times(coefficient, [*rest, held.parts[-1]]))
+    first, joint = calls[0], total(inside)
+    if first.head == "unvec":
+        rows, columns = first.shape[::-1] if first.flips else first.shape
+        assert rows is not None
+        assert columns is not None
+        made = unvec(joint, rows, columns)
+        return flip(made) if first.flips else made
+    if first.word == "vec":
+        return vec(joint)
+    coefficient = joint.coefficient if joint.head == "product" else ONE
+    core = times(ONE, chain_of(joint)) if joint.head == "product" else joint
+    return times(coefficient, [*scalars_of(joint), replace(first, parts=(core,))])
 
 
 def _inverse(part: Tree) -> Tree:

@@ -43,6 +43,8 @@ def say(tree: Tree) -> Said:
             return tree.word, ATOM
         case "call":
             return _call(tree)
+        case "unvec":
+            return tree.parts[0].said
         case "index":
             return f"{_fit(tree.parts[0].said, ATOM)}[{tree.word}]", ATOM
         case "transpose" if tree.parts[0].head == "conj":

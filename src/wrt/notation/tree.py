@@ -18,6 +18,7 @@ from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 
 __all__ = [
+    "LETTER",
     "LETTERS",
     "SCALAR",
     "Shape",
@@ -44,6 +45,8 @@ __all__ = [
     "zeros",
 ]
 
+#: A letter of an index, a mark that stands for one, or a number.
+LETTER = re.compile(r"[@#][\d.]+|\w+")
 #: Letters of indices in the order in which they are given to axes.
 LETTERS = "ijklabcdpqrsuvwmnotefghxyz"
 
@@ -62,7 +65,8 @@ class Tree:
     """One phrase: `head` is what kind, `word` the name, `parts` what it is said of.
 
     Heads: name, literal, call, index, transpose, conj, product, dot, power, entry, raised, sum,
-    kron.
+    kron;
+    unvec holds its own text and the column that is cut, into columns where it `flips`.
     """
 
     head: str
@@ -117,6 +121,11 @@ class Tree:
         return 1 + max((p.depth for p in self.parts), default=0)
 
     @cached_property
+    def is_cut(self) -> bool:
+        """Whether a column cut into a matrix stands in it, which is long to say."""
+        return self.head == "unvec" or any(p.is_cut for p in self.parts)
+
+    @cached_property
     def is_lettered(self) -> bool:
         """Whether an entry at letters stands in it."""
         return self.letters is not None or any(p.is_lettered for p in self.parts)
@@ -126,8 +135,8 @@ class Tree:
         """The letters at which an entry is taken; None where it is at numbers or is no entry."""
         if self.head != "index":
             return None
-        letters = tuple(self.word.split(","))
-        return letters if any(k[0].isalpha() or k[0] in "@#" for k in letters) else None
+        letters = tuple(LETTER.findall(self.word))
+        return None if ":" in self.word or all(k.isdigit() for k in letters) else letters
 
     @cached_property
     def cost(self) -> tuple[int, int, int]:
@@ -511,6 +520,11 @@ def flip(tree: Tree) -> Tree:
         return tree
     if is_ones(tree):
         return ones(tree.shape[::-1])
+    if tree.head == "unvec":
+        said, column = tree.parts
+        return replace(
+            tree, parts=(flip(said), column), shape=tree.shape[::-1], flips=not tree.flips
+        )
     pushed = _pushed(tree)
     if pushed is None:
         return wrapped(tree)

@@ -1,0 +1,92 @@
+"""Answers as a person would write them: whole questions, and the sentences that they get."""
+
+from __future__ import annotations
+
+import pytest
+
+import wrt
+from test_notation import same
+from wrt.errors import Mistake
+from wrt.language import read
+
+INDEX = [
+    ("A'*A*h-A'*t", "A", {"A": "m n", "h": "n", "t": "m"}, "δ[i,b]*(A*h-t)[a] + A[a,i]*h[b]"),
+    ("softmax(x)", "x", {"x": "n"}, "softmax(x)[i]*(δ[i,a]-softmax(x)[a])"),
+    ("A*X*B", "X", {}, "A[i,a]*B[b,j]"),
+    ("inv(F)", "F", {"F": "n n"}, "-inv(F)[i,a]*inv(F)[b,j]"),
+    ("x'*A*x", "x", {}, "((A+A')*x)[a]"),
+    ("norm2(x)^3*x", "x", {}, "norm2(x)^3*δ[i,a] + 3*norm2(x)*x[i]*x[a]"),
+    ("v.*(W*x)", "W", {"v": "n"}, "δ[i,a]*v[i]*x[b]"),
+    ("A*x+t*unit(3,1)", "t", {"A": "3 n", "t": ""}, "δ[i,1]"),
+    (
+        "softmax(Q*K'/sqrt(d),2)*V",
+        "K",
+        {"Q": "m d", "K": "p d", "V": "p k"},
+        "softmax(Q*K'/sqrt(d),2)[i,a]*Q[i,b]*(V[a,j]-(softmax(Q*K'/sqrt(d),2)*V)[i,j])/sqrt(d)",
+    ),
+    ("log(q)'*q", "q", {"q": "n"}, "log(q)[a] + 1"),
+    ("vec(X)'*S*vec(X)", "X", {}, "((S+S')*vec(X))[(b,a)]"),
+    ("norm2(kron(A,B)-C)^2", "A", {}, "2*B[l,o]*(B[l,o]*A[a,b]-C[(a,l),(b,o)])"),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "shapes", "wanted"), INDEX)
+def test_index_forms(text: str, name: str, shapes: dict[str, str], wanted: str) -> None:
+    D = wrt.derivative(text, name, shapes=shapes)
+    assert D.index is not None
+    assert D.index.partition(" = ")[2] == wanted
+    assert same(D.index, D.flat)
+
+
+LAID_OUT = [
+    (
+        "d'*A*kron(d,d)",
+        "d",
+        {"d": "3", "A": "3 9"},
+        "(kron(eye(3),d)+kron(d,eye(3)))'*A'*d + A*kron(d,d)",
+    ),
+    ("kron(x,x)'*Q*kron(x,x)", "x", {}, "(kron(eye(n),x)+kron(x,eye(n)))'*(Q+Q')*kron(x,x)"),
+    ("kron(a,b)'*c", "a", {"a": "n", "b": "m", "c": "n*m"}, "kron(eye(n),b)'*c"),
+    (
+        "tr(A*kron(x',eye(3))*B*kron(x',eye(3))')",
+        "x",
+        {"A": "3 3 symmetric", "B": "9 9", "x": "3"},
+        "kron(eye(3),vec(eye(3)))'*vec(A*kron(x,eye(3))'*(B+B'))",
+    ),
+    (
+        "vec(X)'*S*vec(X)",
+        "X",
+        {"X": "n m"},
+        "kron(vec(eye(m)),eye(n))'*kron(eye(m),(S+S')*vec(X))",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "shapes", "wanted"), LAID_OUT)
+def test_joined_axes(text: str, name: str, shapes: dict[str, str], wanted: str) -> None:
+    D = wrt.derivative(text, name, shapes=shapes)
+    assert D.matrix == wanted
+    assert D.check().passed
+    assert same(wanted, D.flat)
+
+
+def test_joined_indices_are_read() -> None:
+    made = read("D[i,j] = x[(i,j)]*y[i]", shapes={"y": "3", "x": "6"}).formula
+    assert made.shape == (3, 2)
+    with pytest.raises(Mistake, match="stand in index form only"):
+        read("x[(i,j)]")
+    with pytest.raises(Mistake, match=r"joins index names"):
+        read("D[i,j] = x[(i,2)]*y[j]")
+    with pytest.raises(Mistake, match="runs over"):
+        read("D[i,j] = x[(i,j)]*y[i]", shapes={"y": "3", "x": "7"})
+
+
+def test_the_same_names_with_other_properties() -> None:
+    """What was said of symmetric matrices is not said of any."""
+    text = "tr(inv(A+X'*C*X)*(X'*B*X))"
+    shapes = {"A": "n n", "B": "m m", "C": "m m", "X": "m n"}
+    tied = {**shapes, **{k: f"{shapes[k]} symmetric" for k in "ABC"}}
+    for some in (tied, shapes):
+        D = wrt.derivative(text, "X", shapes=some)
+        assert D.matrix is not None
+        assert same(D.matrix, D.flat)
