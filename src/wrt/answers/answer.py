@@ -51,6 +51,8 @@ from wrt.language import Reading, Wanted
 if TYPE_CHECKING:
     import numpy as np
 
+    from wrt.answers.claims import Verdict
+
     Array = np.ndarray[Any, Any]
 
 __all__ = ["Derivative", "derivative", "derivatives"]
@@ -536,6 +538,20 @@ class Derivative:
                 "Please report this formula."
             )
         return found
+
+    def judge(self, claim: str) -> Verdict:
+        """What is thought of a claim that this derivative is something: right, right in another
+        layout, right under a condition, or wrong, and why.
+
+        Raises Mistake where the claim cannot be read beside the question.
+
+        >>> print(derivative("norm2(A*x-b)^2", "x").judge("2*A'*A*x - A'*b"))
+        wrong: the second term, A'*b, lacks a factor 2
+        at m = 1, n = 1, A = [[1]], b = [1], x = [0]: claimed D[1] = -1, in truth -2
+        """
+        from wrt.answers.claims import judge
+
+        return judge(self, claim)
 
     def __repr__(self) -> str:
         axes = " × ".join(map(str, self.shape)) or "scalar"

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Check", "check", "points"]
+__all__ = ["Check", "check", "holds", "points", "small_sizes"]
 
 #: How many random points, and how many tries to find each.
 POINTS, TRIES = 3, 60
@@ -144,10 +144,14 @@ def _entries(node: Node, sizes: Mapping[str, int]) -> int:
 
 
 def points(
-    f: Node, derivative: Node, xs: Sequence[Node], sizes: Mapping[str, int]
+    f: Node,
+    derivative: Node,
+    xs: Sequence[Node],
+    sizes: Mapping[str, int],
+    change: Callable[[dict[str, Array]], dict[str, Array]] | None = None,
 ) -> Iterator[dict[str, Array]]:
     """Random values of the variables at which every condition of the formulas holds with a
-    margin.
+    margin; `change` is what else is done to values drawn.
     """
     wanted = conditions((expand(f),), (derivative,))
     whole = whole_variables(f, derivative)
@@ -156,9 +160,10 @@ def points(
         for attempt in range(TRIES):
             values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 5) for v in free}
             values |= {v.name: values[v.name] * 0 + 2 + k for v in whole if v in free}
+            values = change(values) if change else values
             known = evaluate_all([n for _, n in wanted] + [f], values, sizes)
-            holds = (_holds(domain, v) for (domain, _), v in zip(wanted, known, strict=False))
-            if all(holds) and _in_range(known[-1], attempt):
+            fits = (holds(domain, v) for (domain, _), v in zip(wanted, known, strict=False))
+            if all(fits) and _in_range(known[-1], attempt):
                 break
         else:
             return
@@ -208,7 +213,8 @@ def _inverts(variable: Variable) -> bool:
     return bool(variable.properties & {"invertible", "spd"})
 
 
-def _holds(domain: str, value: Array) -> bool:
+def holds(domain: str, value: Array) -> bool:
+    """Whether a value is in a domain with a margin."""
     import numpy as np
 
     if not np.all(np.isfinite(value)):
@@ -217,7 +223,7 @@ def _holds(domain: str, value: Array) -> bool:
         value = np.real(value)
     if domain.endswith(" by rows"):
         rows = value.reshape(-1, value.shape[-1])
-        return all(_holds(domain.removesuffix(" by rows"), row) for row in rows)
+        return all(holds(domain.removesuffix(" by rows"), row) for row in rows)
     match domain:
         case "positive":
             return bool(value.min(initial=np.inf) > 0.02)

@@ -32,6 +32,9 @@ With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
     value        the array as nested lists; null for a number that is not finite,
                  [real, imaginary] for a complex one
     code         {"library", "source"}
+    claim        {"text", "verdict": "right", "layout", "if" or "wrong", "sentence", "layout",
+                  "condition", "faults": [sentences], "differs": {"sizes", "values", "entry",
+                  "claimed", "truth"} or null}, with `--claim`
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from wrt import __version__, notation
+from wrt.apps.claim_text import claim_as_dict
 from wrt.expression.dimensions import Dimension
 
 if TYPE_CHECKING:
@@ -142,6 +146,8 @@ def _beside(found: Found) -> dict[str, Any]:
         made["direction"] = {"name": asked.direction, "text": found.direction}
         if found.direction_value is not None:
             made["direction"]["value"] = plain(found.direction_value.tolist())
+    if found.verdict is not None:
+        made["claim"] = claim_as_dict(found.asked.claim or "", found.verdict)
     if found.value is not None:
         made["value"] = plain(found.value.tolist())
     if asked.code is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wrt.answers.layers import Layer
     from wrt.apps.asked import Found
 
-__all__ = ["described", "spaced", "title", "write"]
+__all__ = ["described", "proof", "remarks", "spaced", "title", "typeset", "write"]
 
 #: A formula longer than this stands on a line of its own, and is called f.
 LONG = 40
@@ -58,7 +58,7 @@ def write(found: Found, page: Page) -> None:
         _steps(D, page)
     if found.value is not None:
         page.block("value", page.shortened(_numbers(found.value, page)))
-    _remarks(D, page)
+    remarks(D, page)
     page.row("checked", proof(found.check), "good")
 
 
@@ -327,7 +327,8 @@ def _numbers(value: Any, page: Page) -> list[str]:
 # Where it holds, and why
 
 
-def _remarks(D: Derivative, page: Page) -> None:
+def remarks(D: Derivative, page: Page) -> None:
+    """The convention, where the answer is valid, what was assumed."""
     if D.convention:
         page.row("convention", _convention(D))
     if D.valid:

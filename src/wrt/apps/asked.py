@@ -11,6 +11,7 @@ from wrt.errors import NameMistake, ValueMistake
 
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative
+    from wrt.answers.claims import Verdict
 
 __all__ = ["Asked", "Found", "find"]
 
@@ -29,6 +30,8 @@ class Asked:
     #: Arrays by name, where numbers are wanted, and those names that came from files.
     values: Mapping[str, Any] | None = None
     filed: frozenset[str] = frozenset()
+    #: What somebody says the derivative is.
+    claim: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Found:
     direction: str | None = None
     direction_value: Any = None
     value: Any = None
+    verdict: Verdict | None = None
 
     @property
     def alone(self) -> bool:
@@ -68,6 +72,8 @@ def find(D: Derivative, asked: Asked) -> Found:
             made["entry_value"] = D.entry_value(asked.entry, **values)
     if asked.direction is not None:
         made |= _along(D, asked.direction, asked.values or {}, values)
+    if asked.claim is not None:
+        made["verdict"] = D.judge(asked.claim)
     if values is not None and not made:
         made["value"] = D(values)
     return Found(D, check, asked, **made)

@@ -1,6 +1,7 @@
 """The command line: `wrt FORMULA NAME…`, `wrt help WORD`, `wrt functions`.
 
-Exit codes: 0 answered, 1 a mistake in the question, 2 wrong use of the command, 3 a failed check.
+Exit codes: 0 answered (with any verdict on a claim), 1 a mistake in the question, 2 wrong use of
+the command, 3 a failed check.
 Everything beyond click is loaded on use, so that a cold start is short.
 """
 
@@ -37,6 +38,7 @@ Examples:
   wrt "x'*A*x" x x
   wrt "A*X*b" X --shape A=2,3 --shape X=3,4
   wrt "sum(x.^2)" x --at "x=[1,2,3]"
+  wrt "x'*A*x" x --claim "2*A*x"
   echo "log(det(X))" | wrt - X
 
 \b
@@ -112,6 +114,7 @@ class Question(click.Command):
     metavar="VALUES",
     help="Numbers at these arrays: a .npz or .json file, or x=[1,2,3].",
 )
+@click.option("--claim", metavar="FORMULA", help="Judge this answer: is it right, and if not, why?")
 @click.option("--steps", is_flag=True, help="Derive it line by line.")
 @click.option("--latex", is_flag=True, help="Print LaTeX only.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
@@ -130,6 +133,7 @@ def answer(
     entry: str | None,
     direction: str | None,
     given: tuple[str, ...],
+    claim: str | None,
     steps: bool,
     latex: bool,
     code: str | None,
@@ -156,13 +160,25 @@ def answer(
     D = derivative(text, *map(_text, names), shapes=declared, symmetric=symmetric)
     D = D.view(view) if view else D
     asked = Asked(
-        place, direction, steps, code if as_data else None, numbers if given else None, filed
+        place,
+        direction,
+        steps,
+        code if as_data else None,
+        numbers if given else None,
+        filed,
+        None if claim is None else _text(claim),
     )
     found = find(D, asked)
     if as_data:
         from wrt.apps.answer_json import as_json
 
         click.echo(as_json(found))
+    elif found.verdict:
+        from wrt.apps.claim_text import write_verdict
+
+        page = _page(full)
+        write_verdict(found, page)
+        click.echo(page, color=page.colour)
     elif code:
         click.echo(D.source(code).rstrip())
     elif latex:
