@@ -184,7 +184,7 @@ CLOSED = [
     ("sum((x-a).^2)", "x", "2*(x-a)"),
     ("norm2(x-a)", "x", "(x-a)/norm2(x-a)"),
     ("(x-a)/norm2(x-a)", "x", "eye(n)/norm2(x-a) - (x-a)*(x-a)'/norm2(x-a)^3"),
-    ("det(A*X*B)", "X", "det(A*X*B)*A'*inv(A*X*B)'*B'"),
+    ("det(A*X*B)", "X", "det(A*X*B)*inv(X)'"),
     ("tr((A*X*B+C)*(A*X*B+C)')", "X", "2*A'*(A*X*B+C)*B'"),
     ("tr(X^4)", "X", "4*X'^3"),
     ("e.*(G*e-B*f)+f.*(B*e+G*f)", "e", "diag(e)*G + diag(G*e-B*f) + diag(f)*B"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wrt.algebra.cancelling import cancelled, counted, over_index_dims, ranged, turned
 from wrt.algebra.conjugation import order_of
 from wrt.algebra.patterns import resolved
 from wrt.algebra.reshaping import reshaped
@@ -20,6 +21,7 @@ from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import (
     Apply,
+    BoundedSum,
     Constant,
     Einsum,
     Exponent,
@@ -122,6 +124,8 @@ class _Pass:
                 return self.sum(children, node if same else None)
             case Apply() | Result():
                 return _folded(node if same else node.rebuild(children))
+            case BoundedSum():
+                return counted(node if same else node.rebuild(children))
             case Reshape():
                 return reshaped(children[0], node.dims)
             case _:
@@ -196,13 +200,15 @@ class _Pass:
         split = _scalars_apart(node)
         if split is not None:
             return split
-        cancelled = _cancelled(node)
-        if cancelled is not None:
-            return cancelled
-        simpler = resolved(node)
-        if simpler is not None:
-            return simpler
-        return node
+        simpler = cancelled(node, self.known_symmetric)
+        if simpler is None:
+            simpler = ranged(node, self.flattest)
+        if simpler is None:
+            simpler = resolved(node)
+        return node if simpler is None else simpler
+
+    def known_symmetric(self, node: Node) -> bool:
+        return self.symmetric.get(node, False)
 
     def turns(self, node: Einsum) -> bool:
         """Whether a factor is a symmetric matrix or a sum whose sign has to be looked at."""
@@ -345,7 +351,9 @@ def _scalars_apart(node: Einsum) -> Node | None:
         scalar = _scalar([factors[k] for k in group], node.index_dims)
         apart.append((scalar, 1, ()))
         gone.update(group)
-    return _rebuilt(node, [f for k, f in enumerate(factors) if k not in gone] + apart)
+    return over_index_dims(
+        node, [f for k, f in enumerate(factors) if k not in gone] + apart, node.output
+    )
 
 
 def scalars_opened(node: Einsum) -> Node:
@@ -379,44 +387,6 @@ def _components(node: Einsum) -> list[list[int]]:
                 rest.append((other, others))
         groups = [*rest, (held, members)]
     return [sorted(members) for _, members in groups]
-
-
-def _rebuilt(node: Einsum, factors: list[Factor]) -> Node:
-    """The same output over other factors; indices that nobody carries any more are dropped."""
-    live = sorted({i for _, _, idx in factors for i in idx} | set(node.output))
-    place = {i: k for k, i in enumerate(live)}
-    return build.product(
-        node.coefficient,
-        [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
-        [place[i] for i in node.output],
-        [node.index_dims[i] for i in live],
-    )
-
-
-def _cancelled(node: Einsum) -> Node | None:
-    """inv(X)[i,j] X[j,k] is δ[i,k], where nothing else carries j."""
-    if not any(isinstance(c, Apply) and c.function.name == "inv" for c in node.children):
-        return None
-    carriers: dict[int, int] = {}
-    for indices in node.indices:
-        for i in indices:
-            carriers[i] = carriers.get(i, 0) + 1
-    factors = list(node.factors)
-    for a, (left, e, (*at,)) in enumerate(factors):
-        if not (
-            isinstance(left, Apply) and left.function.name == "inv" and e == 1 and len(at) == 2
-        ):
-            continue
-        for b, (right, power, (*to,)) in enumerate(factors):
-            if right is not left.children[0] or power != 1 or len(to) != 2:
-                continue
-            for near in (0, 1):
-                shared, far = at[near], at[1 - near]
-                if to[1 - near] == shared and carriers[shared] == 2 and shared not in node.output:
-                    rest = [f for k, f in enumerate(factors) if k not in (a, b)]
-                    delta = build.identity(node.index_dims[far])
-                    return _rebuilt(node, [*rest, (delta, 1, (far, to[near]))])
-    return None
 
 
 def _narrower(total: Sum) -> Node | None:
@@ -485,6 +455,9 @@ def _content(total: Sum) -> Node:
 
 def _folded(node: Node) -> Node:
     """A function of repeated numbers is repeated; of 0 or 1, where it is whole, a number."""
+    simpler = turned(node)
+    if simpler is not None:
+        return simpler
     if not isinstance(node, Apply) or not node.function.entrywise or not node.function.defined:
         return node
     narrower = _narrower_call(node)

@@ -1,0 +1,263 @@
+"""Inverses and powers beside their matrices: inv(A*B)*A is inv(B), X^a*X^b is X^(a+b).
+
+A product knows which matrices stand side by side: those that alone carry a summed index. What a
+matrix meets at the near end of an inverse, or of a power of the same matrix, goes into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Factor, Node, Sum
+
+__all__ = ["cancelled", "counted", "over_index_dims", "ranged", "turned"]
+
+Symmetric = Callable[[Node], bool]
+
+_INVERSE, _POWER = "inv", "matrix_power"
+
+
+def _is(word: str, node: Node) -> bool:
+    return isinstance(node, Apply) and node.function.name == word and not node.batch
+
+
+def cancelled(node: Einsum, symmetric: Symmetric) -> Node | None:
+    """The product with one inverse or one run of powers shortened; None where there is none."""
+    if not any(_is(_INVERSE, c) or _is(_POWER, c) for c in node.children):
+        return None
+    net = _Net(node, symmetric)
+    for k, child in enumerate(node.children):
+        if _is(_INVERSE, child) and net.is_matrix(k):
+            made = net.inverse(k)
+            if made is not None:
+                return made
+    for k, child in enumerate(node.children):
+        if (_is(_INVERSE, child) or _is(_POWER, child)) and net.is_matrix(k):
+            made = net.run(k)
+            if made is not None:
+                return made
+    return None
+
+
+class _Power(NamedTuple):
+    """A matrix as a power: of what, and the exponent, for an inverse without its sign."""
+
+    base: Node
+    exponent: Node
+    is_inverse: bool
+
+
+def _power(node: Node) -> _Power:
+    if _is(_INVERSE, node):
+        base, exponent, _ = _power(node.children[0])
+        return _Power(base, exponent, True)
+    if _is(_POWER, node):
+        return _Power(node.children[0], node.children[1], False)
+    return _Power(node, build.number(1), False)
+
+
+class _Net:
+    """A product, with who stands beside whom."""
+
+    def __init__(self, node: Einsum, symmetric: Symmetric) -> None:
+        self.node, self.symmetric = node, symmetric
+        self.factors = node.factors
+        carriers: dict[int, list[tuple[int, int]]] = {}
+        for k, indices in enumerate(node.indices):
+            for position, i in enumerate(indices):
+                carriers.setdefault(i, []).append((k, position))
+        kept = set(node.output)
+        self.links = {i: c for i, c in carriers.items() if len(c) == 2 and i not in kept}
+
+    def is_matrix(self, k: int) -> bool:
+        _, exponent, indices = self.factors[k]
+        return exponent == 1 and len(indices) == 2 and indices[0] != indices[1]
+
+    def beside(self, k: int, position: int) -> tuple[int, int] | None:
+        """The matrix that shares an index with another one alone, and at which of its axes."""
+        index = self.factors[k][2][position]
+        for other, place in self.links.get(index, ()):
+            if other != k and self.is_matrix(other):
+                return other, place
+        return None
+
+    # Inverses
+
+    def inverse(self, k: int) -> Node | None:
+        """An inverse that meets what it is the inverse of, or the near end of that."""
+        inverse, _, at = self.factors[k]
+        inside = inverse.children[0]
+        for near in (0, 1):
+            found = self.beside(k, near)
+            if found is None:
+                continue
+            other, place = found
+            matrix, _, to = self.factors[other]
+            far = to[1 - place]
+            if matrix is inside and (place == 1 - near or self.symmetric(matrix)):
+                delta = build.identity(self.node.index_dims[far])
+                return self.without((k, other), (delta, 1, (at[1 - near], far)))
+            rest = self.shortened(inside, 1 - near, matrix, place)
+            if rest is not None:
+                made = _called(_INVERSE, rest)
+                return self.without((k, other), (made, 1, (at[0], far) if near else (far, at[1])))
+        return None
+
+    def shortened(self, inside: Node, axis: int, matrix: Node, place: int) -> Node | None:
+        """A product without the square matrix at one of its ends, where that is a given one."""
+        if not isinstance(inside, Einsum) or inside.repeats or matrix.dims[0] is not matrix.dims[1]:
+            return None
+        end = inside.output[axis]
+        holders = [k for k, indices in enumerate(inside.indices) if end in indices]
+        if len(holders) != 1:
+            return None
+        node, exponent, indices = inside.factors[holders[0]]
+        if node is not matrix or exponent != 1 or indices[0] == indices[1]:
+            return None
+        if indices[place] != end and not self.symmetric(matrix):
+            return None
+        middle = indices[0] if indices[1] == end else indices[1]
+        carriers = sum(own.count(middle) for own in inside.indices)
+        if carriers != 2 or middle in inside.output:
+            return None
+        output = list(inside.output)
+        output[axis] = middle
+        factors = [f for k, f in enumerate(inside.factors) if k != holders[0]]
+        return over_index_dims(inside, factors, output)
+
+    # Powers
+
+    def run(self, k: int) -> Node | None:
+        """Powers of one matrix side by side as one power."""
+        base = _power(self.factors[k][0]).base
+        members, ends = [k], [self.factors[k][2][0], self.factors[k][2][1]]
+        for side in (1, 0):
+            at, position = k, side
+            while (found := self.beside(at, position)) is not None:
+                other, place = found
+                fits = place == 1 - side or self.symmetric(base)
+                if other in members or _power(self.factors[other][0]).base is not base or not fits:
+                    break
+                members.append(other)
+                at, position = other, 1 - place
+                ends[side] = self.factors[at][2][position]
+        if len(members) < 2:
+            return None
+        made = _together([_power(self.factors[m][0]) for m in members])
+        return None if made is None else self.without(members, (made, 1, tuple(ends)))
+
+    def without(self, gone: Sequence[int], factor: Factor) -> Node:
+        """The product with another factor in the place of some."""
+        rest = [f for k, f in enumerate(self.factors) if k not in gone]
+        return over_index_dims(self.node, [*rest, factor], self.node.output)
+
+
+def _together(powers: list[_Power]) -> Node | None:
+    """The product of powers of one matrix as one power; None where its sign is not known."""
+    base, one = powers[0].base, build.number(1)
+    total = build.add(
+        *(build.scale(-1 if p.is_inverse else 1, t) for p in powers for t in _terms(p.exponent))
+    )
+    if isinstance(total, Constant):
+        return _whole_power(base, total)
+    if any(p.exponent is not one for p in powers if p.is_inverse):
+        return None
+    return _called(_POWER, base, total)
+
+
+def _whole_power(base: Node, exponent: Constant) -> Node | None:
+    number = exponent.coefficient
+    if not number.is_number or number.value not in (-1, 0, 1):
+        return None
+    if number.value == 0:
+        return build.identity(base.dims[0])
+    return base if number.value == 1 else _called(_INVERSE, base)
+
+
+def _called(word: str, *arguments: Node) -> Node:
+    from wrt.functions import BOOK
+
+    return Apply(BOOK[word], arguments, 0)
+
+
+def over_index_dims(node: Einsum, factors: Sequence[Factor], output: Sequence[int]) -> Node:
+    """A product over other factors with the indices of a given one; those nobody carries go."""
+    live = sorted({i for _, _, indices in factors for i in indices} | set(output))
+    place = {i: k for k, i in enumerate(live)}
+    return build.product(
+        node.coefficient,
+        [(n, e, tuple([place[i] for i in indices])) for n, e, indices in factors],
+        [place[i] for i in output],
+        [node.index_dims[i] for i in live],
+    )
+
+
+def turned(node: Node) -> Node | None:
+    """inv(X') as inv(X)', inv(c*X) as inv(X)/c, inv(inv(X)) as X, (X')^k as (X^k)'; None for
+    any other.
+    """
+    if not (_is(_INVERSE, node) or _is(_POWER, node)):
+        return None
+    inside, *others = node.children
+    word = _INVERSE if _is(_INVERSE, node) else _POWER
+    if word == _INVERSE and _is(_INVERSE, inside):
+        return inside.children[0]
+    if not isinstance(inside, Einsum) or inside.repeats:
+        return None
+    if len(inside.children) == 1 and inside.coefficient.is_one and inside.indices[0] == (1, 0):
+        if inside.exponents == (1,) and inside.output == (0, 1):
+            return build.transpose(_called(word, inside.children[0], *others))
+    return _without_scalars(inside) if word == _INVERSE else None
+
+
+def _without_scalars(inside: Einsum) -> Node | None:
+    """The inverse of a product with its scalars before it."""
+    scalars = [(n, -e, i) for n, e, i in inside.factors if not i]
+    if not scalars and inside.coefficient.is_one:
+        return None
+    matrices = [f for f in inside.factors if f[2]]
+    bare = over_index_dims(inside, matrices, inside.output)
+    made = _called(_INVERSE, build.scale(inside.coefficient**-1, bare))
+    return build.product(inside.coefficient**-1, [(made, 1, (0, 1)), *scalars], (0, 1), inside.dims)
+
+
+# Ranges
+
+
+def counted(total: Node) -> Node:
+    """A sum over a range of what does not depend on its variable: so many times that."""
+    if not isinstance(total, BoundedSum) or total.kind != "sum":
+        return total
+    if total.variable in total.body.names:
+        return total
+    axes = tuple(range(total.ndim))
+    return build.product(ONE, ((total.body, 1, axes), (_count(total), 1, ())), axes, total.dims)
+
+
+def ranged(node: Einsum, settle: Callable[[Node], Node]) -> Node | None:
+    """A product with a sum over a range, where the range's variable goes once it is inside."""
+    places = [k for k, c in enumerate(node.children) if isinstance(c, BoundedSum)]
+    if len(places) != 1 or node.exponents[places[0]] != 1:
+        return None
+    total = node.children[places[0]]
+    assert isinstance(total, BoundedSum)
+    others = [f for k, f in enumerate(node.factors) if k != places[0]]
+    if total.kind != "sum" or any(total.variable in n.names for n, _, _ in others):
+        return None
+    factors = [*others, (total.body, 1, node.indices[places[0]])]
+    inside = settle(build.product(node.coefficient, factors, node.output, node.index_dims))
+    made = build.bounded("sum", total.variable, total.low, total.high, inside)
+    return counted(made) if total.variable not in inside.names else None
+
+
+def _count(total: BoundedSum) -> Node:
+    """How many terms a range has."""
+    low = map(build.negative, _terms(total.low))
+    return build.add(*_terms(total.high), *low, build.number(1))
+
+
+def _terms(node: Node) -> tuple[Node, ...]:
+    return node.children if isinstance(node, Sum) else (node,)
