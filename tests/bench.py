@@ -14,13 +14,25 @@ from typing import Any
 import numpy as np
 
 from sentences import PRODUCTS, says, side, syntax
+from wrt.algebra.equality import RANKED
 from wrt.errors import WrtError
 from wrt.expression.function import Function, Signature
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.functions import BOOK
 
-__all__ = ["RECORDS", "SIZES", "Bench", "bench", "call", "close", "draw", "five_point", "shapes_of"]
+__all__ = [
+    "RECORDS",
+    "SIZES",
+    "Bench",
+    "bench",
+    "call",
+    "close",
+    "direction_of",
+    "draw",
+    "five_point",
+    "shapes_of",
+]
 
 #: Every record once, in the order of the book.
 RECORDS: tuple[Function, ...] = tuple(dict.fromkeys(BOOK.values()))
@@ -48,11 +60,26 @@ def draw(domain: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.nd
             return rng.uniform(-0.7, 1.5, shape)
         case "invertible" if len(shape) == 2 and shape[0] == shape[1]:
             return rng.uniform(-0.7, 0.7, shape) + 2 * np.eye(shape[0])
+        case "principal":
+            return rng.uniform(-0.7, 0.7, shape) + 2 * np.eye(shape[0])
+        case "definite" | "simple":
+            X = rng.uniform(-0.5, 0.5, shape) + np.diag(1.0 + np.arange(shape[0]))
+            return (X + X.T) / 2
+        case "separate":
+            return rng.permutation(size) - size / 2 + rng.uniform(-0.3, 0.3, size)
+        case _ if domain in RANKED and len(shape) == 2:
+            left, _, right = np.linalg.svd(rng.uniform(-1, 1, shape), full_matrices=False)
+            return left * (2.0 - 1.5 * np.arange(min(shape)) / min(shape)) @ right
     return np.asarray(signs * (0.1 + 1.2 * spread))
 
 
-def shapes_of(form: Signature) -> list[dict[str, tuple[int, ...]]]:
+def shapes_of(form: Signature, ranked: bool = False) -> list[dict[str, tuple[int, ...]]]:
     """The shapes of the arguments at which a form is tried: any axes means one, two and three."""
+    if ranked:  # a tall matrix and a wide one
+        (X,) = form.arrays
+        assert X.dims is not None
+        tall = tuple(d.size(SIZES) for d in X.dims)
+        return [{X.name: tall}, {X.name: tall[::-1]}]
     free = [()] if all(a.dims is not None for a in form.arrays) else [(5,), (3, 4), (2, 3, 4)]
     return [
         {
@@ -67,7 +94,7 @@ def points(function: Function, seed: int) -> Iterator[tuple[Signature, Values]]:
     """Samples of the arguments for every signature; sizes and whole numbers among them."""
     rng = np.random.default_rng([seed, sum(map(ord, function.name))])
     for form in function.forms:
-        for shapes in shapes_of(form):
+        for shapes in shapes_of(form, function.domain in RANKED):
             for trial in range(TRIALS * 3 if function.entrywise else TRIALS):
                 yield form, _point(function, form, shapes, trial, rng)
 
@@ -112,6 +139,12 @@ def _named(argument: Any, axis: int, size: int) -> Any:
     return Dimension.of(f"{argument.name}{axis}") if argument.dims is None else argument.dims[axis]
 
 
+def direction_of(argument: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A generic direction in which an argument may move."""
+    direction = rng.uniform(-1, 1, shape)
+    return (direction + direction.T) / 2 if "symmetric" in argument.properties else direction
+
+
 def five_point(f: Any, h: float = 2e-3) -> np.ndarray:
     """The derivative of a function of one number at 0."""
     near, far = f(h) - f(-h), f(2 * h) - f(-2 * h)
@@ -145,12 +178,19 @@ class Bench:
     ) -> None:
         arrays = [a for a in form.arguments if a.kind == "array"]
         still = {f"d{a.name}": np.zeros(np.shape(values[a.name])) for a in arrays}
+        sizes = sizes_at(form, values)
         for a in arrays:
-            direction = rng.uniform(-1, 1, np.shape(values[a.name]))
+            direction = direction_of(a, np.shape(values[a.name]), rng)
             moved = lambda h, n=a.name, d=direction: call(  # noqa: E731
                 self.function, form, {**values, n: values[n] + h * d}
             )
-            known = {**values, **still, f"d{a.name}": direction, form.results[0].name: value}
+            known = {
+                **sizes,
+                **values,
+                **still,
+                f"d{a.name}": direction,
+                form.results[0].name: value,
+            }
             self.moves.append((known, five_point(moved), f"d{a.name}"))
 
     def rule_faults(self, rule: str) -> list[str]:
@@ -190,7 +230,7 @@ class Bench:
         left, right = map(syntax, side(law))
         faults, met = [], 0
         for k, (form, values, _) in enumerate(self.samples):
-            known = {**values, **_sizes(form)}
+            known = {**values, **sizes_at(form, values)}
             a, b = _said(left, known), _said(right, known)
             if a is None or b is None:
                 faults.append(f"{law}: makes no sense at point {k}")
@@ -207,9 +247,13 @@ def bench(function: Function, seed: int = 1) -> Bench:
     return Bench(function, seed)
 
 
-def _sizes(form: Signature) -> Values:
-    names = {str(d) for a in form.arguments for d in a.dims or ()}
-    return {name: np.asarray(SIZES[name]) for name in names if name in SIZES}
+def sizes_at(form: Signature, values: Values) -> Values:
+    """The sizes that the values have, by name."""
+    found: Values = {}
+    for a in form.arrays:
+        for d, size in zip(a.dims or (), np.shape(values[a.name]), strict=False):
+            found[str(d)] = np.asarray(size)
+    return found
 
 
 def _said(part: Any, known: Values) -> np.ndarray | None:

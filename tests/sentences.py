@@ -14,7 +14,17 @@ import numpy as np
 from wrt.expression.meaning import library
 from wrt.functions import BOOK
 from wrt.language.parser import parse
-from wrt.language.syntax import Call, Infix, Name, Number, Postfix, Prefix, Syntax
+from wrt.language.syntax import (
+    Call,
+    Index,
+    Infix,
+    Name,
+    Number,
+    Postfix,
+    Prefix,
+    Slice,
+    Syntax,
+)
 
 __all__ = ["PRODUCTS", "says", "shown", "side", "syntax"]
 
@@ -85,6 +95,8 @@ def _value(part: Syntax, env: Mapping[str, np.ndarray]) -> Value:
             return _infix(part.operator.name, _value(part.left, env), _value(part.right, env))
         case Call():
             return _call(part, env)
+        case Index():
+            return _entries(part, env), False
     raise ValueError(f"{part} stands in no rule")
 
 
@@ -138,6 +150,10 @@ def _power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _call(part: Call, env: Mapping[str, np.ndarray]) -> Value:
     if part.word in ("sum", "prod") and len(part.arguments) == 4:
         return _bounded(part, env), False
+    if part.word == "min" and len(part.arguments) == 2:
+        return np.minimum(*(_value(a, env)[0] for a in part.arguments)), False
+    if part.word == "frechet":
+        return _along(part, env), False
     values = [_value(a, env) for a in part.arguments]
     arrays = [v for v, _ in values]
     record = BOOK.get(part.word)
@@ -155,6 +171,35 @@ def _call(part: Call, env: Mapping[str, np.ndarray]) -> Value:
     if form.results[0].dims is None:
         made = made.reshape(values[0][0].shape)
     return made, values[0][1] and made.ndim == 1
+
+
+def _along(part: Call, env: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The derivative of a matrix function along a direction, by Cauchy's integral in a circle."""
+    word, *rest = part.arguments
+    X, E = (_value(p, env)[0] for p in rest)
+    record = BOOK.get(word.name if isinstance(word, Name) else "")
+    if record is None or not record.commuting or X.shape != E.shape:
+        raise ValueError("no matrix function")
+    analytic = record.analytic if isinstance(record.analytic, str) else record.code("numpy")
+    f, size = library(analytic), 0.1 / max(1.0, float(np.abs(E).max()))
+    turns = size * np.exp(2j * np.pi * np.arange(16) / 16)
+    return np.asarray(np.mean([f(X + t * E) / t for t in turns], axis=0).real)
+
+
+def _entries(part: Index, env: Mapping[str, np.ndarray]) -> np.ndarray:
+    """X[:,1]: whole axes and places counted from 1."""
+    base = _value(part.base, env)[0]
+    if base.ndim != len(part.items):
+        raise ValueError("another number of axes")
+    keys = []
+    for item in part.items:
+        if isinstance(item, Slice) and item.low is None and item.high is None:
+            keys.append(slice(None))
+        elif isinstance(item, Number) and 1 <= item.value <= base.shape[len(keys)]:
+            keys.append(int(item.value) - 1)
+        else:
+            raise ValueError("an entry that no rule has")
+    return np.asarray(base[tuple(keys)])
 
 
 def _fits(form: Any, arrays: list[np.ndarray]) -> bool:
@@ -200,4 +245,10 @@ def shown(part: Syntax) -> str:
             return f"({shown(part.left)}{part.operator.plain}{shown(part.right)})"
         case Call():
             return f"{part.word}({', '.join(map(shown, part.arguments))})"
+        case Index():
+            return f"({shown(part.base)})[{','.join(map(_item, part.items))}]"
     raise ValueError(f"{part} stands in no rule")
+
+
+def _item(item: Syntax | Slice) -> str:
+    return ":" if isinstance(item, Slice) else shown(item)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = [
+    "RANKED",
     "constrained_value",
     "declared_value",
     "equal",
@@ -30,6 +31,8 @@ __all__ = [
 
 #: Relative agreement of two values that are equal, and of values worth nothing.
 TOLERANCE = 1e-9
+#: Domains of words of which a wide matrix has other identities than a tall one.
+RANKED = frozenset({"constant rank", "full rank", "distinct values", "leading"})
 #: Points that decide for smooth formulas, and where signs decide: each halves the chance of being
 #: misled.
 FEW, MANY = range(11, 13), range(11, 35)
@@ -235,7 +238,7 @@ def values_at_random(
 
     from wrt.expression.meaning import evaluate_all
 
-    for sizes in [dict(given)] if given is not None else _sizes_to_try(roots):
+    for sizes in [dict(given)] if given is not None else _sizes_to_try(roots, seed):
         regular = [True]
 
         def watch(node: Node, arguments: list[Array], regular: list[bool] = regular) -> None:
@@ -251,9 +254,14 @@ def values_at_random(
     return found
 
 
-def _sizes_to_try(roots: Sequence[Node]) -> list[dict[str, int]]:
+def _sizes_to_try(roots: Sequence[Node], seed: int) -> list[dict[str, int]]:
+    """Sizes that rise with the names and that fall; in turn where a matrix that is wide and one
+    that is tall differ, as for pinv.
+    """
     rising = sample_sizes(roots)
-    return [rising, dict(zip(rising, reversed(rising.values()), strict=True))]
+    falling = dict(zip(rising, reversed(rising.values()), strict=True))
+    by_shape = any(isinstance(n, Apply) and n.function.domain in RANKED for n in postorder(*roots))
+    return [falling, rising] if by_shape and seed % 2 else [rising, falling]
 
 
 def _is_regular(node: Node, arguments: list[Array]) -> bool:

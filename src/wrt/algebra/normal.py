@@ -14,8 +14,10 @@ from collections.abc import Sequence
 
 from wrt.algebra.cancelling import cancelled, counted, over_index_dims, ranged, turned
 from wrt.algebra.conjugation import order_of
+from wrt.algebra.directions import closed, upright
 from wrt.algebra.patterns import resolved
 from wrt.algebra.reshaping import reshaped
+from wrt.algebra.triangles import met, triangle
 from wrt.expression import build
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension
@@ -122,8 +124,11 @@ class _Pass:
                 return self.distributed(made)
             case Sum():
                 return self.sum(children, node if same else None)
-            case Apply() | Result():
-                return _folded(node if same else node.rebuild(children))
+            case Apply():
+                made = _folded(node if same else node.rebuild(children))
+                return upright(made) if isinstance(made, Apply) else made
+            case Result():
+                return node if same else node.rebuild(children)
             case BoundedSum():
                 return counted(node if same else node.rebuild(children))
             case Reshape():
@@ -201,10 +206,16 @@ class _Pass:
         if split is not None:
             return split
         simpler = cancelled(node, self.known_symmetric)
+        if simpler is None and _has_open(node):
+            simpler = closed(node)
         if simpler is None:
             simpler = ranged(node, self.flattest)
         if simpler is None:
             simpler = resolved(node)
+        if simpler is None:
+            simpler = self.diagonals(node)
+        if simpler is None:
+            simpler = met(node)
         return node if simpler is None else simpler
 
     def known_symmetric(self, node: Node) -> bool:
@@ -234,6 +245,8 @@ class _Pass:
         alone = len(node.children) == 1
         for k, (child, exponent, _) in enumerate(node.factors):
             if isinstance(child, Sum) and exponent == 1 and len(child.children) <= MOST_TERMS:
+                if not child.names and triangle(child):
+                    continue
                 if alone or any(isinstance(t, Einsum) and t.repeats for t in child.children):
                     return self.sum(
                         [self.distributed(self.replaced(node, k, t)) for t in child.children]
@@ -261,6 +274,23 @@ class _Pass:
         if narrower is not None:
             return narrower
         return made if self.flat and made.ndim > 2 else _content(made)
+
+    def diagonals(self, node: Einsum) -> Node | None:
+        """A sum of numbers and masks on its diagonal: each term's diagonal, so masks can go."""
+        for k, (child, exponent, indices) in enumerate(node.factors):
+            repeats = len(set(indices)) < len(indices)
+            if repeats and exponent == 1 and isinstance(child, Sum) and not child.names:
+                distinct = tuple(dict.fromkeys(indices))
+                dims = [node.index_dims[i] for i in distinct]
+                place = [distinct.index(i) for i in indices]
+                terms = [
+                    self.product(ONE, [(t, 1, tuple(place))], range(len(distinct)), dims)
+                    for t in child.children
+                ]
+                factors = list(node.factors)
+                factors[k] = (self.sum(terms), 1, distinct)
+                return build.product(node.coefficient, factors, node.output, node.index_dims)
+        return None
 
     def flattened(self, term: Node) -> list[Node]:
         """The terms of a term: sums within sums open up, with their coefficient and transpose."""
@@ -304,6 +334,10 @@ class _Pass:
         if isinstance(term, Einsum):
             return self.transposed_product(term)
         return build.transpose(term)
+
+
+def _has_open(node: Einsum) -> bool:
+    return any(isinstance(c, Apply) and c.batch and c.function.linear for c in node.children)
 
 
 def _digest(node: Node) -> bytes:

@@ -31,7 +31,9 @@ def resolved(node: Einsum) -> Node | None:
             known = fixed.setdefault(index, position)
             if _differ(known, position):
                 return build.zeros(node.dims)
-    made = _substituted(node, patterns, fixed)
+    made = _diagonal(node, patterns)
+    if made is None:
+        made = _substituted(node, patterns, fixed)
     return made if made is not None else _loose_units(node, patterns)
 
 
@@ -56,6 +58,42 @@ def _substituted(node: Einsum, patterns: list[int], fixed: dict[int, Dimension])
         factors.append((made, 1, left))
         return build.product(node.coefficient, factors, node.output, node.index_dims)
     return None
+
+
+def _diagonal(node: Einsum, patterns: list[int]) -> Node | None:
+    """A mask two of whose indices are one is a mask of fewer axes."""
+    for k in patterns:
+        mask, _, indices = node.factors[k]
+        assert isinstance(mask, Pattern)
+        distinct = tuple(dict.fromkeys(indices))
+        if len(distinct) == len(indices):
+            continue
+        factors: list[Factor] = [f for j, f in enumerate(node.factors) if j != k]
+        narrower = _narrower(mask, indices)
+        if narrower is None:
+            continue
+        factors.append((narrower, 1, distinct))
+        return build.product(node.coefficient, factors, node.output, node.index_dims)
+    return None
+
+
+def _narrower(mask: Pattern, indices: tuple[int, ...]) -> Node | None:
+    """A mask at indices of which some are one, over those that differ; None where undecided."""
+    distinct = list(dict.fromkeys(indices))
+    dims = [mask.dims[indices.index(i)] for i in distinct]
+    relations = []
+    for relation in mask.relations:
+        total = dict.fromkeys(range(len(distinct)), 0)
+        for position, factor in relation.terms:
+            total[distinct.index(indices[position])] += factor
+        terms = tuple((p, c) for p, c in total.items() if c)
+        if terms:
+            relations.append(Relation(terms, relation.constant, relation.kind))
+        elif relation.constant.value is None:
+            return None
+        elif relation.constant.value != 0 if relation.kind == "==" else relation.constant.value < 0:
+            return build.zeros(dims)
+    return Pattern(dims, relations) if relations else build.ones(dims)
 
 
 def _fixed(mask: Pattern, at: dict[int, Dimension]) -> Node | None:

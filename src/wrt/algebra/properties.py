@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from wrt.algebra.conjugation import conjugate, is_real
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.directions import opened
 from wrt.expression.nodes import (
     Apply,
     Constant,
@@ -93,6 +95,8 @@ def _sign(node: Node, signs: dict[Node, Sign]) -> Sign:
             return 1
         case Apply():
             name = node.function.name
+            if name == "det" and _is_cholesky(node.children[0]):
+                return 2
             return 2 if name in _ABOVE else int(name in _NOT_BELOW)
         case Sum():
             known = [max(signs[t], 0) for t in node.children]
@@ -109,11 +113,19 @@ def _product_sign(node: Einsum, signs: dict[Node, Sign]) -> Sign:
     number = node.coefficient
     if number.value <= 0 or any(b == "i" for b, _ in number.powers):
         return int(number.value == 0)
-    known = [_power_sign(signs[c], e) for c, e, _ in node.factors]
+    known = [
+        2 if len(set(i)) < len(i) and _is_cholesky(c) else _power_sign(signs[c], e)
+        for c, e, i in node.factors
+    ]
     sign = min(known, default=2)
     if not sign and not node.output:
         sign = int(_is_square(node))
     return min(sign, 1) if node.repeats else sign
+
+
+def _is_cholesky(node: Node) -> bool:
+    """Whether the diagonal of a matrix is that of a Cholesky factor, above zero."""
+    return isinstance(node, Apply) and node.function.name == "chol"
 
 
 def _power_sign(sign: Sign, exponent: Exponent) -> Sign:
@@ -131,7 +143,20 @@ def _is_square(node: Einsum) -> bool:
 
 
 #: Conditions without which a function has no derivative, though it may have a value.
-_SMOOTH = frozenset({"nonzero", "distinct", "lowest", "varied"})
+_SMOOTH = frozenset(
+    {
+        "nonzero",
+        "distinct",
+        "lowest",
+        "varied",
+        "constant rank",
+        "full rank",
+        "simple",
+        "separate",
+        "distinct values",
+        "leading",
+    }
+)
 
 
 def conditions(
@@ -159,7 +184,20 @@ def conditions(
                 if is_formula or not _is_count(condition[1]):
                     found[condition] = None
     strict = {node for domain, node in found if domain == "positive"}
-    return [(d, node) for d, node in found if not (d == "nonzero" and node in strict)]
+    regular = {node for domain, node in found if domain in ("principal", "definite")}
+    return [
+        (d, node)
+        for d, node in found
+        if not (d == "nonzero" and node in strict)
+        and not (d == "invertible" and _is_regular(node, regular))
+    ]
+
+
+def _is_regular(node: Node, regular: set[Node]) -> bool:
+    """Whether a matrix is invertible because of another condition, or always."""
+    if isinstance(node, Apply) and node.function.name in ("sqrtm", "chol"):
+        (node,) = node.children
+    return node in regular or (isinstance(node, Apply) and node.function.name == "expm")
 
 
 def _slit(condition: tuple[str, Node], signs: dict[Node, Sign]) -> tuple[str, Node]:
@@ -192,15 +230,28 @@ def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
                 yield "whole", child
     if isinstance(node, Apply) and node.function.domain == "apart":
         yield "nonzero", build.plus(node.children[0], build.negative(node.children[1]))
+    elif isinstance(node, Apply) and node.function.linear and node.function.domain:
+        parts = opened(node)
+        yield node.function.domain, (parts.given if parts else node.children)[0]
     elif isinstance(node, Apply) and node.function.domain:
         ranked = node.function.domain in ("distinct", "lowest", "varied") and node.batch
         yield node.function.domain + (" by rows" if ranked else ""), node.children[0]
     if isinstance(node, Einsum):
-        for child, exponent, _ in node.factors:
+        for child, exponent, indices in node.factors:
             if exponent.denominator != 1:
-                yield "positive", child
+                yield "positive", _entries(child, indices)
             elif exponent < 0:
-                yield "nonzero", child
+                yield "nonzero", _entries(child, indices)
+
+
+def _entries(node: Node, indices: tuple[int, ...]) -> Node:
+    """The entries of a factor that a product uses: its diagonal where indices repeat."""
+    distinct = tuple(dict.fromkeys(indices))
+    if len(distinct) == len(indices):
+        return node
+    place = tuple(distinct.index(i) for i in indices)
+    dims = [node.dims[indices.index(i)] for i in distinct]
+    return build.product(ONE, ((node, 1, place),), range(len(distinct)), dims)
 
 
 def _holds(condition: tuple[str, Node], signs: dict[Node, Sign]) -> bool:

@@ -31,6 +31,7 @@ from wrt.answers.maps import Maps, keys
 from wrt.answers.parts import picked, plain_keys, swept, unused
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
+from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.answers.views import VIEWS, laid_out
 from wrt.answers.words import structure_sentence, symmetry_sentence, valid_sentences
 from wrt.calculus import CONVENTIONS, constraint, gradients
@@ -88,6 +89,7 @@ def derivative(
     if not names:
         raise NameMistake("a derivative is with respect to something: name a variable")
     question = question_of(f, shapes)
+    refuse_unsymmetric(question)
     wanted = tuple(wanted_by(name, question) for name in names)
     return _made(question, wanted, symmetric)
 
@@ -103,6 +105,7 @@ def derivatives(
     ['A*y', "A'*x"]
     """
     question = question_of(f, shapes)
+    refuse_unsymmetric(question)
     wanted = [wanted_by(name, question) for name in names]
     if any(w.variable.properties or w.selection for w in wanted):
         return tuple(_made(question, (w,), "projected") for w in wanted)

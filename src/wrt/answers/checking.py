@@ -21,6 +21,7 @@ from zlib import crc32
 
 from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value, declared_value, even_names
+from wrt.answers.spectra import spectrum_holds
 from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
 from wrt.expression.meaning import evaluate, evaluate_all
@@ -243,7 +244,7 @@ def holds(domain: str, value: Array) -> bool:
             ends = {"distinct": gaps[-1:], "lowest": gaps[:1], "varied": line[-1:] - line[:1]}
             return line.size < 2 or bool(ends[domain].min() > 0.02)
         case _:
-            return True
+            return spectrum_holds(domain, value)
 
 
 # Differences

@@ -14,6 +14,8 @@ from wrt.expression.nodes import Node
 
 __all__ = ["structure_sentence", "symmetry_sentence", "valid_sentences"]
 
+#: Conditions on numbers, which of an array mean every entry.
+_ENTRYWISE = frozenset({"positive", "nonzero", "inside", "above", "whole", "apart"})
 #: A part of an answer is named in a sentence only while it is this short.
 SHORT = 24
 
@@ -92,7 +94,5 @@ def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
     each = "each row of " if domain.endswith(" by rows") else ""
     domain = domain.removesuffix(" by rows")
     said = each + DOMAINS[domain].format(x=text)
-    if domain in ("distinct", "lowest", "varied"):
-        return said
-    single = not node.ndim or domain == "invertible"
-    return said if single else f"{said} in every entry"
+    of_entries = node.ndim and domain in _ENTRYWISE
+    return f"{said} in every entry" if of_entries else said

@@ -11,8 +11,10 @@ from wrt.functions import (
     elementwise,
     find,
     linalg,
+    matrix_functions,
     patterns,
     reductions,
+    spectral,
 )
 
 __all__ = ["write_book", "write_record"]
@@ -23,6 +25,8 @@ _ROOMS = (
     ("activations", activations),
     ("many entries to one", reductions),
     ("linear algebra", linalg),
+    ("eigenvalues, singular values, factors", spectral),
+    ("functions of a matrix", matrix_functions),
     ("made from sizes", patterns),
 )
 
@@ -90,7 +94,9 @@ def _axis(record: Function) -> str:
 
 
 def _code(text: str) -> list[str]:
-    return text.splitlines() if text.startswith("def ") else [f"np.{text}"]
+    if text.startswith("def "):
+        return text.splitlines()
+    return [text if text.startswith("scipy.") else f"np.{text}"]
 
 
 def write_book(page: Page) -> None:

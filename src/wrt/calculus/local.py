@@ -12,9 +12,13 @@ from wrt.algebra.normal import normal_form
 from wrt.calculus.terms import Term, hoist, terms_of
 from wrt.errors import NotDifferentiable
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.directions import along_units
 from wrt.expression.nodes import Apply, Einsum, Node, Result, Sum
 
 __all__ = ["local"]
+
+#: Terms of a rule over more axes are not added up: each is contracted for itself.
+MOST_AXES = 2
 
 
 def local(node: Node, position: int) -> list[Term]:
@@ -58,6 +62,8 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
         raise NotDifferentiable(
             f"{function.name} has no derivative by {name}, which is a whole number"
         )
+    if asked.name in function.linear:
+        return [_linear(node, position)]
     known = template(node)
     values = (
         [node]
@@ -76,6 +82,14 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
     return [_lifted(term, split, lifting) for term in terms]
 
 
+def _linear(node: Apply, position: int) -> Term:
+    """A function that is linear in an argument: its value along each entry of that argument."""
+    along = along_units(node, position)
+    axes, count = tuple(range(along.ndim)), along.batch
+    lead, units, core = axes[: node.batch], axes[node.batch : count], axes[count:]
+    return Term(ONE, ((along, 1, axes),), (*lead, *core, *lead, *units), along.dims)
+
+
 @lru_cache(maxsize=1024)
 def _jacobian(known: Template, result: int, position: int) -> list[Term]:
     """The derivative of a rule by the differential of an argument: linear, so found by one
@@ -86,10 +100,14 @@ def _jacobian(known: Template, result: int, position: int) -> list[Term]:
     differential = known.differential(position)
     rule = known.read(known.function.rules[result])
     jacobian = normal_form(derivative(rule, differential))
-    grouped = Adjoint(jacobian.dims)
+    grouped, alone = Adjoint(jacobian.dims), []
     for term in terms_of(jacobian):
-        grouped.add(*hoist(term))
-    return grouped.products()
+        pattern, core = hoist(term)
+        if len(core.carried) > MOST_AXES:
+            alone.append(grouped.product(pattern, core))
+        else:
+            grouped.add(pattern, core)
+    return grouped.products() + alone
 
 
 def _entry_term(term: Term, known: Template, node: Apply) -> Term | None:

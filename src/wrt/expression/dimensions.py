@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from wrt.errors import ShapeMistake, ValueMistake
 
-__all__ = ["Dimension", "Smaller", "parse_dimensions", "show_dimensions", "smaller"]
+__all__ = ["Dimension", "Smaller", "parse_dimensions", "show_dimensions", "smaller", "spaced_out"]
 
 Atom = Union[str, "Smaller"]
 Monomial = tuple[tuple[Atom, int], ...]
@@ -147,7 +147,19 @@ def smaller(a: Dimension, b: Dimension) -> Dimension:
 
 def parse_dimensions(text: str) -> tuple[Dimension, ...]:
     """The dimensions of a declaration without its properties, as in `n m` or `2 4`."""
-    return tuple(_parse(word) for word in text.replace(",", " ").split())
+    return tuple(map(_parse, spaced_out(text)))
+
+
+def spaced_out(text: str) -> list[str]:
+    """The words of a declaration, between spaces or commas; `min(m,n)` is one.
+
+    >>> spaced_out("m min(m,n) spd")
+    ['m', 'min(m,n)', 'spd']
+    """
+    return _WORD.findall(text)
+
+
+_WORD = re.compile(r"(?:\([^()]*\)|[^\s,])+")
 
 
 def show_dimensions(dims: Iterable[Dimension]) -> str:

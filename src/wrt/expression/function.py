@@ -41,6 +41,14 @@ DOMAINS: Mapping[str, str] = {
     "lowest": "{x} has one smallest entry",
     "varied": "{x} has two different entries",
     "apart": "{x} ≠ {y}",
+    "principal": "{x} has no eigenvalue on the negative real axis",
+    "constant rank": "{x} keeps its rank",
+    "full rank": "{x} has full rank",
+    "definite": "{x} is positive definite",
+    "simple": "{x} has no eigenvalue twice",
+    "separate": "{x} has no entry twice",
+    "distinct values": "{x} has full rank and no singular value twice",
+    "leading": "{x} has one largest singular value",
 }
 BACKENDS = ("numpy", "jax", "torch")
 
@@ -90,6 +98,8 @@ class Signature:
         return found
 
 
+#: A comma that is not inside min(m,n).
+_COMMA = re.compile(r",(?![^()]*\))")
 _SIGNATURE = re.compile(r"\s*([\w']+)\s*\((.*?)\)\s*->\s*(.+)", re.DOTALL)
 
 
@@ -98,8 +108,8 @@ def _signature(text: str) -> Signature:
     if not match:
         raise ShapeMistake(f"{text!r} is not a signature", hint="as in inv(X: n n) -> Y: n n")
     name, inside, results = match.groups()
-    arguments = tuple(_argument(part) for part in inside.split(",") if part.strip())
-    return Signature(text, name, arguments, tuple(_argument(p) for p in results.split(",")))
+    arguments = tuple(_argument(part) for part in _COMMA.split(inside) if part.strip())
+    return Signature(text, name, arguments, tuple(map(_argument, _COMMA.split(results))))
 
 
 def _argument(text: str) -> Argument:
@@ -150,6 +160,9 @@ class Function:
     aliases: tuple[str, ...] = ()
     note: str = ""
     examples: tuple[str, ...] = field(default=())
+    linear: tuple[str, ...] = ()
+    commuting: str = ""
+    joint: tuple[Function, int] | None = None
 
     def __post_init__(self) -> None:
         def wanted(condition: object, what: str) -> None:

@@ -2,7 +2,8 @@
 
 Reading order: `elementwise` (functions of one entry), `conjugates` (complex numbers),
 `activations`, `reductions` (many entries to one), `linalg` (square matrices and products),
-`patterns` (eye, ones, unit…). A new word is one more record there.
+`spectral` (eigenvalues and the like), `matrix_functions`, `patterns` (eye, ones, unit…). A new word
+is one more record there.
 """
 
 from __future__ import annotations
@@ -13,14 +14,32 @@ from types import MappingProxyType
 
 from wrt.errors import NameMistake
 from wrt.expression.function import Function
-from wrt.functions import activations, conjugates, elementwise, linalg, patterns, reductions
+from wrt.functions import (
+    activations,
+    conjugates,
+    elementwise,
+    linalg,
+    matrix_functions,
+    patterns,
+    reductions,
+    spectral,
+)
 
 __all__ = ["BOOK", "find"]
 
 
 def _book() -> dict[str, Function]:
     book: dict[str, Function] = {}
-    for room in (elementwise, conjugates, activations, reductions, linalg, patterns):
+    for room in (
+        elementwise,
+        conjugates,
+        activations,
+        reductions,
+        linalg,
+        spectral,
+        matrix_functions,
+        patterns,
+    ):
         for record in room.RECORDS:
             for word in (record.name, *record.aliases):
                 assert word not in book, word

@@ -10,6 +10,7 @@ from wrt.errors import Mistake, ShapeMistake, TooLarge
 from wrt.expression import build
 from wrt.expression.coefficient import IMAGINARY, ONE, PI
 from wrt.expression.dimensions import Dimension
+from wrt.expression.directions import open_directions
 from wrt.expression.nodes import Constant, Factor, Node, Variable
 from wrt.language import indexform, mistakes
 from wrt.language.elaboration import Elaboration, size_of
@@ -254,6 +255,9 @@ class Builder:
                 return build.einsum(part.arguments[0].text, *operands)
             case "kron":
                 return self._kron(part, use.operands)
+            case "frechet":
+                assert use.function is not None
+                return open_directions(use.function, operands, use.axis or 0)
         assert use.function is not None
         if use.how == "axis" or (use.how == "either" and self.kind(use.operands[0]) == MATRIX):
             assert use.axis is not None

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wrt.errors import ShapeMistake, SyntaxMistake
-from wrt.expression.dimensions import Dimension, parse_dimensions
+from wrt.expression.dimensions import Dimension, parse_dimensions, spaced_out
 from wrt.expression.function import PROPERTIES, Function, undefined
 from wrt.expression.nodes import Variable
 from wrt.language.kinds import MOST_AXES
@@ -109,7 +109,7 @@ def _dims(name: str, text: str) -> tuple[Dimension, ...]:
 
 
 def _text(name: str, shape: str) -> Declared:
-    words = shape.replace(",", " ").split()
+    words = spaced_out(shape)
     if words == ["scalar"]:
         return Declared(())
     properties = frozenset(w for w in words if w in PROPERTIES)

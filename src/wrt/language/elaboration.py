@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from wrt.errors import NameMistake, SyntaxMistake
-from wrt.expression.dimensions import Dimension
+from wrt.expression.dimensions import Dimension, smaller
 from wrt.expression.function import Function
 from wrt.language import kinds, mistakes
 from wrt.language.declarations import Declared
@@ -486,6 +486,8 @@ def size_of(part: Syntax, made: Elaboration) -> Dimension:
                 values[one] = values[one.left]
                 for _ in range(1, values[one.right].value or 1):
                     values[one] = values[one] * values[one.left]
+            case Call() if one.word == "min" and len(one.arguments) == 2:
+                values[one] = smaller(*(values[p] for p in one.arguments))
             case _:
                 raise mistakes.no_size(made.text, one)
     return values[part]

@@ -364,6 +364,8 @@ def _call_dims(sizes: Sizes, part: Call, use: Use) -> Dims:
             return _einsum_dims(sizes, part, use)
         case "kron":
             return kron_dims(sizes, operands[0], operands[1], *of)
+        case "frechet":
+            return _frechet_dims(sizes, part, use)
     if use.how == "axis" or (use.how == "either" and of[0] == MATRIX):
         return _axis_dims(use, operands[0], of[0])
     assert use.function is not None
@@ -430,6 +432,15 @@ def _signature_dims(sizes: Sizes, part: Call, use: Use, of: tuple[int, ...]) -> 
     if result is None:
         return operands[0]
     return tuple(d.replace({n: sizes.resolved(b) for n, b in bound.items()}) for d in result)
+
+
+def _frechet_dims(sizes: Sizes, part: Call, use: Use) -> Dims:
+    """Square matrices of one size; two more axes for every direction that is left open."""
+    first = use.operands[0]
+    _square(sizes, first, sizes.dims[first], part.word)
+    for other in use.operands[1:]:
+        _alike(sizes, part, first, other)
+    return sizes.dims[first] * (1 + (use.axis or 0))
 
 
 def _argument_mistake(sizes: Sizes, part: Call, use: Use) -> ShapeMistake:

@@ -45,6 +45,9 @@ CONSTANTS = frozenset({"pi", "I", "eye"})
 #: Words that mean another record between two arrays.
 BETWEEN: Mapping[str, str] = {"max": "maximum", "min": "minimum"}
 
+#: Directions of a derivative of a matrix function that may be left open.
+MOST_OPEN = 5
+
 _VECTOR = bit(COLUMN) | bit(ROW)
 
 
@@ -70,7 +73,7 @@ def book() -> Mapping[str, Function]:
 
 def all_words() -> tuple[str, ...]:
     """Every word that can stand before a bracket."""
-    return tuple(sorted({*book(), *SIZED, *FILLS, *BOUNDED, "einsum"}))
+    return tuple(sorted({*book(), *SIZED, *FILLS, *BOUNDED, "einsum", "frechet"}))
 
 
 def use_of(call: Call, functions: Mapping[str, Function]) -> Use | None:
@@ -87,6 +90,8 @@ def use_of(call: Call, functions: Mapping[str, Function]) -> Use | None:
         return _sized(word, arguments)
     if word in FILLS and len(arguments) in (1, 1 + kinds.axes(FILLS[word])):
         return Use("fill", arguments[:1], kinds.fixed((bit(SCALAR),), FILLS[word]))
+    if word == "frechet":
+        return _frechet(arguments)
     if word == "einsum":
         return Use("einsum", arguments[1:], kinds.same)
     if word == "kron" and len(arguments) == 2:
@@ -110,6 +115,30 @@ def _sized(word: str, arguments: tuple[Syntax, ...]) -> Use | None:
     made = {"unit": COLUMN}.get(word, MATRIX if word not in ("ones", "zeros") else None)
     kind = kinds.kind_of(len(arguments)) if made is None else made
     return Use("sized", (), kinds.fixed((), kind))
+
+
+def _frechet(arguments: tuple[Syntax, ...]) -> Use | None:
+    """`frechet(f, X, E, …)` along directions; a number at the end leaves so many of them open.
+
+    What is open adds two axes each behind the first two; `frechet(f, X)` leaves one open.
+    """
+    from wrt.functions.matrix_functions import frechet
+
+    first, *rest = arguments or (None,)
+    if not isinstance(first, Name) or not rest:
+        return None
+    function = book().get(first.name)
+    if function is None or not function.commuting:
+        return None
+    last = rest[-1]
+    count = 1 if len(rest) == 1 else 0
+    if len(rest) > 1 and isinstance(last, Number) and not last.imaginary:
+        if last.value not in range(1, MOST_OPEN + 1):
+            return None
+        count, rest = int(last.value), rest[:-1]
+    result = kinds.kind_of(2 + 2 * count)
+    rule = kinds.fixed((bit(MATRIX),) * len(rest), result)
+    return Use("frechet", tuple(rest), rule, frechet(first.name, len(rest) - 1 + count), count)
 
 
 def _recorded(word: str, arguments: tuple[Syntax, ...]) -> Use | None:

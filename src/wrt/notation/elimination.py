@@ -17,6 +17,7 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Reshape
 from wrt.notation.conjugates import conjugated
+from wrt.notation.directions import said_axes
 from wrt.notation.joining import is_split, opened
 from wrt.notation.tree import (
     SCALAR,
@@ -363,7 +364,8 @@ def network(node: Einsum, trees: Mapping[Node, Tree | None]) -> Network | None:
             child, made, indices = _joined(child, trees, indices, net)
         if made is None:
             return None
-        tree, kept = _picked(made, child.dims, indices, pins, cuts, node.index_dims)
+        places, sizes = said_axes(child, indices), said_axes(child, child.dims)
+        tree, kept = _picked(made, sizes, places, pins, cuts, node.index_dims)
         net.add(raised(tree, exponent), kept)
     _triangles(net)
     return net

@@ -16,6 +16,7 @@ from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.conjugates import conjugated
+from wrt.notation.directions import said_axes
 from wrt.notation.elimination import Network, network, pattern_phrase
 from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
@@ -121,7 +122,7 @@ class IndexSpeaker(Speaker):
             return None if inside is None else self.ranged(node, inside)
         if not isinstance(node, (Einsum, Pattern)):
             tree = self.trees.get(node) or self.bodies.get(node)
-            return None if tree is None else entry_of(tree, letters)
+            return None if tree is None else entry_of(tree, said_axes(node, letters))
         axes = tuple(range(node.ndim))
         if isinstance(node, Pattern):
             node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
@@ -469,7 +470,8 @@ def _einsum(node: Node, speaker: Speaker) -> Tree | None:
         return None
     output, deltas = _output(node, letters)
     coefficient = node.coefficient
-    for child, exponent, indices in node.factors:
+    for child, exponent, places in node.factors:
+        indices = said_axes(child, places)
         tree = pattern_phrase(child) if isinstance(child, Pattern) else speaker.trees.get(child)
         if tree is None:
             return None

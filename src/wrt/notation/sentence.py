@@ -13,6 +13,7 @@ from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
+from wrt.expression.directions import opened
 from wrt.expression.function import Function
 from wrt.expression.nodes import (
     Apply,
@@ -27,6 +28,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import dimension_names, postorder, users
 from wrt.notation.conjugates import conjugated, folded
+from wrt.notation.directions import directions_call
 from wrt.notation.elimination import Network, network, within
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
@@ -241,6 +243,8 @@ class Speaker:
 
     def apply(self, node: Apply) -> Tree | None:
         """A function of the book or one that nobody defined."""
+        if node.function.linear:
+            return self.along(node)
         arguments = [t for t in (self.trees[c] for c in node.children) if t is not None]
         if len(arguments) < len(node.children):
             return None
@@ -256,6 +260,23 @@ class Speaker:
         if node.batch == 1 and node.children[0].ndim == 2 and function.axis:
             return _axis_call(function, arguments[0], node.dims)
         return None
+
+    def along(self, node: Apply) -> Tree | None:
+        """A derivative of a matrix function, along directions or with some of them open."""
+        parts = opened(node)
+        given = node.children if parts is None else parts.given
+        if node.batch and parts is None:
+            return None
+        arguments = [self.within(c) for c in given]
+        said = [a for a in arguments if a is not None]
+        return directions_call(node, said, shape_of(node.dims)) if len(said) == len(given) else None
+
+    def within(self, node: Node) -> Tree | None:
+        """The phrase of a node that may stand in no other: a repeated argument, taken out."""
+        if node not in self.trees:
+            inside = type(self)(node, self.names, self.trees, self.definitions)
+            inside.walk()
+        return self.trees[node]
 
     # Reshapes
 

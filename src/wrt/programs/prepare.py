@@ -6,12 +6,23 @@ share an array of two axes or more are added before they are multiplied with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Constant, Einsum, Exponent, Factor, Node, Pattern, Sum
-from wrt.expression.walk import postorder, users
+from wrt.expression.function import Function
+from wrt.expression.nodes import (
+    Apply,
+    Constant,
+    Einsum,
+    Exponent,
+    Factor,
+    Node,
+    Pattern,
+    Result,
+    Sum,
+)
+from wrt.expression.walk import postorder, rewrite, users
 
 __all__ = ["prepared"]
 
@@ -26,6 +37,7 @@ def prepared(root: Node) -> Node:
     >>> prepared(X * d + X * e) is X * (d + e)
     True
     """
+    root = _joint(root)
     count = users(root)
     done: dict[Node, Node] = {}
     factored: set[Node] = set()
@@ -42,6 +54,34 @@ def prepared(root: Node) -> Node:
             made = common
         done[node] = made
     return done[root]
+
+
+# Decompositions
+
+
+def _joint(root: Node) -> Node:
+    """Eigenvalues with their vectors, singular values with theirs: of one matrix, computed once."""
+    several: dict[Node, set[Function]] = {}
+    for node in postorder(root):
+        if isinstance(node, Apply) and node.function.joint:
+            several.setdefault(_whole(node), set()).add(node.function)
+    if not any(len(words) > 1 for words in several.values()):
+        return root
+    return rewrite(root, lambda node: _picked(node, several))
+
+
+def _whole(node: Apply) -> Apply:
+    assert node.function.joint
+    return Apply(node.function.joint[0], node.children, node.batch)
+
+
+def _picked(node: Node, several: Mapping[Node, set[Function]]) -> Node:
+    if not isinstance(node, Apply) or not node.function.joint:
+        return node
+    call, (_, position) = _whole(node), node.function.joint
+    if len(several.get(call, ())) < 2:
+        return node
+    return Result(call, position) if position else call
 
 
 # Diagonals

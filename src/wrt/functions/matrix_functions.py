@@ -1,0 +1,178 @@
+"""Functions of a square matrix by its eigenvalues, and their derivatives along directions.
+
+The derivative of f at X along E is the upper right block of f([X E; 0 X]); every further direction
+doubles the matrix once more. So `frechet` is exact at every order, whatever the eigenvalues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from wrt.expression.function import Function
+
+__all__ = ["RECORDS", "frechet", "of_word"]
+
+_ALL = "symmetric diagonal lower upper"
+_SQRTM_ALONG = """\
+def sqrtm_along(X):
+    Y, Z = X, np.eye(X.shape[-1]) + 0 * X
+    for _ in range(20):
+        Y, Z = (Y + np.linalg.inv(Z)) / 2, (Z + np.linalg.inv(Y)) / 2
+    return Y"""
+_LOGM = """\
+def logm(X):
+    import warnings
+
+    with warnings.catch_warnings():  # its estimate of the error is far too large
+        warnings.simplefilter("ignore")
+        Y = scipy.linalg.logm(X)
+    return Y if np.any(Y.imag) else Y.real.astype(X.dtype)"""
+_LOGM_ALONG = """\
+def logm_along(X):
+    one, halvings = np.eye(X.shape[-1]), 0
+    while np.abs(X - one).max() > 0.2 and halvings < 40:
+        Y, Z = X, one + 0 * X
+        for _ in range(20):
+            Y, Z = (Y + np.linalg.inv(Z)) / 2, (Z + np.linalg.inv(Y)) / 2
+        X, halvings = Y, halvings + 1
+    Z = (X - one) @ np.linalg.inv(X + one)
+    square, total = Z @ Z, 0 * Z
+    for k in range(25, 0, -2):
+        total = total @ square + one / k
+    return 2 ** (halvings + 1) * Z @ total"""
+_TRIGONOMETRIC_ALONG = """\
+def along(X):
+    doublings = 2 + int(max(0, np.ceil(np.log2(1 + np.abs(X).sum(axis=-1).max()))))
+    one, X = np.eye(X.shape[-1]), X / 2.0**doublings
+    S, C, square = 0 * X, 0 * X, X @ X
+    for k in range(18, 0, -2):
+        C, S = one - C @ square / (k * (k - 1)), one - S @ square / (k * (k + 1))
+    S = S @ X
+    for _ in range(doublings):
+        S, C = 2 * S @ C, 2 * C @ C - one
+    return """
+_BLOCKS = """\
+def frechet_{name}(X, *directions):
+{inner}    n = X.shape[-1]
+    for E in directions:
+        while E.shape[-1] < X.shape[-1]:
+            zero = np.zeros_like(E)
+            E = np.block([[E, zero], [zero, E]])
+        X = np.block([[X, E], [np.zeros_like(X), X]])
+    return {call}(X)[..., :n, -n:]"""
+
+RECORDS: tuple[Function, ...] = (
+    Function(
+        "expm(X: n n) -> Y: n n",
+        "The exponential of a matrix, the sum of X^k/k!.",
+        latex=r"\operatorname{expm}({X})",
+        differential="frechet(expm, X, dX)",
+        commuting="Y*dX",
+        array="scipy.linalg.expm",
+        laws=(
+            "expm(X') = expm(X)'",
+            "expm(-X) = inv(expm(X))",
+            "det(expm(X)) = exp(tr(X))",
+        ),
+        keeps=f"{_ALL} spd invertible",
+        examples=("expm(A*t)",),
+    ),
+    Function(
+        "logm(X: n n) -> Y: n n",
+        "The principal logarithm of a matrix.",
+        latex=r"\operatorname{logm}({X})",
+        differential="frechet(logm, X, dX)",
+        commuting="inv(X)*dX",
+        array=_LOGM,
+        laws=("expm(logm(X)) = X", "logm(X') = logm(X)'", "logm(inv(X)) = -logm(X)"),
+        keeps=_ALL,
+        domain="principal",
+        analytic=_LOGM_ALONG,
+        note="Complex where X has a negative eigenvalue.",
+    ),
+    Function(
+        "sqrtm(X: n n) -> Y: n n",
+        "The principal square root of a matrix, Y*Y = X.",
+        latex=r"{X}^{1/2}",
+        differential="frechet(sqrtm, X, dX)",
+        commuting="inv(Y)*dX/2",
+        array="scipy.linalg.sqrtm",
+        laws=("sqrtm(X)*sqrtm(X) = X", "sqrtm(X') = sqrtm(X)'", "sqrtm(inv(X)) = inv(sqrtm(X))"),
+        keeps=f"{_ALL} spd",
+        domain="principal",
+        analytic=_SQRTM_ALONG,
+        note="Complex where X has a negative eigenvalue.",
+    ),
+    Function(
+        "sinm(X: n n) -> Y: n n",
+        "The sine of a matrix, X - X^3/3! + X^5/5! and so on.",
+        latex=r"\operatorname{sinm}({X})",
+        differential="frechet(sinm, X, dX)",
+        commuting="cosm(X)*dX",
+        array="scipy.linalg.sinm",
+        laws=("sinm(X') = sinm(X)'", "sinm(-X) = -sinm(X)", "sinm(X)^2 + cosm(X)^2 = eye(n)"),
+        keeps=f"{_ALL} skew",
+        analytic=_TRIGONOMETRIC_ALONG + "S",
+    ),
+    Function(
+        "cosm(X: n n) -> Y: n n",
+        "The cosine of a matrix, I - X^2/2! + X^4/4! and so on.",
+        latex=r"\operatorname{cosm}({X})",
+        differential="frechet(cosm, X, dX)",
+        commuting="-sinm(X)*dX",
+        array="scipy.linalg.cosm",
+        laws=("cosm(X') = cosm(X)'", "cosm(-X) = cosm(X)"),
+        keeps=_ALL,
+        analytic=_TRIGONOMETRIC_ALONG + "C",
+    ),
+)
+
+_BY_NAME: Mapping[str, Function] = MappingProxyType({f.name: f for f in RECORDS})
+
+
+@lru_cache(maxsize=64)
+def frechet(name: str, order: int) -> Function:
+    """The record of the derivative of a matrix function along so many directions.
+
+    It is linear in each of them, and does not mind their order.
+
+    >>> frechet("expm", 1).rules
+    ('frechet(expm, X, E1, dX)',)
+    """
+    function = _BY_NAME[name]
+    words = [f"E{k}" for k in range(1, order + 1)]
+    arguments = ", ".join(f"{word}: n n" for word in ("X", *words))
+    given = ", ".join(("X", *words))
+    shown = ", ".join("{" + word + "}" for word in ("X", *words))
+    return Function(
+        f"frechet_{name}({arguments}) -> Y: n n",
+        f"The derivative of {name} at X along {' and '.join(words)}.",
+        latex=rf"L_{{\operatorname{{{name}}}}}({shown})",
+        differential=f"frechet({name}, {given}, dX)",
+        linear=tuple(words),
+        array=_blocks(name, function.code("numpy")),
+        keeps="symmetric",
+        domain=function.domain,
+        analytic=function.analytic
+        if isinstance(function.analytic, bool)
+        else _blocks(name, function.analytic),
+    )
+
+
+def of_word(record: Function) -> Function:
+    """The matrix function that a derivative is of.
+
+    >>> of_word(frechet("expm", 2)).name
+    'expm'
+    """
+    return _BY_NAME[record.name.removeprefix("frechet_")]
+
+
+def _blocks(name: str, code: str) -> str:
+    """The program of the derivative: one block of the function of a large matrix."""
+    if not code.startswith("def "):
+        return _BLOCKS.format(name=name, inner="", call=code)
+    inner = "".join(f"    {line}\n" for line in code.splitlines())
+    return _BLOCKS.format(name=name, inner=f"{inner}\n", call=code[4 : code.index("(")])
