@@ -254,7 +254,7 @@ def test_json_has_the_keys_of_its_schema() -> None:
     said = json.loads(wrt("W*x", "W", "--shape", "W=2,m", "--json").out)
     assert list(said) == KEYS
     assert said["schema"] == "wrt.answer/1"
-    assert said["question"] == {"text": "W*x", "by": ["W"], "shape": [2]}
+    assert said["question"] == {"text": "W*x", "by": ["W"], "shape": [2], "latex": None}
     assert said["shape"] == [2, 2, "m"]
     assert said["axes"] == [1, 2]
     assert said["index"] == "D[i,a,b] = δ[i,a]*x[b]"

@@ -5,7 +5,8 @@ Texts of formulas are sentences of the text language, null where a notation cann
 
     schema       "wrt.answer/1"
     version      the version of wrt
-    question     {"text": the formula, "by": [names], "shape": [axes of the formula]}
+    question     {"text": the formula, "by": [names], "shape": [axes of the formula],
+                  "latex": the LaTeX that the formula was given in, else null}
     shape        the axes of the answer: whole numbers where known, else names, as in "n" or "n*m"
     axes         how many of them belong to the formula, then to each name
     view         the layout asked for; null: the formula's axes, then those of each name
@@ -78,6 +79,7 @@ def as_dict(found: Found) -> dict[str, Any]:
             "text": D.question.text,
             "by": [one.text.strip() for one in D.wanted],
             "shape": [_size(d) for d in D.f.dims],
+            "latex": D.question.source,
         },
         "shape": list(D.shape),
         "axes": list(D.groups),

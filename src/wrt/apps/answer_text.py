@@ -46,7 +46,9 @@ def write(found: Found, page: Page) -> None:
     """Write an answer on a page."""
     D = found.derivative
     page.head(title(D), described(D))
-    if _is_long(D):
+    if D.question.source is not None:
+        page.row("read as", spaced(D.question.text))
+    elif _is_long(D):
         page.row("f", "\n".join(line.strip() for line in D.question.text.strip().splitlines()))
     if found.alone:
         _one(found, page)

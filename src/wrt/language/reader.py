@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
 from wrt.expression.dimensions import Dimension, show_dimensions
@@ -14,11 +16,11 @@ from wrt.language.builder import Builder
 from wrt.language.declarations import Declared, Shapes, declared, declared_shapes, variable
 from wrt.language.elaboration import Elaboration, elaborate, size_of
 from wrt.language.inference import Choice, infer
-from wrt.language.kinds import ROW
+from wrt.language.kinds import MATRIX, ROW, SCALAR
 from wrt.language.lexer import letter_class, spelled
 from wrt.language.parser import parse
 from wrt.language.shapes import size_parts
-from wrt.language.syntax import Call, Index, Infix, Joined, Name, Number, Postfix, Slice
+from wrt.language.syntax import Call, Index, Infix, Joined, Name, Number, Postfix, Program, Slice
 from wrt.language.words import book
 
 __all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
@@ -48,6 +50,8 @@ class Reading:
     #: The formula of every line with a name.
     lines: Mapping[str, Node] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
+    #: The LaTeX that was given, where `text` is what it says in the text language.
+    source: str | None = None
 
 
 def read(
@@ -75,8 +79,8 @@ def read(
     """
     if not isinstance(text, str):
         raise SyntaxMistake(f"a formula is text, and this is a value of type {type(text).__name__}")
-    program = parse(text)
     said = declared_shapes(shapes)
+    program = _parsed(text, said, functions)
     for one in program.declarations:
         if one.name in said:
             raise NameMistake(f"{one.name} is declared twice", text=text, span=one.span)
@@ -87,7 +91,48 @@ def read(
     line = None if line is None else spelled(line)
     made = elaborate(program, known, words, line)
     choice = infer(made)
-    return _reading(made, choice)
+    _undoubted(program, made, choice)
+    reading = _reading(made, choice)
+    if not _is_latex(text):
+        return reading
+    from wrt.language.written import written
+
+    assumed = reading.assumed + program.notes
+    return replace(reading, text=written(program), source=text, assumed=assumed)
+
+
+def _is_latex(text: str) -> bool:
+    """Whether a text is LaTeX; what reads LaTeX is loaded only where a text may be it."""
+    if not any(sign in text for sign in "\\{}$"):
+        return False
+    from wrt.language.latex_tokens import is_latex
+
+    return is_latex(text)
+
+
+def _parsed(
+    text: str,
+    said: Mapping[str, Declared | Function],
+    functions: Mapping[str, Function] | None = None,
+) -> Program:
+    """The syntax of a text, in LaTeX or in the text language."""
+    if not _is_latex(text):
+        return parse(text)
+    from wrt.language.latex_lines import parse_latex
+
+    known = {name: isinstance(shape, Function) for name, shape in said.items()}
+    return parse_latex(text, frozenset((known | dict.fromkeys(functions or (), True)).items()))
+
+
+def _undoubted(program: Program, made: Elaboration, choice: Choice) -> None:
+    """Refuse notation with two meanings where it is about a matrix, or a scalar."""
+    for doubt in program.doubts:
+        slot = made.slots.get(doubt.part)
+        refused = MATRIX if doubt.kind == "matrix" else SCALAR
+        if slot is not None and choice.kinds[slot] == refused:
+            raise ShapeMistake(
+                doubt.message, text=program.text, span=doubt.part.span, hint=doubt.hint
+            )
 
 
 def _placed(text: str, span: tuple[int, int], name: str, shape: str) -> Declared | Function:
@@ -190,7 +235,7 @@ def read_wrt(text: str, reading: Reading) -> Wanted:
     """
     if not isinstance(text, str):
         raise NameMistake(f"a derivative is by a name, and this is a {type(text).__name__}")
-    program = parse(text)
+    program, name = _name_parsed(text, reading)
     body = program.lines[-1].body
     conjugate = isinstance(body, Call) and body.word == "conj" and len(body.arguments) == 1
     if conjugate:
@@ -204,7 +249,37 @@ def read_wrt(text: str, reading: Reading) -> Wanted:
         raise NameMistake(f"{text.strip()} is no variable", text=text, span=body.span, hint=hint)
     variable, assumed = _named(base.name, text, base, reading)
     selection = _selection(body, variable, reading) if isinstance(body, Index) else None
-    return Wanted(text, variable, selection, conjugate, assumed)
+    return Wanted(name, variable, selection, conjugate, assumed)
+
+
+#: x_1, which is x1 behind LaTeX.
+_LATEX_NAME = re.compile(r"\s*[^\W\d_]_\w\s*")
+
+
+def _name_parsed(text: str, reading: Reading) -> tuple[Program, str]:
+    """The syntax of a name and its spelling; behind LaTeX x_1 is x1, as it is in the formula."""
+    if not _is_latex(text) and not (reading.source and _LATEX_NAME.fullmatch(text)):
+        return parse(text), text
+    from wrt.language.latex_lines import parse_latex
+    from wrt.language.written import written
+
+    program = parse_latex(text, frozenset((name, False) for name in reading.variables))
+    line = program.lines[-1]
+    if isinstance(line.body, Name):
+        body = _entry(line.body, reading)
+        program = replace(program, lines=(*program.lines[:-1], replace(line, body=body)))
+    return program, written(program)
+
+
+def _entry(part: Name, reading: Reading) -> Name | Index:
+    """X_{12} is an entry where X is a matrix and nothing has the name X12."""
+    stem = part.name.rstrip("0123456789")
+    digits = part.name[len(stem) :]
+    known = reading.variables.get(stem)
+    if part.name in reading.variables or known is None or known.ndim != len(digits) or not digits:
+        return part
+    places = tuple(Number(Fraction(digit), part.span) for digit in digits)
+    return Index(Name(stem, part.span), places, part.span)
 
 
 def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable, str | None]:
@@ -221,6 +296,13 @@ def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable
     if name in reading.dimensions:
         raise NameMistake(
             f"{name} is a size, and sizes have no derivative", text=text, span=part.span
+        )
+    if name == "sigma" and reading.source and "sigmoid(" in reading.text:
+        raise NameMistake(
+            "sigma(…) is read as the sigmoid function, so the formula has no name sigma",
+            text=text,
+            span=part.span,
+            hint=r"write \sigma \cdot (…) for a product",
         )
     run_on = next((k for k in known if len(k) == 2 and name in (k[0], k[1]) and k.isalpha()), None)
     if run_on:

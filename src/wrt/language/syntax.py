@@ -15,6 +15,7 @@ __all__ = [
     "Bracket",
     "Call",
     "Declaration",
+    "Doubt",
     "Index",
     "Infix",
     "Line",
@@ -216,12 +217,25 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Doubt:
+    """A part whose notation is unclear should it be a matrix, or a scalar: then it is refused."""
+
+    part: Syntax
+    message: str
+    hint: str
+    kind: str = "matrix"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """All lines of a text, the formula last; definitions after `where` come before it."""
 
     lines: tuple[Line, ...]
     declarations: tuple[Declaration, ...]
     text: str
+    doubts: tuple[Doubt, ...] = ()
+    #: How notation with several meanings was read.
+    notes: tuple[str, ...] = ()
 
 
 def postorder(root: Syntax) -> list[Syntax]:
