@@ -275,7 +275,7 @@ def _largest_error(
         best = np.inf
         for width in WIDTHS:
             want = _difference(f, xs, moved, values, sizes, is_analytic, width)
-            size = max(scale, float(np.abs(want).max(initial=0)))
+            size = max(scale, float(np.abs(want).max(initial=0)), 1e-300)  # all is zero
             error = float(np.abs(got - want).max(initial=0)) / size
             best = min(best, error if np.isfinite(error) else np.inf)
             if best <= limit:
