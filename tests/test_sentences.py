@@ -90,3 +90,32 @@ def test_the_same_names_with_other_properties() -> None:
         D = wrt.derivative(text, "X", shapes=some)
         assert D.matrix is not None
         assert same(D.matrix, D.flat)
+
+
+FACTORED = [
+    # a diagonal matrix at the left or at the right, powers split
+    (
+        "gamma.*(x-mean(x))/sqrt(var(x)+0.01)+beta",
+        "x",
+        {"x": "p", "gamma": "p", "beta": "p"},
+        "diag(gamma)*(eye(p)-(x-mean(x))*(x-mean(x))'/(p*(var(x)+0.01))-1/p)/sqrt(var(x)+0.01)",
+    ),
+    # traces that share links, wherever they stand
+    ("tr(A*X*B)*t+t^2*tr(X*B*C)", "t", {"A": "n n", "C": "n n", "t": ""}, "tr(X*B*(A+2*t*C))"),
+    # what cancels is multiplied first
+    (
+        "y'*log(x*exp(theta)/sum(exp(theta)))",
+        "theta",
+        {"x": "m n positive", "theta": "n", "y": "m"},
+        "(x'*(y./(x*softmax(theta)))-sum(y)).*softmax(theta)",
+    ),
+    # a whole diagonal
+    ("A[1,1]+A[2,2]+A[3,3]", "A", {"A": "3 3"}, "eye(3)"),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "shapes", "wanted"), FACTORED)
+def test_factoring(text: str, name: str, shapes: dict[str, str], wanted: str) -> None:
+    D = wrt.derivative(text, name, shapes=shapes)
+    assert D.matrix == wanted
+    assert same(wanted, D.flat)

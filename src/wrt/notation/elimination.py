@@ -123,10 +123,25 @@ class Network:
             joined = {i for c, parts in self.joints.items() for i in (c, *parts)}
             held = {i for _, indices in self.tensors for i in indices} | set(self.output)
             carried = {*self.vectors, *(i for _, *pair in self.matrices for i in pair)}
-            summed = sorted(carried - held - joined, key=lambda i: (len(self.at(i)), i))
+            summed = sorted(carried - held - joined, key=self._urgency)
             if opened(self) or any(self._remove(i) for i in summed):
                 continue
             return not summed and not self.tensors and not self.joints
+
+    def _urgency(self, i: int) -> tuple[int, bool, int]:
+        """The fewest matrices first; before others what then cancels, as A*x in y./(A*x)."""
+        here = self.at(i)
+        return len(here), not (len(here) == 1 and self._cancels(i, here[0])), i
+
+    def _cancels(self, i: int, here: Matrix) -> bool:
+        j = here[1] if here[2] == i else here[2]
+        factors = [p for t in self.vectors.get(j, ()) for p in chain_of(t)]
+        factors = [p for t in factors for p in (t.parts if t.head == "entry" else (t,))]
+        bases = [p.parts[0] for p in factors if p.head == "raised" and p.exponent < 0]
+        if not bases or i not in self.vectors:
+            return False
+        matrix = here[0] if here[2] == i else flip(here[0])
+        return times(ONE, [matrix, entrywise(self.vectors[i])]) in bases
 
     def _carries(self, index: int) -> bool:
         return any(index in indices for _, indices in self.items())
