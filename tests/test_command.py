@@ -244,6 +244,7 @@ KEYS = [
     "zero",
     "valid",
     "convention",
+    "held",
     "assumed",
     "runner_up",
     "check",

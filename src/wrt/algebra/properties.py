@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wrt.algebra.conjugation import conjugate, is_real
+from wrt.algebra.conjugation import is_real
+from wrt.algebra.moduli import Sign, is_modulus, over_complex
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.directions import opened
@@ -51,9 +52,6 @@ def is_diagonal(node: Node) -> bool:
             return False
 
 
-Sign = int  # 2 above zero, 1 not below zero, 0 nothing known, -1 not known to be real
-
-
 def positive_nodes(root: Node) -> dict[Node, Sign]:
     """For every node: 2 where all entries are above zero, 1 where none is below, -1 where they
     may be complex, 0 else.
@@ -64,24 +62,10 @@ def positive_nodes(root: Node) -> dict[Node, Sign]:
         if bars is not None and not is_real(node, bars):
             signs[node] = -1
         else:
-            signs[node] = max(_sign(node, signs), int(bars is not None and _is_modulus(node, bars)))
+            signs[node] = _sign(node, signs)
+            if bars is not None and not signs[node]:
+                signs[node] = int(is_modulus(node, bars, signs))
     return signs
-
-
-def _is_modulus(node: Node, bars: dict[Node, Node]) -> bool:
-    """conj(z)*z, and sums of such: factors that pair off with their conjugates."""
-    if not isinstance(node, Einsum) or node.coefficient.value < 0:
-        return False
-    factors = list(node.factors)
-    while factors:
-        n, e, i = factors.pop()
-        other = (conjugate(n, bars), e, i)
-        if e % 2 == 0 and other[0] is n:
-            continue
-        if other not in factors:
-            return False
-        factors.remove(other)
-    return True
 
 
 def _sign(node: Node, signs: dict[Node, Sign]) -> Sign:
@@ -177,13 +161,13 @@ def conditions(
             if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
                 continue
             for condition in _wanted(node):
-                condition = _slit(condition, signs)
                 inside = condition[1].names - root.names  # it holds the index of a range
                 if inside or not condition[1].names or _holds(condition, signs):
                     continue
+                condition = over_complex(condition, signs)
                 if is_formula or not _is_count(condition[1]):
                     found[condition] = None
-    strict = {node for domain, node in found if domain == "positive"}
+    strict = {node for domain, node in found if domain in ("positive", "slit")}
     regular = {node for domain, node in found if domain in ("principal", "definite")}
     return [
         (d, node)
@@ -198,14 +182,6 @@ def _is_regular(node: Node, regular: set[Node]) -> bool:
     if isinstance(node, Apply) and node.function.name in ("sqrtm", "chol"):
         (node,) = node.children
     return node in regular or (isinstance(node, Apply) and node.function.name == "expm")
-
-
-def _slit(condition: tuple[str, Node], signs: dict[Node, Sign]) -> tuple[str, Node]:
-    """What is wanted of a real number above zero, wanted of a complex one."""
-    domain, node = condition
-    if domain == "above" and signs.get(node) == -1:
-        return "slit", build.add(node, build.ones(node.dims))
-    return ("slit" if domain == "positive" and signs.get(node) == -1 else domain), node
 
 
 def _is_count(node: Node) -> bool:

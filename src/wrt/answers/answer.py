@@ -33,7 +33,13 @@ from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.answers.views import VIEWS, laid_out
-from wrt.answers.words import structure_sentence, symmetry_sentence, valid_sentences
+from wrt.answers.words import (
+    held_sentence,
+    structure_sentence,
+    symmetry_sentence,
+    valid_sentences,
+    zero_sentence,
+)
 from wrt.calculus import CONVENTIONS, constraint, gradients
 from wrt.errors import (
     CheckFailed,
@@ -88,7 +94,7 @@ def derivative(
     """
     if not names:
         raise NameMistake("a derivative is with respect to something: name a variable")
-    question = question_of(f, shapes)
+    question = question_of(f, shapes, names)
     refuse_unsymmetric(question)
     wanted = tuple(wanted_by(name, question) for name in names)
     return _made(question, wanted, symmetric)
@@ -104,7 +110,7 @@ def derivatives(
     >>> [D.matrix for D in derivatives("x'*A*y", "x", "y")]
     ['A*y', "A'*x"]
     """
-    question = question_of(f, shapes)
+    question = question_of(f, shapes, names)
     refuse_unsymmetric(question)
     wanted = [wanted_by(name, question) for name in names]
     if any(w.variable.properties or w.selection for w in wanted):
@@ -217,14 +223,16 @@ class Derivative:
         return symmetry_sentence(self.structure)
 
     @cached_property
+    def held(self) -> str | None:
+        """What is held fixed where a variable is complex: conj(x) by x, and the other way round."""
+        return held_sentence(self.f, self.wanted)
+
+    @cached_property
     def why_zero(self) -> str | None:
         """Why the derivative is zero, where it is."""
         if not build.is_zero(self.flat):
             return None
-        for one in self.wanted:
-            if one.variable not in self.f.names:
-                return f"{self.question.text.strip()} does not depend on {one.variable.name}"
-        return "it is zero wherever it is defined"
+        return zero_sentence(self.question.text.strip(), self.f, self.wanted)
 
     @cached_property
     def _conditions(self) -> list[tuple[str, Node]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from wrt import notation
+from wrt.algebra.conjugation import is_conjugate
 from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression import build
 from wrt.expression.nodes import Node, Variable
@@ -18,11 +21,18 @@ __all__ = ["MOST_SAID", "Formula", "Name", "question_of", "wanted_by"]
 MOST_SAID = 150
 
 Formula = str | Node | Reading
-Name = str | Variable
+Name = str | Node
+
+_CONJ = re.compile(r"\s*conj\s*\(")
 
 
-def question_of(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
-    """A question as it was read: text, or a formula built in Python with its variables."""
+def question_of(
+    f: Formula, shapes: Mapping[str, Any] | None, names: Sequence[Name] = ()
+) -> Reading:
+    """A question as it was read: text, or a formula built in Python with its variables.
+
+    By a conjugate, what nobody declared is complex.
+    """
     if isinstance(f, Reading):
         return f
     if shapes is not None and not isinstance(shapes, Mapping):
@@ -30,7 +40,8 @@ def question_of(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
             f"shapes is a {type(shapes).__name__}", hint='a mapping is wanted, as {"W": "n m"}'
         )
     if isinstance(f, str):
-        return read(f, shapes=shapes)
+        barred = any(isinstance(name, str) and _CONJ.match(name) for name in names)
+        return read(f, shapes=shapes, over_complex=barred)
     node = build.as_node(f)
     if shapes:
         raise ShapeMistake(
@@ -42,8 +53,8 @@ def question_of(f: Formula, shapes: Mapping[str, Any] | None) -> Reading:
             raise ShapeMistake(f"two different variables of the formula are called {variable.name}")
     small = len(users(node)) <= MOST_SAID
     text = (small and (notation.matrix(node) or notation.index(node, "f"))) or "f"
-    names = frozenset().union(*(d.names for v in known.values() for d in v.dims))
-    return Reading(text=text, formula=node, row=False, variables=known, dimensions=names)
+    sizes = frozenset().union(*(d.names for v in known.values() for d in v.dims))
+    return Reading(text=text, formula=node, row=False, variables=known, dimensions=sizes)
 
 
 def wanted_by(name: Name, question: Reading) -> Wanted:
@@ -53,6 +64,10 @@ def wanted_by(name: Name, question: Reading) -> Wanted:
         if known is not name:
             raise NameMistake(f"the formula's {name.name} is another variable than the one given")
         return Wanted(name.name, name)
+    if isinstance(name, Node) and is_conjugate(name):
+        x = name.children[0]
+        if isinstance(x, Variable) and "complex" in x.properties:
+            return replace(wanted_by(x, question), text=f"conj({x.name})", conjugate=True)
     if isinstance(name, Node):
         raise NameMistake(
             "a derivative is by a variable",

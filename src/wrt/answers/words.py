@@ -6,16 +6,24 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from wrt import notation
-from wrt.algebra import Structure
+from wrt.algebra import Structure, expand
+from wrt.algebra.conjugation import frozen, is_real
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import DOMAINS
-from wrt.expression.nodes import Node
+from wrt.expression.nodes import Node, Variable
+from wrt.language import Wanted
 
-__all__ = ["structure_sentence", "symmetry_sentence", "valid_sentences"]
+__all__ = [
+    "held_sentence",
+    "structure_sentence",
+    "symmetry_sentence",
+    "valid_sentences",
+    "zero_sentence",
+]
 
 #: Conditions on numbers, which of an array mean every entry.
-_ENTRYWISE = frozenset({"positive", "nonzero", "inside", "above", "whole", "apart"})
+_ENTRYWISE = frozenset({"positive", "nonzero", "inside", "above", "whole", "apart", "slit"})
 #: A part of an answer is named in a sentence only while it is this short.
 SHORT = 24
 
@@ -79,6 +87,39 @@ def _given(found: Structure, names: Sequence[str]) -> tuple[str, str]:
     return f"{count} number{'' if count.value == 1 else 's'}", given
 
 
+def held_sentence(f: Node, wanted: Sequence[Wanted]) -> str | None:
+    """What is held fixed where a variable is complex, and that a gradient ascends."""
+    pairs = dict.fromkeys(_pair(one.variable, one.conjugate) for one in wanted if one.is_complex)
+    if not pairs:
+        return None
+    if len(wanted) > 1:
+        each = "; ".join(f"by {by}, {fixed} is held fixed" for by, fixed in pairs)
+        return f"{each} (Wirtinger)"
+    ((_, fixed),) = pairs
+    ascends = wanted[0].conjugate and not f.ndim and is_real(expand(f))
+    steepest = "; f is real, and its steepest ascent is along this" if ascends else ""
+    return f"{fixed} is held fixed (Wirtinger){steepest}"
+
+
+def _pair(x: Variable, conjugate: bool) -> tuple[str, str]:
+    """What is differentiated by, and what is held fixed."""
+    return (f"conj({x.name})", x.name) if conjugate else (x.name, f"conj({x.name})")
+
+
+def zero_sentence(text: str, f: Node, wanted: Sequence[Wanted]) -> str:
+    """Why a derivative is zero."""
+    for one in wanted:
+        x = one.variable
+        if x not in f.names:
+            return f"{text} does not depend on {x.name}"
+        if one.is_complex:
+            apart, other = frozen(expand(f), x)
+            if (other if one.conjugate else x) not in apart.names:
+                by, fixed = _pair(x, one.conjugate)
+                return f"{text} depends on {fixed} only, which is held fixed by {by}"
+    return "it is zero wherever it is defined"
+
+
 def valid_sentences(found: Sequence[tuple[str, Node]], names: Sequence[str]) -> tuple[str, ...]:
     """Conditions as sentences; the domain of an array means every entry of it."""
     said = dict.fromkeys(_sentence(domain, node, names) for domain, node in found)
@@ -87,12 +128,26 @@ def valid_sentences(found: Sequence[tuple[str, Node]], names: Sequence[str]) -> 
 
 def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
     text = notation.matrix(node, names=names) if node.ndim < 3 else None
-    if domain == "positive" and not node.ndim:  # x'*x > 0 is better said of the norm
+    if domain == "positive" and node.ndim < 3:  # x'*x > 0 is better said of the norm
         root = notation.matrix(build.power(node, Fraction(1, 2)), names=names) or ""
-        text = root if root.startswith("norm2(") else text
+        text = root if root.startswith("norm2(") and not node.ndim else text
+        inside = _inside(root) or _inside(text or "")
+        domain, text = ("nonzero", inside) if inside else (domain, text)
     text = text or notation.index(node, "", names=names) or "a part of the formula"
     each = "each row of " if domain.endswith(" by rows") else ""
     domain = domain.removesuffix(" by rows")
     said = each + DOMAINS[domain].format(x=text)
     of_entries = node.ndim and domain in _ENTRYWISE
     return f"{said} in every entry" if of_entries else said
+
+
+def _inside(text: str) -> str | None:
+    """The z of abs(z), of which being above zero is that z is not zero."""
+    if not (text.startswith("abs(") and text.endswith(")")):
+        return None
+    depth = 0
+    for k, letter in enumerate(text[3:], 4):
+        depth += (letter == "(") - (letter == ")")
+        if not depth:
+            return text[4:-1] if k == len(text) else None
+    return None

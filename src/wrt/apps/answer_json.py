@@ -21,6 +21,7 @@ Texts of formulas are sentences of the text language, null where a notation cann
     zero         why the answer is zero, else null
     valid        sentences: where the answer holds
     convention   "projected" or "tied" where a variable is constrained, else null
+    held         a sentence: what is held fixed where a name is complex, else null
     assumed      sentences: what was assumed of names that nobody declared
     runner_up    the next best reading where it was close, else null
     check        {"points", "error", "method", "passed"}: the numerical proof
@@ -93,6 +94,7 @@ def as_dict(found: Found) -> dict[str, Any]:
         "zero": D.why_zero,
         "valid": list(D.valid),
         "convention": D.convention,
+        "held": D.held,
         "assumed": list(D.assumed),
         "runner_up": D.runner_up,
         "check": {

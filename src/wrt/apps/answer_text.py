@@ -333,6 +333,8 @@ def remarks(D: Derivative, page: Page) -> None:
     """The convention, where the answer is valid, what was assumed."""
     if D.convention:
         page.row("convention", _convention(D))
+    if D.held:
+        page.row("convention", D.held)
     if D.valid:
         page.row("valid where", "; ".join(map(unbroken, D.valid)))
     assumed = [*D.assumed, *([D.runner_up] if D.runner_up else [])]

@@ -45,8 +45,10 @@ MOST_WRITTEN = 2000
 class Builder:
     """Builds every part once, operands first."""
 
-    def __init__(self, made: Elaboration, sizes: Sizes) -> None:
+    def __init__(self, made: Elaboration, sizes: Sizes, over_complex: bool = False) -> None:
         self.made, self.sizes, self.kinds = made, sizes, sizes.kinds
+        #: what names are that nobody declared
+        self.numbers = frozenset({"complex"}) if over_complex else frozenset()
         self.nodes: dict[Syntax, Node] = {}
         self.lines: dict[str, Node] = {}
         self.variables: dict[str, Variable] = {}
@@ -138,7 +140,7 @@ class Builder:
         if name not in self.variables:
             shape = self.made.declared.get(name)
             dims = self.sizes.known(self.sizes.variables[name])
-            properties = shape.properties if shape else frozenset()
+            properties = shape.properties if shape else self.numbers
             self.variables[name] = Variable(name, dims, properties)
         return self.variables[name]
 

@@ -11,6 +11,7 @@ from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable
+from wrt.expression.walk import substitute, whole_variables
 from wrt.language import kinds, mistakes
 from wrt.language.builder import Builder
 from wrt.language.declarations import Declared, Shapes, declared, declared_shapes, variable
@@ -20,7 +21,18 @@ from wrt.language.kinds import MATRIX, ROW, SCALAR
 from wrt.language.lexer import letter_class, spelled
 from wrt.language.parser import parse
 from wrt.language.shapes import size_parts
-from wrt.language.syntax import Call, Index, Infix, Joined, Name, Number, Postfix, Program, Slice
+from wrt.language.syntax import (
+    Call,
+    Index,
+    Infix,
+    Joined,
+    Name,
+    Number,
+    Postfix,
+    Program,
+    Slice,
+    Syntax,
+)
 from wrt.language.words import book
 
 __all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
@@ -60,11 +72,14 @@ def read(
     functions: Mapping[str, Function] | None = None,
     *,
     line: str | None = None,
+    over_complex: bool = False,
 ) -> Reading:
     """Read a formula.
 
     `shapes` declares names: `{"W": "n m", "a": "", "S": "n n spd", "phi": "entrywise"}`;
     `functions` are further words; `line` names the line that is asked for, the last one otherwise.
+    Where a name is declared complex, or the formula speaks of conjugates (conj, real, imag, X^H),
+    or `over_complex`, the names that nobody declared are read as complex.
     Raises SyntaxMistake, NameMistake and ShapeMistake with their place, TooLarge beyond the stated
     limits.
 
@@ -92,7 +107,8 @@ def read(
     made = elaborate(program, known, words, line)
     choice = infer(made)
     _undoubted(program, made, choice)
-    reading = _reading(made, choice)
+    over_complex = over_complex or any("complex" in d.properties for d in known.values())
+    reading = _reading(made, choice, over_complex or any(map(_is_conjugate, made.parts)))
     if not _is_latex(text):
         return reading
     from wrt.language.written import written
@@ -135,6 +151,13 @@ def _undoubted(program: Program, made: Elaboration, choice: Choice) -> None:
             )
 
 
+def _is_conjugate(part: Syntax) -> bool:
+    """Whether a part means something else for complex numbers only."""
+    if isinstance(part, Call):
+        return part.word in ("conj", "real", "imag")
+    return isinstance(part, Postfix) and part.operator.name == "adjoint"
+
+
 def _placed(text: str, span: tuple[int, int], name: str, shape: str) -> Declared | Function:
     try:
         return declared(name, shape)
@@ -143,10 +166,10 @@ def _placed(text: str, span: tuple[int, int], name: str, shape: str) -> Declared
         raise
 
 
-def _reading(made: Elaboration, choice: Choice) -> Reading:
+def _reading(made: Elaboration, choice: Choice, over_complex: bool) -> Reading:
     sizes = size_parts(made, choice.kinds)
-    builder = Builder(made, sizes)
-    formula = builder.formula()
+    builder = Builder(made, sizes, over_complex)
+    formula = _counted(builder.formula(), made, builder)
     declared_ones = {name: variable(name, shape) for name, shape in made.declared.items()}
     found = {n: builder.variable(n) for n in made.variables if n not in made.lines}
     variables = declared_ones | found
@@ -164,13 +187,25 @@ def _reading(made: Elaboration, choice: Choice) -> Reading:
     )
 
 
+def _counted(formula: Node, made: Elaboration, builder: Builder) -> Node:
+    """The formula with real numbers where nobody declared one and a whole one is wanted."""
+    wanted = [v for v in whole_variables(formula) if v.name in made.open]
+    real = {v: Variable(v.name, v.dims) for v in wanted if v.properties}
+    if not real:
+        return formula
+    builder.variables |= {v.name: v for v in real.values()}
+    builder.lines = {name: substitute(node, real) for name, node in builder.lines.items()}
+    return substitute(formula, real)
+
+
 def assumption(variable: Variable) -> str:
     """What a variable was taken for, as a sentence.
 
     >>> assumption(Variable("x", (Dimension.of("n"),)))
     'x is a vector (n)'
     """
-    kind = kinds.described(kinds.kind_of(variable.ndim))
+    number = "complex " if "complex" in variable.properties else ""
+    kind = number + kinds.described(kinds.kind_of(variable.ndim))
     size = f" ({show_dimensions(variable.dims)})" if variable.ndim else ""
     return f"{variable.name} is a {kind}{size}"
 
@@ -236,18 +271,14 @@ def read_wrt(text: str, reading: Reading) -> Wanted:
     if not isinstance(text, str):
         raise NameMistake(f"a derivative is by a name, and this is a {type(text).__name__}")
     program, name = _name_parsed(text, reading)
-    body = program.lines[-1].body
-    conjugate = isinstance(body, Call) and body.word == "conj" and len(body.arguments) == 1
-    if conjugate:
-        assert isinstance(body, Call)
-        body = body.arguments[0]
+    body, conjugate = _unbarred(program.lines[-1].body)
     base = body.base if isinstance(body, Index) else body
     if len(program.lines) > 1 or program.lines[0].target or not isinstance(base, Name):
         hint = "as in W, X[1,2], X[:,1] or conj(X)"
         if isinstance(body, Postfix | Infix | Number | Call):
             hint = "a derivative by an expression is no derivative; name a variable, " + hint
         raise NameMistake(f"{text.strip()} is no variable", text=text, span=body.span, hint=hint)
-    variable, assumed = _named(base.name, text, base, reading)
+    variable, assumed = _named(base.name, text, base, reading, conjugate)
     selection = _selection(body, variable, reading) if isinstance(body, Index) else None
     return Wanted(name, variable, selection, conjugate, assumed)
 
@@ -282,7 +313,18 @@ def _entry(part: Name, reading: Reading) -> Name | Index:
     return Index(Name(stem, part.span), places, part.span)
 
 
-def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable, str | None]:
+def _unbarred(body: Syntax) -> tuple[Syntax, bool]:
+    """What stands in conj(X), conj(X[1,:]) or conj(X)[1,:], and whether it is a conjugate."""
+    base = body.base if isinstance(body, Index) else body
+    if not (isinstance(base, Call) and base.word == "conj" and len(base.arguments) == 1):
+        return body, False
+    inside = base.arguments[0]
+    return (replace(body, base=inside) if isinstance(body, Index) else inside), True
+
+
+def _named(
+    name: str, text: str, part: Name, reading: Reading, conjugate: bool
+) -> tuple[Variable, str | None]:
     if name in reading.variables:
         return reading.variables[name], None
     known = list(reading.variables)
@@ -317,7 +359,7 @@ def _named(name: str, text: str, part: Name, reading: Reading) -> tuple[Variable
     if near or same:
         hint = near or f"did you mean {same[0]}?"
         raise NameMistake(f"the formula has no name {name}", text=text, span=part.span, hint=hint)
-    made = by_letter(name, reading)
+    made = by_letter(name, reading, conjugate)
     return made, assumption(made)
 
 
@@ -326,12 +368,13 @@ def _first_place(name: str, text: str) -> tuple[int, int] | None:
     return (at, at + len(name)) if at >= 0 else None
 
 
-def by_letter(name: str, reading: Reading) -> Variable:
+def by_letter(name: str, reading: Reading, is_complex: bool = False) -> Variable:
     """A variable that nobody spoke of, by its letter."""
     taken = reading.dimensions | set(reading.variables)
     free = [n for n in ("n", "m", "p", "k", "q", "r", "l") if n not in taken]
     count = {"scalar": 0, "vector": 1, "matrix": 2}[letter_class(name)]
-    return Variable(name, tuple(Dimension.of(n) for n in free[:count]))
+    properties = ["complex"] if is_complex else []
+    return Variable(name, tuple(Dimension.of(n) for n in free[:count]), properties)
 
 
 def _selection(body: Index, variable: Variable, reading: Reading) -> Selection:

@@ -73,6 +73,8 @@ def _inside(tree: Tree) -> Tree:
         from wrt.notation.sums import listed
 
         return listed(parts)
+    if tree.flips and tree.shape == SCALAR and None not in parts[0].shape:
+        parts = (cheaper(parts[0], flip(parts[0])), *parts[1:])
     return replace(tree, parts=parts)
 
 
@@ -86,6 +88,10 @@ def folded(tree: Tree) -> Tree:
         return tree
     if tree.head == "product":
         return times(tree.coefficient, [folded(p) for p in tree.parts])
+    if tree.head == "transpose" and tree.parts[0].head == "sum":
+        from wrt.notation.sums import listed
+
+        return cheaper(tree, folded(listed([flip(p) for p in tree.parts[0].parts])))
     if tree.head != "sum" or "conj(" not in tree.text:
         return tree
     return cheaper(tree, _over(_inside(tree)))

@@ -438,7 +438,7 @@ def _whole_call(function: Function, arguments: list[Tree], shape: Shape) -> Tree
     flips = any(law.endswith(f"={name_}({argument})'") for law in laws) or name_ == "matrix_power"
     if name_ == "norm2":
         return call("norm2", arguments, latex=_template(function))
-    made = call(name_, arguments, shape, flips=flips, latex=_template(function))
+    made = call(name_, arguments, shape, flips=flips or either, latex=_template(function))
     if flips and first.head == "transpose" and None not in shape:
         return cheaper(wrapped(flip(made)), made)
     return made

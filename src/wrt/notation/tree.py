@@ -75,7 +75,7 @@ class Tree:
     shape: Shape = SCALAR
     coefficient: Coefficient = ONE
     exponent: Fraction = Fraction(1)
-    flips: bool = False  # a call: f(X)' is f(X'); a name: symmetric
+    flips: bool = False  # a call: f(X)' is f(X'), of one number f(X) is f(X'); a name: symmetric
     latex: str = ""  # a call: the template and the names of its arguments
     place: int = 0  # a name: where a person meets it
     is_complex: bool = False  # a name: declared complex
