@@ -119,3 +119,33 @@ def test_factoring(text: str, name: str, shapes: dict[str, str], wanted: str) ->
     D = wrt.derivative(text, name, shapes=shapes)
     assert D.matrix == wanted
     assert same(wanted, D.flat)
+
+
+INVERSES = [
+    (
+        "norm2(v*(p-B*inv(B'*v'*v*B)*B'*v'*(v*p-w))-w)^2",
+        "B",
+        {"v": "m n", "p": "n", "B": "n k", "w": "m"},
+        "2*v'*(v*B*pinv(v*B)-eye(m))*(v*p-w)*(v*p-w)'*pinv(v*B)'",
+    ),
+    ("norm2(y-X*inv(X'*X)*X'*y)^2", "y", {}, "2*(y-X*pinv(X)*y)"),
+    ("det(X)", "X", {"X": "n n"}, "adj(X)'"),
+    ("3*det(A*X*B)", "X", {"A": "k m", "B": "n k"}, "3*A'*adj(A*X*B)'*B'"),
+    ("det(X)^2", "X", {"X": "n n"}, "2*det(X)^2*inv(X)'"),
+]
+
+
+@pytest.mark.parametrize(("text", "name", "shapes", "wanted"), INVERSES)
+def test_words_for_products_with_inverses(
+    text: str, name: str, shapes: dict[str, str], wanted: str
+) -> None:
+    D = wrt.derivative(text, name, shapes=shapes)
+    assert D.matrix == wanted
+    assert D.check().passed
+    assert same(wanted, D.flat)
+
+
+def test_a_complex_matrix_has_another_pseudoinverse() -> None:
+    """X'*X is not X^H*X: no pinv without conjugates."""
+    D = wrt.derivative("inv(X'*X)*X'*y", "y", shapes={"X": "n m complex", "y": "n complex"})
+    assert D.matrix == "inv(X'*X)*X'"

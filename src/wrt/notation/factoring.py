@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import ONE, Coefficient
 from wrt.notation.layout import unvec, vec
 from wrt.notation.tree import (
     Tree,
@@ -33,6 +33,8 @@ __all__ = ["factored"]
 #: Candidates for the move that are built and weighed in a sum of so many terms, the most promising
 #: first.
 WIDTHS = ((4, 4), (6, 3), (30, 2))
+#: Longer sums are not searched for a sum that stands elsewhere in them.
+MOST_FOLDED = 6
 #: Links from either end that a common factor may have.
 MOST_LINKS = 6
 #: Links of a trace that is cut open at every place.
@@ -52,6 +54,11 @@ class _Move:
 
 def factored(terms: list[Tree]) -> list[Tree] | None:
     """The best move made, or None where no move saves a name."""
+    best = _moved(terms)
+    return best if best is not None or len(terms) > MOST_FOLDED else _folded(terms)
+
+
+def _moved(terms: list[Tree]) -> list[Tree] | None:
     kinds = (_ends, _scalars, _entries, _sides, _traces, _linear)
     moves = [m for kind in kinds for m in kind(terms) if m.saving > 0]
     moves.sort(key=lambda m: -m.saving)
@@ -87,6 +94,64 @@ def _term(term: Tree, chain: Sequence[Tree], without: Tree | None = None) -> Tre
     if term.head != "product":
         return times(ONE, chain)
     return times(term.coefficient, [*(s for s in scalars_of(term) if s is not without), *chain])
+
+
+# Known sums
+
+
+def _folded(terms: list[Tree]) -> list[Tree] | None:
+    """Terms that together are a multiple of a sum that stands elsewhere, as that sum again."""
+    known = {p: None for t in terms for p in _sums_within(t)}
+    if not known:
+        return None
+    spread = [piece for t in terms for piece in _multiplied(t)]
+    cost = sum(t.cost[0] for t in terms)
+    for whole in known:
+        rest = _without(spread, whole)
+        if rest is None:
+            continue
+        made = _moved(rest)  # not the whole sum, which would be taken apart again
+        if made is not None and sum(t.cost[0] for t in made) < cost:
+            return made
+    return None
+
+
+def _sums_within(term: Tree) -> list[Tree]:
+    """The sums that are links of a term, or of the terms of these."""
+    found = [p for p in chain_of(term) if p.head == "sum"]
+    return found + [q for p in found for t in p.parts for q in chain_of(t) if q.head == "sum"]
+
+
+def _multiplied(term: Tree) -> list[Tree]:
+    """The terms of a product with one sum among its links; the term itself where there is none."""
+    chain = chain_of(term)
+    places = [k for k, p in enumerate(chain) if p.head == "sum"]
+    if len(places) != 1:
+        return [term]
+    (k,) = places
+    return [_term(term, [*chain[:k], part, *chain[k + 1 :]]) for part in chain[k].parts]
+
+
+def _without(terms: Sequence[Tree], whole: Tree) -> list[Tree] | None:
+    """Terms with a multiple of a sum in the place of its terms; None where they do not hold it."""
+    bodies = {_body(t): t for t in terms}
+    pieces = [bodies.get(_body(p)) for p in whole.parts]
+    found = [p for p in pieces if p is not None]
+    if len(found) < len(pieces) or len(found) == len(terms):
+        return None
+    pairs = zip(found, whole.parts, strict=True)
+    ratios = {_number(t) * _number(p) ** -1 for t, p in pairs}
+    if len(ratios) != 1:
+        return None
+    return [*(t for t in terms if t not in found), times(ratios.pop(), [whole])]
+
+
+def _body(term: Tree) -> Tree:
+    return times(ONE, term.parts) if term.head == "product" else term
+
+
+def _number(term: Tree) -> Coefficient:
+    return term.coefficient if term.head == "product" else ONE
 
 
 # At the ends of products

@@ -30,6 +30,7 @@ from wrt.expression.walk import dimension_names, postorder, users
 from wrt.notation.conjugates import conjugated, folded
 from wrt.notation.directions import directions_call
 from wrt.notation.elimination import Network, network, within
+from wrt.notation.inverses import adjugates
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.layout import unvec
@@ -316,7 +317,7 @@ class Speaker:
 
 def finished(tree: Tree) -> Tree:
     """A whole answer: signs inside, one transpose about the whole where that saves several."""
-    tree = settled(tree)
+    tree = settled(adjugates(tree))
     if tree.head != "product" or None in tree.shape:
         return tree
     core = flip(times(ONE, chain_of(tree)))

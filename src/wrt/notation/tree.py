@@ -317,6 +317,7 @@ def times(coefficient: Coefficient, parts: Iterable[Tree]) -> Tree:
                     scalars[closed] = scalars.get(closed, Fraction(0)) + 1
     if coefficient.value == 0:
         return zeros(_shape(chain))
+    chain = _recognized(chain)
     if coefficient.powers:
         coefficient, scalars, chain = _means(coefficient, scalars, chain)
     if len(scalars) > 1 and not all(b.is_real for b in scalars):
@@ -326,6 +327,19 @@ def times(coefficient: Coefficient, parts: Iterable[Tree]) -> Tree:
         return (kept + chain)[0]
     axes = max((p.axes for p in chain), default=2)
     return Tree("product", "", (*kept, *chain), _shape(chain), coefficient, axes=axes)
+
+
+def _is_inverse(link: Tree) -> bool:
+    return link.word == "inv" or (link.head == "transpose" and link.parts[0].word == "inv")
+
+
+def _recognized(chain: list[Tree]) -> list[Tree]:
+    """The links of a product; inv(Y'*Y)*Y' has a word."""
+    if len(chain) < 2 or not any(map(_is_inverse, chain)):
+        return chain
+    from wrt.notation.inverses import pseudoinverses
+
+    return pseudoinverses(chain)
 
 
 def _means(
@@ -393,6 +407,7 @@ def _closed(chain: list[Tree]) -> Tree | None:
 
 def _dot(chain: Sequence[Tree]) -> Tree:
     """Row times … times column, the way round that needs fewer transposes."""
+    chain = _recognized(list(chain))
     ahead = Tree("dot", "", tuple(chain))
     back = Tree("dot", "", tuple(flip(p) for p in reversed(chain)))
     return cheaper(ahead, back)
