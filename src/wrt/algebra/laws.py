@@ -25,7 +25,7 @@ from wrt.expression.nodes import Apply, Einsum, Factor, Node, Sum, Variable
 from wrt.expression.walk import postorder, rewrite, users
 from wrt.functions import BOOK
 
-__all__ = ["meant", "reading"]
+__all__ = ["meant", "reading", "shortened"]
 
 #: Formulas of more nodes are left as they are spelled.
 MOST_NODES = 500
@@ -49,8 +49,13 @@ def meant(root: Node) -> Node:
     return _rewritten(normal_form(expand(root)), _laws(), flat=False)
 
 
+def shortened(root: Node) -> Node:
+    """A formula in flat form, laws applied."""
+    return _rewritten(root, _laws(), flat=True)
+
+
 def reading(root: Node) -> Node:
-    """A formula in flat form with all words that make it shorter."""
+    """A formula in flat form with all words that make it shorter; no more is compared by value."""
     root = _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
     adjugate = _rewritten(root, _adjugate(), flat=True)
     return root if _is_mixed(adjugate) else adjugate
@@ -307,7 +312,8 @@ def _sign_goes(left: str, right: str) -> bool:
 def _abbreviations() -> tuple[Law, ...]:
     """The words that abbreviate a sentence, folded again where an answer spells them."""
     words = (BOOK[word] for word in ("silu", "var", "std"))
-    return tuple(Law(f, f.definition, f.name) for f in words)
+    folded = [Law(f, f.definition, f.name) for f in words]
+    return (*folded, Law(BOOK["pinv"], "inv(X'*X)*X'", "pinv(X)"))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import ratio, seeds, values_at_random
-from wrt.algebra.laws import reading
+from wrt.algebra.laws import reading, shortened
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.nodes import Einsum, Node, Sum
@@ -120,5 +120,5 @@ def _simplest(term: Node) -> tuple[int, bytes]:
 
 def settled(node: Node) -> Node:
     """A formula to read: flat, in the shortest words, its terms merged by value."""
-    flat = reading(flat_form(node))
+    flat = shortened(flat_form(node))
     return reading(flat_form(merged(flat)))
