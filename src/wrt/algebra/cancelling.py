@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from wrt.algebra.matching import Held, Matcher, Wanted
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Factor, Node, Sum
+from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Factor, Node, Sum, whole
 
-__all__ = ["cancelled", "counted", "over_index_dims", "ranged", "turned"]
+__all__ = ["cancelled", "counted", "divided", "over_index_dims", "ranged", "turned"]
 
 Symmetric = Callable[[Node], bool]
 
@@ -39,6 +40,34 @@ def cancelled(node: Einsum, symmetric: Symmetric) -> Node | None:
             made = net.run(k)
             if made is not None:
                 return made
+    return None
+
+
+def divided(node: Einsum) -> Node | None:
+    """The product where it holds all factors of a product that it is divided by: W*x over W*x."""
+    for k, (divisor, exponent, indices) in enumerate(node.factors):
+        if exponent < 0 and isinstance(divisor, Einsum) and divisor.summed and not divisor.repeats:
+            if set(divisor.children) <= set(node.children):
+                made = _divided(node, k, divisor, indices)
+                if made is not None:
+                    return made
+    return None
+
+
+def _divided(node: Einsum, k: int, divisor: Einsum, indices: tuple[int, ...]) -> Node | None:
+    matcher = Matcher(node.index_dims, node.summed)
+    found, at = matcher.fixed(indices)
+    bound = {i: matcher.pattern_label() for i in divisor.summed}
+    label = {**dict(zip(divisor.output, at, strict=True)), **bound}
+    wanted = [Wanted(n, e, tuple([label[i] for i in idx]), True) for n, e, idx in divisor.factors]
+    held = [Held(*f) for f in node.factors]
+    own = held.pop(k)
+    for _, rest, known in matcher.factors(wanted, held, found, partly=True):
+        used = {i for _, _, labels in rest for i in labels} | {*node.output, *indices}
+        if used.isdisjoint(known.places[b] for b in bound.values()):
+            left = [] if own.exponent == -1 else [own._replace(exponent=whole(own.exponent + 1))]
+            made = over_index_dims(node, [*rest, *left], node.output)
+            return build.scale(divisor.coefficient**-1, made)
     return None
 
 

@@ -86,6 +86,11 @@ class Matcher:
         """Nothing known."""
         return Found({}, {}, {})
 
+    def fixed(self, labels: Labels) -> tuple[Found, Labels]:
+        """Labels of the sentence that stand where those of the formula do."""
+        at = tuple([self.pattern_label() for _ in labels])
+        return self.start()._replace(places=dict(zip(at, labels, strict=True))), at
+
     def pattern_label(self) -> int:
         """A new label of the sentence."""
         self.count += 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrt.algebra.cancelling import cancelled, counted, over_index_dims, ranged, turned
+from wrt.algebra.cancelling import cancelled, counted, divided, over_index_dims, ranged, turned
 from wrt.algebra.conjugation import order_of
 from wrt.algebra.directions import closed, upright
 from wrt.algebra.patterns import resolved
@@ -208,6 +208,8 @@ class _Pass:
         simpler = cancelled(node, self.known_symmetric)
         if simpler is None and _has_open(node):
             simpler = closed(node)
+        if simpler is None:
+            simpler = divided(node)
         if simpler is None:
             simpler = ranged(node, self.flattest)
         if simpler is None:
