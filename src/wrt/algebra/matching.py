@@ -17,7 +17,6 @@ from fractions import Fraction
 from itertools import permutations
 from typing import NamedTuple
 
-from wrt.algebra.properties import is_symmetric
 from wrt.expression import build
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
@@ -435,6 +434,8 @@ class Matcher:
 
 def _may_turn(p: Node, s: Node) -> bool:
     """Whether a matrix may stand the other way round: one that is its own transpose."""
+    from wrt.algebra.properties import is_symmetric
+
     if isinstance(p, Apply) and isinstance(s, Apply) and not p.function.entrywise:
         return p.function is s.function and is_symmetric(s)
     return p is s and isinstance(s, Variable) and is_symmetric(s)
