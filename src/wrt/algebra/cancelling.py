@@ -192,6 +192,8 @@ def _together(powers: list[_Power]) -> Node | None:
     )
     if isinstance(total, Constant):
         return _whole_power(base, total)
+    if all(build.coefficient_of(t).value < 0 for t in _terms(total)):
+        return _called(_INVERSE, _called(_POWER, base, build.negative(total)))
     if any(p.exponent is not one for p in powers if p.is_inverse):
         return None
     return _called(_POWER, base, total)

@@ -73,6 +73,8 @@ class Lifting:
         for variable, node in arguments.items():
             self.done[variable] = node
             self.batched.add(variable)
+        #: the names that a range's variable may not have
+        self.taken = {v.name for node in arguments.values() for v in node.names}
 
     def full(self, template: Node) -> Node:
         """The lifted template, with the batch axes whether or not it depends on an argument."""
@@ -179,13 +181,12 @@ class Lifting:
 
     def _bounded(self, node: BoundedSum) -> Node:
         """The bound variable is renamed where an argument uses its name."""
-        taken = {v.name for lifted in self.done.values() for v in lifted.names}
         name = node.variable.name
-        while name in taken:
+        while name in self.taken:
             name += "_"
         fresh = Variable(name, (), node.variable.properties)
         inner = Lifting({}, self.dimensions, self.batch)
-        inner.done, inner.batched = dict(self.done), set(self.batched)
+        inner.done, inner.batched, inner.taken = dict(self.done), set(self.batched), self.taken
         for dependent in list(inner.done):
             if node.variable in dependent.names:
                 del inner.done[dependent]

@@ -223,7 +223,12 @@ class Builder:
             if value <= LARGEST_PRODUCT:
                 return _whole_power(base, int(value))
             exponent = build.number(value)
-        return self._word("matrix_power", part)(base, exponent)
+        raised = self._word("matrix_power", part)
+        if build.coefficient_of(exponent).value < 0:  # X^(-k)
+            turned: Node = self._word("inv", part)(raised(base, build.negative(exponent)))
+            return turned
+        power: Node = raised(base, exponent)
+        return power
 
     def _kron(self, part: Syntax, operands: tuple[Syntax, ...]) -> Node:
         """The Kronecker product of planes; a vector is one column, a row one row."""

@@ -354,6 +354,8 @@ def within(node: Einsum) -> tuple[BoundedSum, Einsum] | None:
         body = child.body
         if child.ndim < 3 or not isinstance(body, Einsum) or body.repeats:
             continue
+        if any(child.variable in other.names for j, other in enumerate(node.children) if j != k):
+            continue
         dims = list(node.index_dims)
         place = dict(zip(body.output, indices, strict=True))
         for i in body.summed:

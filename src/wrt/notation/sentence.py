@@ -101,7 +101,8 @@ class Speaker:
     def __post_init__(self) -> None:
         self.places = places(self.root, self.names)
         self.count = users(self.root)
-        self.taken = {*self.places, *dimension_names(self.root)}
+        bound = {n.variable.name for n in self.count if isinstance(n, BoundedSum)}
+        self.taken = {*self.places, *dimension_names(self.root), *bound}
 
     def speak(self) -> Tree | None:
         """The phrase of the whole formula."""

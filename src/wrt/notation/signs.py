@@ -58,7 +58,7 @@ _LINEAR = ("transpose", "conj", "entry", "index", "dot", "product")
 
 def difference(part: Tree) -> Tree | None:
     """The difference that a factor is, or is linear in."""
-    while part.word in ("diag", "sum", "tr") or part.head in _LINEAR:
+    while part.parts and (part.word in ("diag", "sum", "tr") or part.head in _LINEAR):
         part = part.parts[_odd(part)]
     return part if part.head == "sum" and any(map(_is_negative, part.parts)) else None
 
@@ -78,7 +78,9 @@ def _turned(part: Tree) -> Tree | None:
 
 
 def _odd(part: Tree) -> int:
-    """The part of a product that is a difference; the only one of other phrases."""
+    """The part of a product that is a difference; the only one of other phrases, or the last."""
+    if part.word == "sum":
+        return 3 if len(part.parts) == 4 else 0
     if part.head not in ("entry", "dot", "product"):
         return 0
     return next((k for k, p in enumerate(part.parts) if difference(p) is not None), 0)
