@@ -460,3 +460,20 @@ def test_with_respect_to_what_is_no_variable(text, message):
 def test_reading_is_fast_enough_to_type_against():
     reading = read("tanh(W*s + U*x + b)")
     assert read("tanh(W*s + U*x + b)").formula is reading.formula
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "D[a] = x[k]*(A[a,k]*z[k] + B[a,k]*z[k])",
+        "D[a] = x[k]*z[k]*(A[a,k] + B[a,k])",
+        "D[a] = (A[a,k]*z[k] + B[a,k]*z[k])*x[k]",
+    ],
+)
+def test_an_index_beside_a_bracket_is_not_summed_inside_it(text: str) -> None:
+    shapes = {"x": "n", "z": "n", "A": "m n", "B": "m n"}
+    rng = np.random.default_rng(4)
+    A, B = rng.normal(size=(2, 3, 4))
+    x, z = rng.normal(size=(2, 4))
+    got = evaluate(read(text, shapes=shapes).formula, {"A": A, "B": B, "x": x, "z": z})
+    assert np.allclose(got, (A + B) @ (x * z))

@@ -7,6 +7,7 @@ holds all its places: an addend, the argument of a function, or the whole right 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import islice
@@ -128,13 +129,38 @@ def _closings(line: Line, inside: dict[Syntax, frozenset[str]], builder: Builder
             for factor in found.factors[part]:
                 stack += _terms(factor, part, builder)
     target = frozenset(line.indices)
+    kept: dict[Syntax, frozenset[str]] = {}
     for part in reversed(found.factors):
-        _close(part, target, found, builder)
+        _close(part, target, frozenset(), found, builder)
+    for part in found.factors:
+        _keep_open(part, kept, found, builder)
+    for part in reversed(found.factors):
+        _close(part, target, kept.get(part, frozenset()), found, builder)
     _last_chance(line.body, found, builder)
     return found
 
 
-def _close(part: Syntax, target: frozenset[str], found: _Closings, builder: Builder) -> None:
+def _keep_open(
+    part: Syntax, kept: dict[Syntax, frozenset[str]], found: _Closings, builder: Builder
+) -> None:
+    """What a factor beside a bracket has is not summed inside it: x[k]*(A[i,k]*y[k] + B[i,k])."""
+    has = {f: _left_open(f, part, found, builder) for f in found.factors[part]}
+    count = Counter(name for names in has.values() for name in names)
+    for factor, own in has.items():
+        terms = _terms(factor, part, builder)
+        if terms:
+            others = frozenset(k for k, n in count.items() if n > (k in own))
+            for term in terms:
+                kept[term] = others | kept.get(part, frozenset())
+
+
+def _close(
+    part: Syntax,
+    target: frozenset[str],
+    kept: frozenset[str],
+    found: _Closings,
+    builder: Builder,
+) -> None:
     """Sum in a term what two of its factors share, leave what one has to the terms around."""
     once: set[str] = set()
     here: set[str] = set()
@@ -143,6 +169,7 @@ def _close(part: Syntax, target: frozenset[str], found: _Closings, builder: Buil
             (here if k in once else once).add(k)
         if isinstance(factor, Index):
             here |= {k for k in factor.names if factor.names.count(k) > 1} - target
+    here -= kept
     found.sums[part] = frozenset(here)
     found.open[part] = frozenset(once - here)
 
