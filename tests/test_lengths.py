@@ -13,7 +13,7 @@ from lengths import compared, is_longer, length, table
 from test_cases import COVERED, asked, close
 
 #: Of a hundred published closed forms, at least so many are matched or beaten.
-FLOOR = 97
+FLOOR = 99
 
 PAIRS = {
     number: pair for number, case in enumerate(COVERED) if (pair := compared(case, "")) is not None

@@ -34,7 +34,6 @@ MOST_PASSES = 6
 #: Ways to apply a law in one place that are compared.
 MOST_WAYS = 6
 
-_BOTH = ("adj", "inv")
 _WORD = re.compile(r"([^\W\d]\w*)\(")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d]\w*")
 
@@ -56,16 +55,7 @@ def shortened(root: Node) -> Node:
 
 def reading(root: Node) -> Node:
     """A formula in flat form with all words that make it shorter; no more is compared by value."""
-    root = _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
-    adjugate = _rewritten(root, _adjugate(), flat=True)
-    return root if _is_mixed(adjugate) else adjugate
-
-
-def _is_mixed(root: Node) -> bool:
-    """Whether a matrix has both its adjugate and its inverse there: one of them is enough."""
-    calls = [n for n in postorder(root) if isinstance(n, Apply)]
-    seen = {name: {n.children[0] for n in calls if n.function.name == name} for name in _BOTH}
-    return not seen["adj"].isdisjoint(seen["inv"])
+    return _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
 
 
 def _rewritten(root: Node, laws: Iterable[Law], flat: bool) -> Node:
@@ -312,11 +302,4 @@ def _sign_goes(left: str, right: str) -> bool:
 def _abbreviations() -> tuple[Law, ...]:
     """The words that abbreviate a sentence, folded again where an answer spells them."""
     words = (BOOK[word] for word in ("silu", "var", "std"))
-    folded = [Law(f, f.definition, f.name) for f in words]
-    return (*folded, Law(BOOK["pinv"], "inv(X'*X)*X'", "pinv(X)"))
-
-
-@cache
-def _adjugate() -> tuple[Law, ...]:
-    function = BOOK["adj"]
-    return (Law(function, function.definition, function.name),)
+    return tuple(Law(f, f.definition, f.name) for f in words)

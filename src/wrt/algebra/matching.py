@@ -249,46 +249,9 @@ class Matcher:
         own = dict(zip(p.output, at, strict=True))
         bound = {i: self.pattern_label() for i in p.summed}
         wanted = self.wanted(p, {**own, **bound})
-        first = wanted[0].node
-        if isinstance(first, Variable) and first not in found.values and len(wanted) == 2:
-            yield from self.square(wanted, held, summed, found)
         for ratio, rest, known in self.factors(wanted, held, found, partly=False):
             if not rest and all(known.places.get(b) in summed for b in bound.values()):
                 yield ratio, known
-
-    def square(
-        self, wanted: Sequence[Wanted], held: Sequence[Held], summed: set[int], found: Found
-    ) -> Iterator[tuple[Ratio, Found]]:
-        """X'*X, where X stands for a product: cut where both halves are the same."""
-        left, right = wanted
-        middle = set(left.labels) & set(right.labels)
-        ends = [found.places.get(p) for w in wanted for p in w.labels if p not in middle]
-        if left.node is not right.node or len(middle) != 1 or len(held) < 3 or None in ends:
-            return
-        for cut in summed:
-            first = _reached(held, ends[0], cut)
-            second = [h for h in held if h not in first]
-            halves = [
-                self.half(half, cut, end) for half, end in zip((first, second), ends, strict=True)
-            ]
-            if halves[0] is not None and halves[0] is halves[1]:
-                assert isinstance(left.node, Variable)
-                places = {**found.places, middle.pop(): cut}
-                state = found._replace(places=places)
-                on = tuple([i for i in (cut, ends[0]) if i is not None])
-                yield from self.bind(left.node, ONE, left.labels, halves[0], on, state)
-                return
-
-    def half(self, held: Sequence[Held], cut: int, end: int | None) -> Node | None:
-        """Some factors as a matrix from one label to another; None where they hold others."""
-        labels = [i for h in held for i in h.labels]
-        outer = {i for i in labels if labels.count(i) == 1}
-        if end is None or outer != {cut, end}:
-            return None
-        inner = sorted(set(labels) - outer)
-        place = {i: k for k, i in enumerate([cut, end, *inner])}
-        factors = [(n, e, tuple([place[i] for i in idx])) for n, e, idx in held]
-        return build.product(ONE, factors, (0, 1), [self.dims[i] for i in (cut, end, *inner)])
 
     def held(self, s: Node, on: Labels) -> tuple[list[Held] | None, set[int]]:
         """The factors of a part of the formula, and the labels that it sums over."""
@@ -439,16 +402,6 @@ def _may_turn(p: Node, s: Node) -> bool:
     if isinstance(p, Apply) and isinstance(s, Apply) and not p.function.entrywise:
         return p.function is s.function and is_symmetric(s)
     return p is s and isinstance(s, Variable) and is_symmetric(s)
-
-
-def _reached(held: Sequence[Held], start: int | None, cut: int) -> list[Held]:
-    """The factors that hang together with a label, not counting across another one."""
-    found: list[Held] = []
-    labels = {start}
-    while more := [h for h in held if h not in found and labels & (set(h.labels) - {cut})]:
-        found += more
-        labels.update(i for h in more for i in h.labels if i != cut)
-    return found
 
 
 def _terms_of(node: Node) -> list[Node]:
