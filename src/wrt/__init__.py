@@ -18,6 +18,8 @@ from wrt import errors
 
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative, derivative
+    from wrt.answers.claims import Verdict
+    from wrt.answers.gradients import GradientCheck, check_gradient
     from wrt.answers.public import fill, gradients, matrix, read, scalar, tensor, vector
     from wrt.expression.function import Function
 
@@ -25,6 +27,9 @@ __all__ = [
     "Check",
     "Derivative",
     "Function",
+    "GradientCheck",
+    "Verdict",
+    "check_gradient",
     "derivative",
     "errors",
     "fill",
@@ -42,6 +47,9 @@ _HOMES = {
     "Check": "wrt.answers",
     "Derivative": "wrt.answers",
     "Function": "wrt.expression.function",
+    "GradientCheck": "wrt.answers.gradients",
+    "Verdict": "wrt.answers.claims",
+    "check_gradient": "wrt.answers.gradients",
     "derivative": "wrt.answers",
     "fill": "wrt.answers.public",
     "gradients": "wrt.answers.public",

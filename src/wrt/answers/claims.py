@@ -21,7 +21,7 @@ from wrt.answers.faults import Faults, text_faults
 from wrt.answers.layouts import Layout, layouts, united
 from wrt.answers.misfits import axes_said, is_rule_for_numbers, mistaken_for
 from wrt.answers.parts import swept
-from wrt.answers.places import Place, agree, places, value_at
+from wrt.answers.places import TOLERANCE, Place, agree, places, value_at
 from wrt.answers.summands import said_terms
 from wrt.answers.suppositions import equal_sizes, suppositions
 from wrt.answers.words import valid_sentences
@@ -36,7 +36,7 @@ from wrt.expression.walk import rename_dimensions, substitute, whole_variables
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["CONVENTIONS", "Verdict", "by_convention", "judge"]
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class _Judge:
         fits = [f for f in fits if f.layout.joined is None][:3]
         if not fits:
             return None
-        found = None if equal else self.by_convention(fits) or self.where_defined(fits)
+        found = None if equal else self.under_convention(fits) or self.where_defined(fits)
         if found:
             return found
         groups = _groups(equal)
@@ -228,19 +228,19 @@ class _Judge:
                     return self.conditional(said, fit, equal)
         return None
 
-    def by_convention(self, fits: Sequence[_Fit]) -> Verdict | None:
+    def under_convention(self, fits: Sequence[_Fit]) -> Verdict | None:
         """Another convention for a constrained variable."""
         if self.D.convention is None or self.D.layout:
             return None
         for convention in ("tied", "projected", "free"):
             if convention == self.D.convention:
                 continue
-            node = _by_convention(self.D, convention)
+            node = by_convention(self.D, convention)
             found = list(places(self.D.f, node, self.xs))
             for fit in fits:
                 if self.holds(fit, found):
                     names = " and ".join(v.name for v in self.xs if constraint(v))
-                    said = f"{_CONVENTIONS[convention]} ({names})"
+                    said = f"{CONVENTIONS[convention]} ({names})"
                     return self.conditional(said, fit)
         return None
 
@@ -363,6 +363,7 @@ class _Beside:
 
     def __init__(self, judged: _Judge, layout: Layout) -> None:
         self.judged, self.layout = judged, layout
+        self.tolerance = TOLERANCE
         self.found = judged.generic
         self.wholes = [layout.of(place.truth) for place in self.found]
         self.truth = judged.in_layout(layout)
@@ -386,14 +387,14 @@ class _Beside:
         return None if sizes is None else rename_dimensions(claim.formula, sizes)
 
 
-_CONVENTIONS: dict[str, Any] = {
+CONVENTIONS: dict[str, Any] = {
     "tied": "tied entries move together (--symmetric tied)",
     "projected": "the derivative is projected on the constraint (--symmetric projected)",
     "free": "the entries of the variable move freely, its constraint left aside",
 }
 
 
-def _by_convention(D: Derivative, convention: str) -> Node:
+def by_convention(D: Derivative, convention: str) -> Node:
     """The derivative under another convention for constrained variables, or under none."""
     if convention != "free":
         return normal_form(swept(D.f, [w.variable for w in D.wanted], convention))

@@ -109,7 +109,7 @@ def edits(text: str, words: Sequence[str] = (), names: Sequence[str] = ()) -> It
     bases = {p.base for p in whole if isinstance(p, Index)}
     parts = [p for p in whole if p not in bases and (p is not body or not isinstance(p, Number))]
     parts = parts[-MOST_PARTS:]
-    makers = (_signs, _turns, _products, _powers_changed, _calls, _indices)
+    makers = (_signs, _turns, _products, _addends, _powers_changed, _calls, _indices)
     seen: set[str] = {text}
     for maker in makers:
         for part in parts:
@@ -177,11 +177,6 @@ def _signs(text: str, part: Syntax) -> Iterator[Edit]:
         right = _said(text, part.right)
         has, puts = ("-", "+") if minus else ("+", "-")
         yield Edit(spliced(text, place, turned), f"{has} before {right}", puts, "sign")
-        opened = _bare(_said(text, part)) != _said(text, part)
-        for kept, gone in ((part.left, part.right), (part.right, part.left)):
-            new = _said(text, kept)
-            new = f"-{_loose(text, kept)}" if minus and kept is part.right else new
-            yield _edit(text, part.span, f"({new})" if opened else new, "term", _said(text, gone))
     if isinstance(part, Prefix) and part.operator.name == "minus":
         yield _edit(
             text, part.span, _said(text, part.operand), "minus", puts=_said(text, part.operand)
@@ -190,6 +185,17 @@ def _signs(text: str, part: Syntax) -> Iterator[Edit]:
         for argument in part.arguments:
             if not isinstance(argument, Number):
                 yield _edit(text, argument.span, f"-{_loose(text, argument)}", "minus")
+
+
+def _addends(text: str, part: Syntax) -> Iterator[Edit]:
+    if not (isinstance(part, Infix) and part.operator.name in ("add", "subtract")):
+        return
+    minus = part.operator.name == "subtract"
+    opened = _bare(_said(text, part)) != _said(text, part)
+    for kept, gone in ((part.left, part.right), (part.right, part.left)):
+        new = _said(text, kept)
+        new = f"-{_loose(text, kept)}" if minus and kept is part.right else new
+        yield _edit(text, part.span, f"({new})" if opened else new, "term", _said(text, gone))
 
 
 def _turns(text: str, part: Syntax) -> Iterator[Edit]:
@@ -222,6 +228,9 @@ def _products(text: str, part: Syntax) -> Iterator[Edit]:
         yield made(f"{_loose(text, part.right)}{sign}{tight}", "order")
         yield made(right, "drop", left, "")
         yield made(left, "drop", right, "")
+    if name == "times":
+        yield made(f"{left}*vector(1)", "drop", right, "")
+        yield made(f"vector(1)'*{right}", "drop", left, "")
     if name in _PRODUCTS:
         yield made(f"{left}{_PRODUCTS[name]}{right}", "product")
         if name == "entry_times":

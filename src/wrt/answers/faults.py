@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wrt.answers.editing import Edit, Term, edits, inserted, terms
-from wrt.answers.places import Place, agree, value_at
+from wrt.answers.places import TOLERANCE, Place, agree, value_at
 from wrt.answers.proportions import Multiple, multiples, ratio_of
 from wrt.errors import WrtError
 from wrt.expression.nodes import Node
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Comparison", "Faults", "ordinal", "said_of", "text_faults"]
+__all__ = [
+    "Comparison",
+    "Faults",
+    "Search",
+    "ordinal",
+    "parallel",
+    "said_multiple",
+    "said_of",
+    "text_faults",
+    "values_of",
+]
 
 #: The most changes of one text that are tried.
 MOST_EDITS = 400
@@ -52,6 +62,10 @@ class Comparison(Protocol):
     @property
     def wholes(self) -> Sequence[Array]:
         """The derivative at every place, laid out as the claim."""
+
+    @property
+    def tolerance(self) -> float:
+        """How much of a value may be rounding."""
 
     @property
     def truth(self) -> str:
@@ -109,15 +123,16 @@ def text_faults(text: str, at: Comparison) -> Faults | None:
     """What is off in a claim that has the shape of the derivative in some layout."""
     if not at.found:
         return None
-    return _Search(text, at).faults()
+    return Search(text, at).faults()
 
 
-class _Search:
+class Search:
     """The search for what is off in one text."""
 
     def __init__(self, text: str, at: Comparison) -> None:
         self.text, self.at = text, at
         self.read: dict[str, Node | None] = {}
+        self.loose = 10 * at.tolerance
 
     def faults(self) -> Faults | None:
         by_number = self.by_numbers()
@@ -141,7 +156,7 @@ class _Search:
         """The terms of the claim at every place; None where one cannot be read alone."""
         nodes = [self.at.node(term.text) for term in self.terms]
         return (
-            _values([n for n in nodes if n is not None], self.at)
+            values_of([n for n in nodes if n is not None], self.at)
             if all(nodes_read(nodes))
             else None
         )
@@ -149,7 +164,7 @@ class _Search:
     def by_numbers(self) -> list[str] | None:
         if self.arrays is None:
             return None
-        found = multiples(self.arrays, self.at.wholes, self.at.found)
+        found = multiples(self.arrays, self.at.wholes, self.at.found, self.loose)
         if found is None:
             return None
         return self.said_numbers(found)
@@ -158,7 +173,7 @@ class _Search:
         lines = []
         for k, (term, number) in enumerate(zip(self.terms, found, strict=True)):
             if not number.is_one:
-                lines.append(_said_number(number, term, k, len(self.terms)))
+                lines.append(said_number(number, term, k, len(self.terms)))
         return lines
 
     # One change of the text
@@ -172,7 +187,7 @@ class _Search:
             if number.is_one:
                 return Faults(said)
             if len(self.terms) == 1:
-                return Faults(said, [_said_number(number, self.terms[0], 0, 1)])
+                return Faults(said, [said_number(number, self.terms[0], 0, 1)])
         return None
 
     def changes(self, text: str) -> Iterator[Edit]:
@@ -186,10 +201,12 @@ class _Search:
         if node is None:
             return None
         first = _value(node, self.at.found[0], self.at.wholes[0])
-        if first is None or not _parallel(first, self.at.wholes[0]):
+        if first is None or not parallel(first, self.at.wholes[0], self.at.tolerance):
             return None
         arrays = self.values(text)
-        return None if arrays is None else ratio_of(arrays, self.at.wholes, self.at.found)
+        return (
+            None if arrays is None else ratio_of(arrays, self.at.wholes, self.at.found, self.loose)
+        )
 
     def node(self, text: str) -> Node | None:
         """A text read, once."""
@@ -200,7 +217,7 @@ class _Search:
     def values(self, text: str) -> list[Array] | None:
         """A text's values at every place."""
         node = self.node(text)
-        arrays = None if node is None else _values([node], self.at)
+        arrays = None if node is None else values_of([node], self.at)
         return None if arrays is None else [a[0] for a in arrays]
 
     def by_spoiling(self) -> Faults | None:
@@ -210,7 +227,7 @@ class _Search:
             return None
         for edit in islice(edits(self.at.truth), MOST_EDITS):
             arrays = self.values(edit.text)
-            if arrays is None or not _parallel(arrays[0], claimed[0]):
+            if arrays is None or not parallel(arrays[0], claimed[0]):
                 continue
             number = ratio_of(claimed, arrays, self.at.found)
             if number is not None:
@@ -237,7 +254,7 @@ class _Search:
         """The terms of the derivative with their values."""
         made = []
         for said, node in self.at.terms:
-            arrays = _values([node], self.at)
+            arrays = values_of([node], self.at)
             if arrays is None:
                 return None
             made.append((said, [a[0] for a in arrays]))
@@ -248,7 +265,7 @@ class _Matching:
     """The terms of a claim and those of the derivative, paired one by one."""
 
     def __init__(
-        self, search: _Search, truth: list[tuple[str, list[Array]]], claim: list[list[Array]]
+        self, search: Search, truth: list[tuple[str, list[Array]]], claim: list[list[Array]]
     ) -> None:
         self.search, self.truth, self.claim = search, truth, claim
         self.ours, self.theirs = list(range(len(truth))), list(range(len(claim)))
@@ -261,7 +278,7 @@ class _Matching:
 
     def numbered(self, number: Multiple, j: int) -> list[str]:
         terms = self.search.terms
-        return [] if number.is_one else [_said_number(number, terms[j], j, len(terms))]
+        return [] if number.is_one else [said_number(number, terms[j], j, len(terms))]
 
     def by_number(self) -> None:
         """Terms that are the same but for a number."""
@@ -282,7 +299,7 @@ class _Matching:
                 arrays = self.search.values(edit.text)
                 if arrays is None:
                     continue
-                near = [k for k in self.ours if _parallel(arrays[0], self.truth[k][1][0])]
+                near = [k for k in self.ours if parallel(arrays[0], self.truth[k][1][0])]
                 numbers = [(k, ratio_of(arrays, self.truth[k][1], at.found)) for k in near]
                 known = [(k, number) for k, number in numbers if number is not None]
                 if known:
@@ -311,7 +328,7 @@ def nodes_read(nodes: Sequence[Node | None]) -> list[bool]:
     return [node is not None for node in nodes]
 
 
-def _values(nodes: Sequence[Node], at: Comparison) -> list[list[Array]] | None:
+def values_of(nodes: Sequence[Node], at: Comparison) -> list[list[Array]] | None:
     """The values of formulas at every place, in the shape of the derivative there."""
     made: list[list[Array]] = []
     for place, whole in zip(at.found, at.wholes, strict=True):
@@ -334,14 +351,14 @@ def _value(node: Node, place: Place, whole: Array) -> Array | None:
     return np.broadcast_to(value, whole.shape)
 
 
-def _parallel(a: Array, b: Array) -> bool:
+def parallel(a: Array, b: Array, tolerance: float = TOLERANCE) -> bool:
     """Whether one array is a number times another, at one place."""
     import numpy as np
 
     inner = np.vdot(a, a)
     if not abs(inner):
         return False
-    return agree(a * (np.vdot(a, b) / inner), b)
+    return agree(a * (np.vdot(a, b) / inner), b, tolerance)
 
 
 def _named(term: Term, k: int, count: int) -> str:
@@ -349,14 +366,23 @@ def _named(term: Term, k: int, count: int) -> str:
     return f"{said}, {term.said}," if count > 1 and len(term.said) <= 50 else said
 
 
-def _said_number(number: Multiple, term: Term, k: int, count: int) -> str:
+def said_number(number: Multiple, term: Term, k: int, count: int) -> str:
     """What a wrong number before a term means."""
-    name = _named(term, k, count)
+    return said_multiple(number, _named(term, k, count), term.sign)
+
+
+def said_multiple(number: Multiple, name: str, sign: int = 1) -> str:
+    """What it means that something with a sign has to be multiplied by a number.
+
+    >>> from fractions import Fraction
+    >>> said_multiple(Multiple(Fraction(1, 2)), "the term")
+    'the term has a factor 2 too many'
+    """
     value = number.number
     if not value:
         return f"{name} does not belong"
     if not number.sizes and value == -1:
-        if term.sign > 0:
+        if sign > 0:
             return f"a minus is missing before {name.rstrip(',')}"
         return f"the minus before {name} should be a plus"
     if number.sizes.startswith("1/") and value == 1:
@@ -364,8 +390,8 @@ def _said_number(number: Multiple, term: Term, k: int, count: int) -> str:
     if value.denominator == 1 or number.sizes:
         return f"{name} lacks a factor {number}"
     if abs(value.numerator) == 1:
-        sign = "" if value > 0 else " and the wrong sign"
-        return f"{name} has a factor {value.denominator} too many{sign}"
+        also = "" if value > 0 else " and the wrong sign"
+        return f"{name} has a factor {value.denominator} too many{also}"
     return f"{name} should be multiplied by {number}"
 
 

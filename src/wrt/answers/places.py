@@ -13,14 +13,14 @@ from wrt.errors import ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.meaning import evaluate
-from wrt.expression.nodes import Node, Variable
+from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Change", "Place", "agree", "places", "value_at"]
+__all__ = ["TOLERANCE", "Change", "Place", "agree", "places", "value_at"]
 
 #: Relative agreement of two values that are the same, and what rounding leaves of zero.
 TOLERANCE, NOTHING = 1e-8, 1e-13
@@ -40,21 +40,23 @@ class Place:
 def places(
     f: Node,
     truth: Node,
-    xs: Sequence[Variable],
+    xs: Sequence[Node],
     *,
     equal: Sequence[frozenset[str]] = (),
     change: Change | None = None,
     within: Sequence[Node] = (),
+    fixed: Mapping[str, int] | None = None,
 ) -> Iterator[Place]:
     """Places where the formula is defined, at more than one choice of sizes.
 
     `equal` are groups of sizes that are the same, `change` is done to values drawn, and `within`
-    are formulas that have to be defined there too. Where signs decide, there are more places.
+    are formulas that have to be defined there too, `fixed` sizes that are known. Where
+    signs decide, there are more places.
     """
     many = len(seeds((f, truth, *within))) > 2
     derivative = truth if not within else _beside(truth, within)
     wanted = 4 if many else 2
-    for sizes in islice(_sizes(f, xs, truth, equal), 8):
+    for sizes in islice(_sizes(f, xs, truth, equal, fixed or {}), 8):
 
         def changed(values: dict[str, Any], sizes: Mapping[str, int] = sizes) -> dict[str, Any]:
             return change(values, sizes) if change else values
@@ -77,12 +79,16 @@ def _entries(node: Node) -> Node:
 
 
 def _sizes(
-    f: Node, xs: Sequence[Variable], truth: Node, equal: Sequence[frozenset[str]]
+    f: Node,
+    xs: Sequence[Node],
+    truth: Node,
+    equal: Sequence[frozenset[str]],
+    fixed: Mapping[str, int],
 ) -> Iterator[dict[str, int]]:
     seen: list[dict[str, int]] = []
     for first in islice(small_sizes(f, xs, truth), 4):
         for more in (0, 1):
-            made = {name: size + more for name, size in first.items()}
+            made = {name: size + more for name, size in first.items()} | dict(fixed)
             for group in equal:
                 held = [n for n in made if n in group]
                 made |= dict.fromkeys(held, made[held[0]])
@@ -102,11 +108,11 @@ def value_at(node: Node, place: Place) -> Array | None:
     return value if np.all(np.isfinite(value)) else None
 
 
-def agree(left: Array, right: Array) -> bool:
+def agree(left: Array, right: Array, tolerance: float = TOLERANCE) -> bool:
     """Whether two arrays are the same but for rounding."""
     import numpy as np
 
     if left.shape != right.shape:
         return False
     scale = max(np.abs(left).max(initial=0), np.abs(right).max(initial=0), 1e-300)
-    return bool(np.all(np.abs(left - right) <= TOLERANCE * scale + NOTHING))
+    return bool(np.all(np.abs(left - right) <= tolerance * scale + NOTHING))

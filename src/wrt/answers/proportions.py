@@ -37,8 +37,14 @@ class Multiple:
         """Whether nothing is off."""
         return self.number == 1 and not self.sizes
 
-    def __neg__(self) -> Multiple:
-        return Multiple(-self.number, self.sizes)
+    @property
+    def inverse(self) -> Multiple:
+        """What makes up for this one; that of nothing is nothing."""
+        sizes = self.sizes.removeprefix("1/").strip("()")
+        above = self.sizes.startswith("1/")
+        below = f"1/({sizes})" if "*" in sizes else f"1/{sizes}"
+        said = "" if not sizes else sizes if above else below
+        return Multiple(1 / self.number if self.number else self.number, said)
 
     def __str__(self) -> str:
         if not self.sizes:
@@ -52,23 +58,27 @@ class Multiple:
 
 
 def multiples(
-    parts: Sequence[Sequence[Array]], wholes: Sequence[Array], found: Sequence[Place]
+    parts: Sequence[Sequence[Array]],
+    wholes: Sequence[Array],
+    found: Sequence[Place],
+    tolerance: float = LEFT_OVER,
 ) -> list[Multiple] | None:
     """The numbers c with Σ c·part = whole at every place; None where there are none that can be
-    named, or more than one choice of them. `parts` are the arrays of each place in turn.
+    named, or more than one choice of them. `parts` are the arrays of each place in turn; what is
+    left over may be `tolerance` of the whole.
     """
     groups: list[tuple[Mapping[str, int], list[float]]] = []
     order = sorted(range(len(found)), key=lambda k: sorted(found[k].sizes.items()))
     for _, members in groupby(order, key=lambda k: sorted(found[k].sizes.items())):
         at = list(members)
-        solved = _solved([parts[k] for k in at], [wholes[k] for k in at])
+        solved = _solved([parts[k] for k in at], [wholes[k] for k in at], tolerance)
         if solved is None:
             return None
         groups.append((found[at[0]].sizes, solved))
     if not groups:
         return None
     made = [
-        _named([values[j] for _, values in groups], [sizes for sizes, _ in groups])
+        _named([values[j] for _, values in groups], [sizes for sizes, _ in groups], tolerance)
         for j in range(len(groups[0][1]))
     ]
     named = [one for one in made if one is not None]
@@ -76,14 +86,19 @@ def multiples(
 
 
 def ratio_of(
-    part: Sequence[Array], whole: Sequence[Array], found: Sequence[Place]
+    part: Sequence[Array],
+    whole: Sequence[Array],
+    found: Sequence[Place],
+    tolerance: float = LEFT_OVER,
 ) -> Multiple | None:
     """The number c with whole = c·part at every place."""
-    solved = multiples([[one] for one in part], whole, found)
+    solved = multiples([[one] for one in part], whole, found, tolerance)
     return solved[0] if solved else None
 
 
-def _solved(parts: Sequence[Sequence[Array]], wholes: Sequence[Array]) -> list[float] | None:
+def _solved(
+    parts: Sequence[Sequence[Array]], wholes: Sequence[Array], tolerance: float
+) -> list[float] | None:
     import numpy as np
 
     columns = []
@@ -101,7 +116,7 @@ def _solved(parts: Sequence[Sequence[Array]], wholes: Sequence[Array]) -> list[f
     if rank < matrix.shape[1]:
         return None
     left = np.abs(matrix / scales @ solution - wanted).max(initial=0)
-    if left > LEFT_OVER * max(np.abs(wanted).max(initial=0), np.abs(solution).max(initial=0)):
+    if left > tolerance * max(np.abs(wanted).max(initial=0), np.abs(solution).max(initial=0)):
         return None
     return [float(v) for v in solution / scales]
 
@@ -112,8 +127,11 @@ def _real(array: Array) -> Array:
     return np.concatenate([array.real, array.imag]) if array.dtype.kind == "c" else array
 
 
-def _named(values: Sequence[float], sizes: Sequence[Mapping[str, int]]) -> Multiple | None:
+def _named(
+    values: Sequence[float], sizes: Sequence[Mapping[str, int]], tolerance: float
+) -> Multiple | None:
     """One fraction, or one times a size or its inverse, that all values are."""
+    near = max(1e-6, 10 * tolerance)
     names = list(sizes[0]) if sizes else []
     pairs = [(a, b) for k, a in enumerate(names) for b in names[k:]]
     choices: list[tuple[str, list[float]]] = [("", [1.0] * len(values))]
@@ -125,14 +143,14 @@ def _named(values: Sequence[float], sizes: Sequence[Mapping[str, int]]) -> Multi
             (f"1/{said}" if len(chosen) == 1 else f"1/({said})", [1 / p for p in product])
         )
     for text, weights in choices if len(sizes) > 1 else choices[:1]:
-        number = _fraction(values[0] / weights[0])
+        number = _fraction(values[0] / weights[0], near)
         if number is None:
             continue
-        near = (
-            abs(v - float(number) * w) <= 1e-6 * max(1, abs(v))
+        alike = (
+            abs(v - float(number) * w) <= near * max(1, abs(v))
             for v, w in zip(values, weights, strict=True)
         )
-        if all(near):
+        if all(alike):
             return Multiple(number, text)
     return None
 
@@ -144,6 +162,6 @@ def _volume(sizes: Mapping[str, int], names: Sequence[str]) -> int:
     return product
 
 
-def _fraction(value: float) -> Fraction | None:
+def _fraction(value: float, near: float) -> Fraction | None:
     number = Fraction(value).limit_denominator(LARGEST)
-    return number if abs(float(number) - value) <= 1e-6 * max(1.0, abs(value)) else None
+    return number if abs(float(number) - value) <= near * max(1.0, abs(value)) else None

@@ -1,4 +1,5 @@
-"""The command line: `wrt FORMULA NAME…`, `wrt help WORD`, `wrt functions`.
+"""The command line: `wrt FORMULA NAME…`, `wrt check FILE:FUNCTION FORMULA NAME…`, `wrt help WORD`,
+`wrt functions`.
 
 Exit codes: 0 answered (with any verdict on a claim), 1 a mistake in the question, 2 wrong use of
 the command, 3 a failed check.
@@ -42,7 +43,8 @@ Examples:
   echo "log(det(X))" | wrt - X
 
 \b
-wrt help WORD tells all about a function, wrt functions lists them.
+wrt help WORD tells all about a function, wrt functions lists them, and
+wrt check FILE:FUNCTION FORMULA NAME… tells whether a gradient in code is right.
 """
 
 
@@ -228,13 +230,64 @@ def _text(given: str) -> str:
 def _page(full: bool) -> Page:
     from wrt.apps.page import Page
 
-    return Page(width=shutil.get_terminal_size().columns, colour=_in_colour(sys.stdout), full=full)
+    return Page(width=shutil.get_terminal_size().columns, colour=in_colour(sys.stdout), full=full)
 
 
-def _in_colour(stream: TextIO) -> bool:
+def in_colour(stream: TextIO) -> bool:
     """Colour only on a terminal that has some, and that nobody asked to go without."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return stream.isatty() and not plain
+
+
+@click.command(name="check", cls=Question)
+@click.argument("target", metavar="FILE:FUNCTION")
+@click.argument("formula")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--shape", "shapes", multiple=True, metavar="NAME=AXES", help="Declare a name.")
+@click.option(
+    "--symmetric",
+    type=click.Choice(["projected", "tied"]),
+    default="projected",
+    help="How a constrained variable is treated.",
+)
+@click.option("--at", "given", multiple=True, metavar="VALUES", help="Call it at these arrays.")
+@click.option("--json", "as_data", is_flag=True, help="Print what was found for a machine.")
+@click.option("--full", is_flag=True, help="Shorten nothing.")
+@click.help_option("--help")
+def check_(
+    target: str,
+    formula: str,
+    names: tuple[str, ...],
+    shapes: tuple[str, ...],
+    symmetric: str,
+    given: tuple[str, ...],
+    as_data: bool,
+    full: bool,
+) -> int:
+    """Is the gradient right that the function FUNCTION of the Python file FILE computes?
+
+    It takes the variables of FORMULA, by the names of its parameters or in their order, and returns
+    the derivative by NAME; with a parameter called g or grad it takes the gradient by the formula
+    and returns that by NAME, as a backward does. For several names it returns a tuple. NumPy, JAX
+    and PyTorch are known. Exit codes: 0 right, 3 wrong, 1 where it cannot be called.
+    """
+    from wrt.answers.gradients import check_gradient
+    from wrt.apps import values
+    from wrt.apps.check_text import as_json, loaded, write_check
+
+    numbers, _ = values.arrays(given)
+    function = loaded(_text(target))
+    declared, asked = values.shapes(shapes), [_text(name) for name in names]
+    found = check_gradient(
+        function, _formula(formula), *asked, shapes=declared, symmetric=symmetric, values=numbers
+    )
+    if as_data:
+        click.echo(as_json(target, found))
+    else:
+        page = _page(full)
+        write_check(target, found, page)
+        click.echo(page, color=page.colour)
+    return ANSWERED if found.passed else FAILED
 
 
 @click.command(name="help")
@@ -267,7 +320,7 @@ def functions() -> None:
     click.echo(page, color=page.colour)
 
 
-_COMMANDS = {"help": help_, "functions": functions}
+_COMMANDS = {"check": check_, "help": help_, "functions": functions}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -335,10 +388,10 @@ def _dispatched(given: list[str]) -> int:
     name = "wrt" if command is answer else f"wrt {command.name}"
     try:
         with command.make_context(name, rest) as ctx:
-            command.invoke(ctx)
+            code = command.invoke(ctx)
     except click.exceptions.Exit as done:  # --help and --version
         return done.exit_code
-    return ANSWERED
+    return code if isinstance(code, int) else ANSWERED
 
 
 def _told(error: WrtError, code: int) -> int:
@@ -346,7 +399,7 @@ def _told(error: WrtError, code: int) -> int:
     from wrt.apps.page import printable
 
     text = str(error)
-    if _in_colour(sys.stderr) and isinstance(error, Mistake):
+    if in_colour(sys.stderr) and isinstance(error, Mistake):
         text = f"\x1b[1m{printable(error.message)}\x1b[0m" + printable(text[len(error.message) :])
         click.echo(text, err=True, color=True)
         return code
