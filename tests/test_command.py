@@ -165,8 +165,17 @@ def test_a_long_formula_is_called_f() -> None:
 
 def test_steps_name_their_rules() -> None:
     said = answered("log(1 + exp(a'*x))", "x", "--steps")
-    assert "  steps          t1 = exp(a'*x)" in said
-    assert "df = dt1/(t1 + 1)" in said
+    assert "  steps          df = d(exp(a'*x))/(exp(a'*x) + 1)        d log(u) = du/u\n" in said
+    assert "                    = (a'*dx)*exp(a'*x)/(exp(a'*x) + 1)   d exp(u) = du*exp(u)\n" in said
+    assert "                 D  = exp(a'*x)*a/(exp(a'*x) + 1)         df = D'*dx\n" in said
+
+
+def test_steps_in_latex_stand_under_each_other() -> None:
+    said = wrt("A*x", "x", "--steps", "--latex").out.splitlines()
+    assert said[0] == r"\begin{aligned}"
+    assert said[1] == r"\mathrm{d}f &= A \mathrm{d}x && \text{linear in x} \\"
+    assert said[2] == r"D &= A && \text{df = D*dx}"
+    assert said[3] == r"\end{aligned}"
 
 
 def test_latex_and_code_stand_alone() -> None:
@@ -278,7 +287,7 @@ def test_json_holds_what_was_asked_for_beside() -> None:
     said = json.loads(wrt("W*s", "W", *asked, *values).out)
     assert said["entry"] == {"indices": [1, 1, 2], "text": "s[2]", "value": 4.0}
     assert said["direction"] == {"name": "V", "text": "V*s", "value": [7.0]}
-    assert {"text", "rule"} == set(said["steps"][0])
+    assert {"text", "rule", "error", "latex"} == set(said["steps"][0])
     assert "import numpy" in said["code"]["source"]
     dense = json.loads(wrt("W*s", "W", "--json", *values[:4]).out)
     assert dense["value"] == [[[3.0, 4.0]]]

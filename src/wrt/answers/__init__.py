@@ -2,5 +2,6 @@
 
 from wrt.answers.answer import Derivative, derivative, derivatives
 from wrt.answers.checking import Check
+from wrt.answers.steps import Step
 
-__all__ = ["Check", "Derivative", "derivative", "derivatives"]
+__all__ = ["Check", "Derivative", "Step", "derivative", "derivatives"]

@@ -277,6 +277,11 @@ class Derivative:
         """The names in the order they are met, then those of sizes, which no index may take."""
         return (*self.question.variables, *sorted(self.question.dimensions))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the order a person meets them, then those of sizes."""
+        return self._names
+
     @cached_property
     def matrix(self) -> str | None:
         """The closed form in matrix notation, text of the language; None where there is none, or
@@ -339,7 +344,7 @@ class Derivative:
         """The derivation line by line: each named part, its differential and the rule that
         gave it.
         """
-        return steps(self.f, self.wanted[0].variable, self._names, self)
+        return steps(self)
 
     def entry(self, *indices: int) -> str:
         """The closed form of one entry, indices counted from 1.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Check", "check", "holds", "points", "small_sizes"]
+__all__ = ["Check", "check", "holds", "is_analytic", "places", "points", "small_sizes"]
 
 #: How many random points, and how many tries to find each.
 POINTS, TRIES = 3, 60
@@ -80,24 +80,27 @@ def check(f: Node, xs: Sequence[Node], derivative: Node, convention: str = "proj
     An x is a variable or conj of one. Raises CheckFailed where no point is found at which the
     formula is defined.
     """
-    is_analytic = all(
-        n.function.analytic is not False for n in postorder(f) if isinstance(n, Apply)
-    )
-    is_analytic &= not holds_complex(f)
+    analytic = is_analytic(f)
     count = ranged_terms(f, derivative)
     if count > MOST_RANGED:
         raise TooLarge(f"ranges of {count:,} terms in all are too long for the check")
-    limit = PASSES[is_analytic][min(len(xs), 4) - 1]
+    limit = PASSES[analytic][min(len(xs), 4) - 1]
     worst, count = 0.0, 0
-    for sizes, values in _places(f, xs, derivative):
+    for sizes, values in places(f, xs, derivative):
         exact = evaluate(derivative, values, sizes)
-        error = _largest_error(f, xs, exact, values, sizes, convention, is_analytic, limit)
+        error = _largest_error(f, xs, exact, values, sizes, convention, analytic, limit)
         worst, count = max(worst, error), count + 1
-    method = "complex steps" if is_analytic else "5-point differences"
+    method = "complex steps" if analytic else "5-point differences"
     return Check(count, worst, method, worst <= limit)
 
 
-def _places(
+def is_analytic(f: Node) -> bool:
+    """Whether a formula may be differentiated by complex steps."""
+    calls = (n for n in postorder(f) if isinstance(n, Apply))
+    return all(n.function.analytic is not False for n in calls) and not holds_complex(f)
+
+
+def places(
     f: Node, xs: Sequence[Node], derivative: Node
 ) -> list[tuple[dict[str, int], dict[str, Array]]]:
     """Sizes and points at which the formula is defined; other sizes are tried where one

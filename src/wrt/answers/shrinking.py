@@ -9,7 +9,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Pattern
 from wrt.expression.walk import postorder, resized, variables
 
-__all__ = ["shrunk"]
+__all__ = ["shrunk", "small_dimensions"]
 
 #: Sizes up to this number are kept as they were declared.
 SMALL = 12
@@ -27,10 +27,19 @@ def shrunk(f: Node, xs: Sequence[Node]) -> tuple[Node, list[Node], bool]:
     >>> shrunk(W @ x, [W])[0].shape
     (13,)
     """
+    small = small_dimensions(f, xs)
+    if not small:
+        return f, list(xs), False
+    f, *moved = (resized(node, small) for node in (f, *xs))
+    return f, moved, True
+
+
+def small_dimensions(f: Node, xs: Sequence[Node]) -> dict[Dimension, Dimension]:
+    """For every larger size of a formula that is a number, the small one in its place."""
     known = (*variables(f), *xs)
     large = dict.fromkeys(d.value for v in known for d in v.dims if (d.value or 0) > SMALL)
     if not large:
-        return f, list(xs), False
+        return {}
     named = _named(f)
     small: dict[Dimension, Dimension] = {}
     taken: set[int] = set()
@@ -44,8 +53,7 @@ def shrunk(f: Node, xs: Sequence[Node]) -> tuple[Node, list[Node], bool]:
     left = [d for d in _dims((f,)) if d not in small and (d.value or 0) > SMALL**2]
     if left:
         raise TooLarge(f"a size of {left[0]} is too large for the check")
-    f, *moved = (resized(node, small) for node in (f, *xs))
-    return f, moved, True
+    return small
 
 
 def _dims(roots: Iterable[Node]) -> Iterable[Dimension]:

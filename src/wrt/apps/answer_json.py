@@ -28,7 +28,8 @@ Texts of formulas are sentences of the text language, null where a notation cann
 
 With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
 
-    steps        [{"text", "rule"}]
+    steps        [{"text", "rule", "error", "latex"}]: the lines of the derivation, each with its
+                 largest relative error at random points
     entry        {"indices", "text"} and, with values, "value"
     direction    {"name", "text"} and, with values, "value"
     value        the array as nested lists; null for a number that is not finite,
@@ -141,7 +142,10 @@ def _beside(found: Found) -> dict[str, Any]:
     asked, D = found.asked, found.derivative
     made: dict[str, Any] = {}
     if asked.steps:
-        made["steps"] = [{"text": step.text, "rule": step.rule} for step in D.steps()]
+        made["steps"] = [
+            {"text": s.text, "rule": s.rule, "error": float(s.error), "latex": s.latex}
+            for s in D.steps()
+        ]
     if asked.entry is not None:
         made["entry"] = {"indices": list(asked.entry), "text": found.entry}
         if found.entry_value is not None:

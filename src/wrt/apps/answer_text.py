@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wrt import notation
@@ -11,7 +11,7 @@ from wrt.algebra import flat_form
 from wrt.apps.page import LABELS, Page, unbroken, wrapped
 
 if TYPE_CHECKING:
-    from wrt.answers import Check, Derivative
+    from wrt.answers import Check, Derivative, Step
     from wrt.answers.layers import Layer
     from wrt.apps.asked import Found
 
@@ -21,6 +21,8 @@ __all__ = ["described", "proof", "remarks", "spaced", "title", "typeset", "write
 LONG = 40
 #: Where the second column of a row with two begins.
 COLUMN = 18
+#: Left sides of a derivation up to this width stand in a column of their own.
+WIDE = 10
 #: A stack of layers that would take more lines than this is left out.
 MOST_ROWS = 40
 #: Arrays of more entries than this are shown by their corners.
@@ -295,8 +297,8 @@ def _sentence(text: str | None) -> str:
 
 
 def _steps(D: Derivative, page: Page) -> None:
-    """The derivation, the rules in a column of their own while there is room."""
-    steps = [(spaced(step.text), step.rule) for step in D.steps()]
+    """The derivation, `=` under `=`, the rules in a column of their own while there is room."""
+    steps = list(_aligned(D.steps()))
     fitting = [len(text) + 3 for text, rule in steps if len(text) + 3 + len(rule) <= page.room]
     column = max(fitting, default=0)
     lines: list[str] = []
@@ -305,8 +307,23 @@ def _steps(D: Derivative, page: Page) -> None:
         beside = len(last) + 3 <= column and column + len(rule) <= page.room
         lines += [*before, last.ljust(column) + page.styled("faint", rule) if beside else last]
         if rule and not beside:
-            lines.append(page.styled("faint", rule.rjust(page.room)))
+            lines += [page.styled("faint", part) for part in _at_right(rule, page.room)]
     page.block("steps", lines)
+
+
+def _aligned(steps: Sequence[Step]) -> Iterator[tuple[str, str]]:
+    """Every line and its rule, a left side that stands above already left out."""
+    sides = [step.text.partition(" = ") for step in steps]
+    width = max((len(left) for left, sign, _ in sides if sign and len(left) <= WIDE), default=0)
+    above = ""
+    for (left, sign, right), step in zip(sides, steps, strict=True):
+        shown = "" if left == above else left
+        yield f"{unbroken(shown.ljust(width) + sign)}{spaced(right)}", step.rule
+        above = left
+
+
+def _at_right(rule: str, room: int) -> list[str]:
+    return [line.rjust(room) for line in wrapped(rule, room)]
 
 
 def _number(value: Any) -> str:

@@ -22,6 +22,7 @@ from wrt import __version__
 from wrt.errors import CheckFailed, Mistake, SyntaxMistake, TooLarge, WrtError
 
 if TYPE_CHECKING:
+    from wrt.answers import Derivative
     from wrt.apps.page import Page
 
 __all__ = ["main"]
@@ -118,7 +119,9 @@ class Question(click.Command):
 )
 @click.option("--claim", metavar="FORMULA", help="Judge this answer: is it right, and if not, why?")
 @click.option("--steps", is_flag=True, help="Derive it line by line.")
-@click.option("--latex", is_flag=True, help="Print LaTeX only.")
+@click.option(
+    "--latex", is_flag=True, help="Print LaTeX only, with --steps that of the derivation."
+)
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
@@ -184,13 +187,22 @@ def answer(
     elif code:
         click.echo(D.source(code).rstrip())
     elif latex:
-        click.echo(D.latex() or _no_latex(D.title))
+        click.echo(_latex(D, steps))
     else:
         from wrt.apps.answer_text import write
 
         page = _page(full)
         write(found, page)
         click.echo(page, color=page.colour)
+
+
+def _latex(D: Derivative, with_steps: bool) -> str:
+    """The shortest form as LaTeX, or the derivation as lines under each other."""
+    if not with_steps:
+        return D.latex() or _no_latex(D.title)
+    from wrt.answers.steps import in_latex
+
+    return in_latex(D.steps()) or _no_latex(D.title)
 
 
 def _no_latex(title: str) -> NoReturn:

@@ -8,6 +8,7 @@ from wrt.calculus.constrained import (
     free_derivative,
     variable_of,
 )
+from wrt.calculus.differentials import differential
 from wrt.calculus.sweep import derivative, gradients
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "constrained_derivative",
     "constraint",
     "derivative",
+    "differential",
     "free_derivative",
     "gradients",
     "variable_of",

@@ -3,7 +3,7 @@
 What is printed is input: the language room reads every text back to the same numbers. Reading
 order: `tree` (the sentence as a small tree), `text` and `latex` (printing it), `signs`, `sums` (the
 factoring move), `elimination` (a product over indices becomes matrices), `sentence` (whole
-formulas), `indexed`, `kronecker`, `typeset`.
+formulas), `differential`, `indexed`, `kronecker`, `typeset`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from wrt.algebra.reshaping import axis_groups
 from wrt.expression.nodes import Einsum, Node, Reshape
+from wrt.notation.differential import Sentence, entries, sentence, written_as
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
@@ -21,7 +22,19 @@ from wrt.notation.sentence import Speaker, with_where
 from wrt.notation.tree import Tree, flip
 from wrt.notation.typeset import typeset
 
-__all__ = ["einsum", "index", "kronecker", "latex", "latex_index", "matrix", "typeset"]
+__all__ = [
+    "Sentence",
+    "einsum",
+    "entries",
+    "index",
+    "kronecker",
+    "latex",
+    "latex_index",
+    "matrix",
+    "sentence",
+    "typeset",
+    "written_as",
+]
 
 
 def matrix(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str | None:
