@@ -166,8 +166,8 @@ def test_a_long_formula_is_called_f() -> None:
 def test_steps_name_their_rules() -> None:
     said = answered("log(1 + exp(a'*x))", "x", "--steps")
     assert "  steps          df = d(exp(a'*x))/(exp(a'*x) + 1)        d log(u) = du/u\n" in said
-    assert "                    = (a'*dx)*exp(a'*x)/(exp(a'*x) + 1)   d exp(u) = du*exp(u)\n" in said
-    assert "                 D  = exp(a'*x)*a/(exp(a'*x) + 1)         df = D'*dx\n" in said
+    assert "  = (a'*dx)*exp(a'*x)/(exp(a'*x) + 1)   d exp(u) = du*exp(u)\n" in said
+    assert "  D  = sigmoid(a'*x)*a                     df = D'*dx\n" in said
 
 
 def test_steps_in_latex_stand_under_each_other() -> None:

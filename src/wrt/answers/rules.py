@@ -14,6 +14,7 @@ from wrt.calculus import differential
 from wrt.expression import build
 from wrt.expression.nodes import Apply, BoundedSum, Einsum, Node, Result, Variable
 from wrt.expression.walk import postorder
+from wrt.functions import BOOK
 
 __all__ = [
     "call_rule",
@@ -27,6 +28,9 @@ __all__ = [
 #: A rule longer than this is called by the name of its function.
 LONG = 60
 
+#: A word of a formula; and how a call of one begins, a minus sign before its argument included.
+_CALL = re.compile(r"\b[a-z]\w*\(-?")
+_WORD = re.compile(r"\b([a-z]\w*)\(")
 #: A sum over all entries, and not over a range.
 _SUM = re.compile(r"sum\((?!\w+,)")
 
@@ -200,6 +204,8 @@ def gathering_rule(before: str, after: str, change: str, axes: tuple[int, int]) 
     >>> gathering_rule("dx'*A*x+x'*A*dx", "x'*(A+A')*dx", "dx", (0, 1))
     'a scalar is its own transpose'
     """
+    if law := _law(before, after):
+        return law
     if axes == (0, 2):
         return _trace_rule(before, after, change)
     if "unit(" in after and "unit(" not in before:
@@ -211,6 +217,19 @@ def gathering_rule(before: str, after: str, change: str, axes: tuple[int, int]) 
     if ".*" in before and "diag(" in after:
         return "u.*v = diag(u)*v"
     return f"{change} factored out"
+
+
+def _law(before: str, after: str) -> str:
+    """The law of a word that only the second text has, said with the words of the first."""
+    for word in dict.fromkeys(_WORD.findall(after)):
+        if f"{word}(" in before or word not in BOOK:
+            continue
+        for law in BOOK[word].laws:
+            left, _, right = law.partition(" = ")
+            known = all(call in before for call in _CALL.findall(left))
+            if right.startswith(f"{word}(") and known and _WORD.search(left):
+                return law
+    return ""
 
 
 def _trace_rule(before: str, after: str, change: str) -> str:

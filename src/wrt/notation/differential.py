@@ -12,6 +12,7 @@ from wrt.functions import BOOK
 from wrt.notation.indexed import IndexSpeaker, axis_letters
 from wrt.notation.latex import latex_of
 from wrt.notation.sentence import Speaker, shape_of, with_where
+from wrt.notation.signs import settled
 from wrt.notation.sums import listed
 from wrt.notation.text import spaced
 from wrt.notation.tree import (
@@ -24,7 +25,6 @@ from wrt.notation.tree import (
     is_ones,
     name,
     scalars_of,
-    settled,
     times,
 )
 
