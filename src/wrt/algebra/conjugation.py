@@ -9,6 +9,7 @@ true conjugates; a conjugate of a real variable is gone before, as those are sam
 
 from __future__ import annotations
 
+from wrt.algebra.equality import equal
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
 from wrt.expression.coefficient import Coefficient
@@ -20,6 +21,7 @@ __all__ = [
     "bar",
     "conjugate",
     "frozen",
+    "has_real_values",
     "is_conjugate",
     "is_real",
     "order_of",
@@ -101,10 +103,15 @@ def refuse_kinks(node: Apply, known: Known) -> None:
     function = node.function
     if function.is_holomorphic or is_conjugate(node):
         return
-    if all(is_real(child, known) for child in node.children):
+    if all(has_real_values(child, known) for child in node.children):
         return
     why = "is defined for real numbers" if function.defined else "is not known to be holomorphic"
     raise NotDifferentiable(f"{function.name} {why}, and its argument is complex")
+
+
+def has_real_values(node: Node, known: Known | None = None) -> bool:
+    """Whether a formula equals its conjugate, seen plainly or by value at random points."""
+    return is_real(node, known) or equal(node, conjugate(node, known))
 
 
 def order_of(node: Node) -> tuple[bytes, ...]:

@@ -94,7 +94,7 @@ def over_complex(condition: Condition, signs: Mapping[Node, Sign]) -> Condition:
     elif domain in ("positive", "nonzero"):
         inside = _inside(node)
         domain, node = (domain, node) if inside is None else ("nonzero", inside)
-    if domain in ("nonzero", "slit", "invertible"):
+    if domain in ("nonzero", "slit", "invertible", "principal"):
         node = min(node, conjugate(node), key=_bars)
     node = normal_form(node)
     other = build.add(*map(build.negative, node.children)) if isinstance(node, Sum) else node

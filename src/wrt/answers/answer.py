@@ -465,7 +465,7 @@ class Derivative:
         >>> derivative("W*x", "W").apply([[1, 0], [0, 0]], W=[[1, 2], [3, 4]], x=[5, 6])
         array([5., 0.])
         """
-        moving = Variable("direction", self._maps.last)
+        moving = self._maps.moving("direction")
         return self._mapped(self._maps.contracted("direction"), moving, direction, values)
 
     def pullback(self, gradient: Any, /, **values: Any) -> Array:

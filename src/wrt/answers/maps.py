@@ -55,6 +55,10 @@ class Maps:
         rules = () if one.selection else constraint(one.variable)
         return Variable(name, self.last, [*rules, *self._numbers])
 
+    def moving(self, name: str) -> Variable:
+        """A change of the last variable, of any kind."""
+        return Variable(name, self.last, self._numbers)
+
     def gradient(self, name: str) -> Variable:
         """A gradient by what is before the last variable."""
         return Variable(name, self.first, self._numbers)
@@ -66,7 +70,7 @@ class Maps:
 
     def contracted(self, name: str) -> Node:
         """D times a variable of that name, shaped as the last: the sum over its entries."""
-        return self._twice(Variable(name, self.last, self._numbers), free=False)
+        return self._twice(self.moving(name), free=False)
 
     def along(self, name: str) -> Node:
         """How f changes along `direction`: by the free derivative where that is constrained."""

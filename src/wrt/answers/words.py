@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from wrt import notation
 from wrt.algebra import Structure, expand
-from wrt.algebra.conjugation import frozen, is_real
+from wrt.algebra.conjugation import frozen, has_real_values
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import DOMAINS
@@ -96,7 +96,7 @@ def held_sentence(f: Node, wanted: Sequence[Wanted]) -> str | None:
         each = "; ".join(f"by {by}, {fixed} is held fixed" for by, fixed in pairs)
         return f"{each} (Wirtinger)"
     ((_, fixed),) = pairs
-    ascends = wanted[0].conjugate and not f.ndim and is_real(expand(f))
+    ascends = wanted[0].conjugate and not f.ndim and has_real_values(expand(f))
     steepest = "; f is real, and its steepest ascent is along this" if ascends else ""
     return f"{fixed} is held fixed (Wirtinger){steepest}"
 

@@ -12,6 +12,10 @@ import click
 
 __all__ = ["arrays", "indices", "shapes"]
 
+#: A complex number, and one that stands in JSON without quotes.
+_REAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_COMPLEX = re.compile(rf"[-+]?(?:{_REAL}[-+])?(?:{_REAL})?[ij]")
+_BARE = re.compile(rf"(?<=[\[,\s])({_COMPLEX.pattern})(?=[\],\s])")
 _GIVEN = re.compile(r"\s*([^\W\d]\w*'*)\s*=(.*)", re.DOTALL)
 #: A file of values in JSON is refused beyond this many bytes.
 MOST_BYTES = 100_000_000
@@ -59,8 +63,10 @@ def indices(text: str) -> tuple[int, ...]:
 def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
     """Arrays by name, from `NAME=VALUE`, `.npz` and `.json`; and the names that came from files.
 
-    >>> arrays(["a=2", "x=[1, 2.5]"])
-    ({'a': 2, 'x': [1, 2.5]}, frozenset())
+    A complex number is a text in JSON, "1+2i", its quotes left out behind `NAME=`.
+
+    >>> arrays(["a=2", "x=[1, 2.5]", "z=[1+2i, -1i]"])
+    ({'a': 2, 'x': [1, 2.5], 'z': [(1+2j), (-0-1j)]}, frozenset())
     """
     found: dict[str, Any] = {}
     filed: set[str] = set()
@@ -78,10 +84,11 @@ def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
 
 def _inline(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return _numbers(json.loads(_BARE.sub(r'"\1"', f" {text} ")))
     except (ValueError, RecursionError):
         raise click.BadParameter(
-            f"{name}={text} is no value; write a number or an array in JSON, as in x=[1,2,3]",
+            f"{name}={text} is no value; write a number or an array in JSON, as in x=[1,2,3] "
+            "or z=[1+2i,3i]",
             param_hint="--at",
         ) from None
 
@@ -109,7 +116,16 @@ def _json(path: Path) -> dict[str, Any]:
         raise click.BadParameter(f"{path} is no JSON: {error}", param_hint="--at") from None
     if not isinstance(read, dict):
         raise click.BadParameter(f"{path} has no names; want {{name: array}}", param_hint="--at")
-    return read
+    return {name: _numbers(value) for name, value in read.items()}
+
+
+def _numbers(value: Any) -> Any:
+    """A value of JSON with its texts as complex numbers, where they are such."""
+    if isinstance(value, list):
+        return [_numbers(one) for one in value]
+    if isinstance(value, str) and _COMPLEX.fullmatch(value.replace(" ", "")):
+        return complex(value.replace(" ", "").replace("i", "j"))
+    return value
 
 
 def _npz(path: Path) -> dict[str, Any]:

@@ -90,6 +90,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=_ALL,
         domain="principal",
         analytic=_LOGM_ALONG,
+        holomorphic=True,
         note="Complex where X has a negative eigenvalue.",
     ),
     Function(
@@ -103,6 +104,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{_ALL} spd",
         domain="principal",
         analytic=_SQRTM_ALONG,
+        holomorphic=True,
         note="Complex where X has a negative eigenvalue.",
     ),
     Function(
@@ -115,6 +117,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("sinm(X') = sinm(X)'", "sinm(-X) = -sinm(X)", "sinm(X)^2 + cosm(X)^2 = eye(n)"),
         keeps=f"{_ALL} skew",
         analytic=_TRIGONOMETRIC_ALONG + "S",
+        holomorphic=True,
     ),
     Function(
         "cosm(X: n n) -> Y: n n",
@@ -126,6 +129,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("cosm(X') = cosm(X)'", "cosm(-X) = cosm(X)"),
         keeps=_ALL,
         analytic=_TRIGONOMETRIC_ALONG + "C",
+        holomorphic=True,
     ),
 )
 
@@ -158,6 +162,7 @@ def frechet(name: str, order: int) -> Function:
         analytic=function.analytic
         if isinstance(function.analytic, bool)
         else _blocks(name, function.analytic),
+        holomorphic=function.holomorphic,
     )
 
 

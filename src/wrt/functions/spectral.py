@@ -112,6 +112,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="symmetric diagonal lower upper spd invertible",
         domain="invertible",
         analytic="def adj(X):\n    return np.linalg.det(X)[..., None, None] * np.linalg.inv(X)",
+        holomorphic=True,
     ),
     Function(
         "chol(A: n n symmetric) -> L: n n",

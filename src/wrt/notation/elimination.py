@@ -305,7 +305,10 @@ def _length(tree: Tree) -> Tree:
     """The Euclidean length; that of a transpose, or a conjugate, is that of the matrix."""
     while tree.head in ("conj", "transpose") or tree.word == "abs":
         tree = tree.parts[0]
-    return call("norm2", [_either_way(tree)], latex=r"\lVert @0 \rVert")
+    inside = _either_way(tree)
+    if not tree.is_real:
+        inside = cheaper(inside, _either_way(conjugated(tree)))
+    return call("norm2", [inside], latex=r"\lVert @0 \rVert")
 
 
 def _sum_of(tree: Tree) -> Tree:

@@ -88,6 +88,8 @@ class _Block:
 def kronecker_tree(node: Node, split: int, order: str, speaker: Speaker) -> Tree | None:
     """The Kronecker form of a derivative with `split` axes of f; `order` is "rows" or "columns"."""
     assert order in ("rows", "columns"), order
+    if not node.ndim:
+        return speaker.trees.get(node)
     first, last = list(range(split)), list(range(split, node.ndim))
     if order == "columns":
         first, last = first[::-1], last[::-1]
@@ -121,7 +123,10 @@ def _form(node: Node, first: list[int], last: list[int], speaker: Speaker) -> Tr
 
 def _together(found: Sequence[Sequence[_Term]]) -> list[Tree]:
     """The terms as phrases: T + K*T is (I + K)*T, and T + T*K is T*(I + K)."""
-    plain = {ways[0].core: ways[0] for ways in found if not (ways[0].left or ways[0].right)}
+    plain: dict[Tree, _Term] = {}
+    for term, *_ in found:
+        if not (term.left or term.right):
+            plain.setdefault(term.core, term)
     made: list[Tree] = []
     taken: set[Tree] = set()
     for ways in found:
@@ -129,7 +134,7 @@ def _together(found: Sequence[Sequence[_Term]]) -> list[Tree]:
         if beside is not None:
             taken.add(beside.core)
             made.append(_both(plain[beside.core], beside))
-        elif ways[0].core not in plain or ways[0].left or ways[0].right:
+        elif plain.get(ways[0].core) is not ways[0]:
             made.append(ways[0].tree())
     return [t.tree() for core, t in plain.items() if core not in taken] + made
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
-from wrt.notation.conjugates import parts_of_pairs
+from wrt.notation.conjugates import conjugated, parts_of_pairs
 from wrt.notation.factoring import factored
 from wrt.notation.signs import negated
 from wrt.notation.tree import (
@@ -67,15 +67,27 @@ def listed(terms: Iterable[Tree]) -> Tree:
 
 
 def _flattened(terms: Iterable[Tree]) -> list[Tree]:
+    """The terms of sums among the terms; of a transposed or conjugated sum where terms merge."""
     flat: list[Tree] = []
     for term in terms:
-        if term.head == "sum":
-            flat.extend(term.parts)
-        elif term.head == "product" and len(term.parts) == 1 and term.parts[0].head == "sum":
-            flat.extend(times(term.coefficient, [p]) for p in term.parts[0].parts)
-        else:
-            flat.append(term)
+        c, body = _split(term)
+        flat += [times(c, [p]) for p in body.parts] if body.head == "sum" else [term]
+    if any(_split(t)[1].head in ("transpose", "conj") for t in flat):
+        opened = [part for term in flat for part in _opened(term)]
+        if len(opened) > len(flat) and len(_merged(opened)) < len(opened):
+            return opened
     return flat
+
+
+def _opened(term: Tree) -> list[Tree]:
+    """The terms of a sum, of its transpose or its conjugate; anything else alone."""
+    c, body = _split(term)
+    if body.head == "sum":
+        return [times(c, [p]) for p in body.parts]
+    if body.head not in ("transpose", "conj"):
+        return [term]
+    turned = flip if body.head == "transpose" else conjugated
+    return [times(c, [turned(p)]) for p in _opened(body.parts[0])]
 
 
 def _merged(terms: Sequence[Tree]) -> list[Tree]:

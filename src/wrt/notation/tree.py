@@ -270,6 +270,9 @@ def _diagonal(matrix: Tree) -> Tree:
 
 def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
     """Entries or slices; `items` is what stands in the square brackets."""
+    if tree.head == "conj":
+        inner = pick(tree.parts[0], items, shape)
+        return Tree("conj", "", (inner,), inner.shape)
     if tree.head == "transpose" and len(items) == 2:
         return flip(pick(tree.parts[0], items[::-1], shape[::-1]))
     return Tree("index", ",".join(items), (tree,), shape)
