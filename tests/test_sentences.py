@@ -149,3 +149,46 @@ def test_a_complex_matrix_has_another_pseudoinverse() -> None:
     """X'*X is not X^H*X: no pinv without conjugates."""
     D = wrt.derivative("inv(X'*X)*X'*y", "y", shapes={"X": "n m complex", "y": "n complex"})
     assert D.matrix == "inv(X'*X)*X'"
+
+
+NAMED = [
+    (
+        "sum(softmax(Q*K'/sqrt(d),2)*V)",
+        "Q",
+        {"Q": "m d", "K": "p d", "V": "p k"},
+        "(P*diag(sum(V,2))-diag(P*sum(V,2))*P)*K/sqrt(d) where P = softmax(Q*K'/sqrt(d),2)",
+    ),
+    (
+        "det(A+t*B+t^2*C)",
+        ("t", "t"),
+        {"A": "n n", "B": "n n", "C": "n n", "t": ""},
+        "det(P)*tr(inv(P)*(2*C-Q*(inv(P)*Q-tr(inv(P)*Q)*eye(n)))) "
+        "where P = A + t*(B+t*C); Q = B + 2*t*C",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "names", "shapes", "wanted"), NAMED)
+def test_what_is_long_and_returns_has_a_name(
+    text: str, names: str | tuple[str, ...], shapes: dict[str, str], wanted: str
+) -> None:
+    D = wrt.derivative(text, *names, shapes=shapes)
+    assert D.matrix == wanted
+    assert same(wanted, D.flat)
+
+
+def test_definitions_stand_behind_those_they_use() -> None:
+    D = wrt.derivative(
+        "tanh(W*tanh(W*tanh(W*g+U*x1)+U*x2)+U*x3)",
+        "W",
+        shapes={"W": "n n", "U": "n m", "g": "n", "x1": "m", "x2": "m", "x3": "m"},
+    )
+    assert D.index is not None
+    assert D.index.endswith(" where r = tanh(W*g+U*x1); s = tanh(W*r+U*x2)")
+    assert same(D.index, D.flat)
+
+
+def test_short_forms_have_no_definitions() -> None:
+    for text in ("(x-a)/norm2(x-a)", "softmax(x)", "norm2(A*x-b)^2", "x'*A*x/(x'*B*x)"):
+        D = wrt.derivative(text, "x", shapes={"a": "n", "b": "m"} if "A" in text else {"a": "n"})
+        assert "where" not in f"{D.matrix} {D.index}"

@@ -289,7 +289,7 @@ class Derivative:
         the formula is huge."""
         if self.formula.ndim > 2 or self.is_huge:
             return None
-        said = notation.matrix(self.flat, names=self._names)
+        said = notation.matrix(self.flat, names=self._names, where=True)
         if said is None and self.layout in ("vec-rows", "vec-columns"):
             return self.kronecker(self.layout.removeprefix("vec-"))
         return said
@@ -300,7 +300,7 @@ class Derivative:
         if self.is_huge:
             return None
         split = self.groups[:-1] if self.layout is None else self.formula.ndim
-        return notation.index(self.flat, split=split, names=self._names)
+        return notation.index(self.flat, split=split, names=self._names, where=True)
 
     @cached_property
     def einsum(self) -> str | None:
@@ -336,9 +336,9 @@ class Derivative:
         if self.is_huge:
             return None
         if self.matrix is not None:
-            return notation.latex(self.flat, names=self._names)
+            return notation.latex(self.flat, names=self._names, where=True)
         split = self.groups[:-1] if self.layout is None else self.formula.ndim
-        return notation.latex_index(self.flat, split=split, names=self._names)
+        return notation.latex_index(self.flat, split=split, names=self._names, where=True)
 
     def steps(self) -> tuple[Step, ...]:
         """The derivation line by line: each named part, its differential and the rule that

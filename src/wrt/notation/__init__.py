@@ -37,10 +37,13 @@ __all__ = [
 ]
 
 
-def matrix(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str | None:
+def matrix(
+    node: Node, *, names: Sequence[str] = (), row: bool = False, where: bool = False
+) -> str | None:
     """The matrix sentence of a formula of up to two axes; None where matrix notation cannot say it.
 
-    `names` is the order in which a person met the names; with `row`, a vector is said as a row.
+    `names` is the order in which a person met the names; with `row`, a vector is said as a row;
+    with `where`, what is long and returns has a name.
 
     >>> from wrt.expression import build
     >>> from wrt.expression.dimensions import Dimension
@@ -54,7 +57,7 @@ def matrix(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str |
     """
     if node.ndim > 2:
         return None
-    speaker = Speaker(node, names)
+    speaker = Speaker(node, names, where)
     tree = speaker.speak()
     if tree is None:
         return None
@@ -68,6 +71,7 @@ def index(
     split: int | Sequence[int] | None = None,
     letters: Sequence[str] | None = None,
     names: Sequence[str] = (),
+    where: bool = False,
 ) -> str | None:
     """The index form: letters i, j, … for axes of f, a, b, … for those of x, p, q, … of a second x.
 
@@ -82,7 +86,7 @@ def index(
     >>> index(build.einsum("ia,b->iab", eye, x), split=1)
     'D[i,a,b] = δ[i,a]*x[b]'
     """
-    said = _spoken(node, split, letters, names)
+    said = _spoken(node, split, letters, names, where)
     if said is None:
         return None
     left, chosen, speaker, tree = _free_name(left, said), said.letters, said.speaker, said.tree
@@ -105,6 +109,7 @@ def _spoken(
     split: int | Sequence[int] | None,
     letters: Sequence[str] | None,
     names: Sequence[str],
+    where: bool,
 ) -> _Spoken | None:
     groups = _groups(node, split)
     if isinstance(node, Einsum):
@@ -115,7 +120,7 @@ def _spoken(
         counts = iter(joined)
         groups = [sum(next(counts) for _ in range(group)) for group in groups]
         node = node.body
-    speaker = IndexSpeaker(node, names)
+    speaker = IndexSpeaker(node, names, where)
     chosen = letters or axis_letters(groups, frozenset(speaker.taken))
     speaker.letters = chosen
     tree = speaker.written()
@@ -189,7 +194,9 @@ def kronecker(
     return None if tree is None else with_where(tree, speaker.definitions)
 
 
-def latex(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str | None:
+def latex(
+    node: Node, *, names: Sequence[str] = (), row: bool = False, where: bool = False
+) -> str | None:
     """The matrix sentence as LaTeX; None where matrix notation cannot say the formula.
 
     >>> from wrt.expression.dimensions import Dimension
@@ -200,7 +207,7 @@ def latex(node: Node, *, names: Sequence[str] = (), row: bool = False) -> str | 
     """
     if node.ndim > 2:
         return None
-    speaker = Speaker(node, names)
+    speaker = Speaker(node, names, where)
     tree = speaker.speak()
     if tree is None:
         return None
@@ -213,6 +220,7 @@ def latex_index(
     *,
     split: int | Sequence[int] | None = None,
     names: Sequence[str] = (),
+    where: bool = False,
 ) -> str | None:
     """The index form as LaTeX, indices as subscripts.
 
@@ -224,7 +232,7 @@ def latex_index(
     >>> print(latex_index(build.einsum("ia,b->iab", eye, x), split=1))
     D_{iab} = \\delta_{ia} x_{b}
     """
-    said = _spoken(node, split, None, names)
+    said = _spoken(node, split, None, names, where)
     if said is None:
         return None
     return index_latex(_free_name(left, said), said.letters, said.tree, said.speaker.definitions)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from wrt.expression.coefficient import IMAGINARY, MINUS_ONE, ONE, Coefficient
 from wrt.notation.tree import (
     SCALAR,
+    Exponent,
     Tree,
     call,
     chain_of,
@@ -129,7 +130,7 @@ def modulus(tree: Tree) -> Tree:
     return call("abs", [tree], tree.shape, flips=True, latex=_ABS, axes=tree.axes)
 
 
-def moduli(powers: Mapping[Tree, Fraction]) -> dict[Tree, Fraction]:
+def moduli(powers: Mapping[Tree, Exponent]) -> dict[Tree, Exponent]:
     """Bases with their exponents; conj(z)*z is abs(z)^2."""
     found = dict(powers)
     for base in powers:
@@ -139,7 +140,7 @@ def moduli(powers: Mapping[Tree, Fraction]) -> dict[Tree, Fraction]:
         e, f = found[base], found.get(other, Fraction(0))
         if e * f <= 0 or other == base:
             continue
-        least = min(e, f, key=abs)
+        least = min(e, f, key=lambda e: abs(Fraction(e)))
         found[base], found[other] = e - least, f - least
         size = modulus(base)
         found[size] = found.get(size, Fraction(0)) + 2 * least

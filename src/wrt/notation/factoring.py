@@ -290,7 +290,8 @@ def _sides(terms: Sequence[Tree]) -> list[_Move]:
         return []
     moves = []
     for ahead in (True, False):
-        sets = [_factors(_edge(t, ahead)[0]) for t in terms]
+        edges = [_edge(t, ahead)[0] for t in terms]
+        sets = [() if edge is None else _factors(edge) for edge in edges]
         for base, least, members in _shared(sets):
             common = raised(base, least)
             saving = common.cost[0] * (len(members) - 1)
@@ -298,18 +299,18 @@ def _sides(terms: Sequence[Tree]) -> list[_Move]:
     return moves
 
 
-def _edge(term: Tree, ahead: bool) -> tuple[Tree, tuple[Tree, ...]]:
+def _edge(term: Tree, ahead: bool) -> tuple[Tree | None, tuple[Tree, ...]]:
     """The column that multiplies the rows (or columns) of a matrix, and the rest of its chain."""
     chain = chain_of(term)
     if not chain:
-        return ones(term.shape), ()
+        return None, ()
     end = chain[0] if ahead else chain[-1]
     rest = chain[1:] if ahead else chain[:-1]
     if end.word == "diag" and None not in end.shape:
         return end.parts[0], rest
     if None in end.shape:
         return (end if ahead else flip(end)), rest
-    return ones((end.shape[0] if ahead else end.shape[1], None)), chain
+    return None, chain
 
 
 def _sider(base: Tree, exponent: Fraction, ahead: bool) -> Build:
@@ -323,6 +324,7 @@ def _sider(base: Tree, exponent: Fraction, ahead: bool) -> Build:
 def _freed(term: Tree, inverse: Tree, ahead: bool) -> Tree:
     """A matrix whose rows, or columns, are divided by a column."""
     vector, rest = _edge(term, ahead)
+    assert vector is not None
     left = entrywise([vector, inverse])
     outer = len(rest) == 1 and None in rest[0].shape
     if outer and is_ones(left) and is_ones(rest[0]):
@@ -338,7 +340,7 @@ def _freed(term: Tree, inverse: Tree, ahead: bool) -> Tree:
 def _edged(vector: Tree, inside: Tree, ahead: bool) -> Tree:
     """A matrix with its rows, or columns, multiplied by a column."""
     other, rest = _edge(inside, ahead)
-    joint = entrywise([vector, other])
+    joint = vector if other is None else entrywise([vector, other])
     if len(rest) == 1 and None in rest[0].shape:
         return _term(inside, [joint, *rest] if ahead else [*rest, flip(joint)])
     matrix = [diagonal(joint)]
@@ -352,11 +354,10 @@ def _edged(vector: Tree, inside: Tree, ahead: bool) -> Tree:
 
 def _traces(terms: Sequence[Tree]) -> list[_Move]:
     """Traces that share a run of links, wherever it stands in them and either way round."""
-    pieces: list[tuple[object, int]] = []
-    for k, term in enumerate(terms):
-        found = _loop(term)
-        if found is not None:
-            pieces += [(run, k) for run in _runs(found[0])]
+    loops = [(k, found) for k, t in enumerate(terms) if (found := _loop(t)) is not None]
+    if len(loops) < 2:
+        return []
+    pieces: list[tuple[object, int]] = [(run, k) for k, found in loops for run in _runs(found[0])]
     moves = []
     for piece, members in _groups(pieces).items():
         assert isinstance(piece, tuple)

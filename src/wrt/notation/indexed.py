@@ -98,14 +98,17 @@ class IndexSpeaker(Speaker):
         """The entry of the whole formula at the letters of its axes."""
         self.walk()
         whole = self.trees.get(self.root)
-        if whole is not None and not whole.is_cut and 0 < self.root.ndim < 3:
+        if whole is not None and not self.root.ndim:
+            return self.shortened(finished(whole))
+        if whole is not None and not whole.is_cut and self.root.ndim < 3:
             said = entries_of(finished(whole), self.letters)
         else:
             made = self.entries(self.root, self.letters)
             if made is None:
                 return None
             said = made
-        return settled(lettered(joined(said), frozenset(self.taken) | set(self.letters)))
+        taken = frozenset(self.taken) | set(self.letters)
+        return self.shortened(settled(lettered(joined(said), taken)))
 
     def entries(self, node: Node, letters: Letters) -> Tree | None:
         """The entry of a node at letters: sums of products of entries, common ones taken out."""

@@ -34,6 +34,7 @@ from wrt.notation.inverses import adjugates
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.layout import unvec
+from wrt.notation.naming import named_parts
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
@@ -66,6 +67,10 @@ DEEP = 40
 MOST_SPREAD = 8
 
 
+#: Letters that mean something of their own: eye, e, the derivative.
+_RESERVED = frozenset("DdIiTHe")
+
+
 @dataclass(frozen=True)
 class Definition:
     """A line behind `where`: a name, its letters in index form, and what it stands for."""
@@ -95,6 +100,7 @@ class Speaker:
 
     root: Node
     names: Sequence[str] = ()
+    where: bool = False
     trees: dict[Node, Tree | None] = field(default_factory=dict)
     definitions: dict[str, Definition] = field(default_factory=dict)
 
@@ -108,7 +114,16 @@ class Speaker:
         """The phrase of the whole formula."""
         self.walk()
         tree = self.trees[self.root]
-        return None if tree is None else finished(tree)
+        return None if tree is None else self.shortened(finished(tree))
+
+    def shortened(self, tree: Tree) -> Tree:
+        """A whole answer with names for what it repeats, where that is shorter."""
+        if self.definitions or not self.where:
+            return tree
+        tree, parts = named_parts(tree, self.taken | _RESERVED, len(self.places))
+        for word, body in parts:
+            self.definitions[word] = Definition(word, settled(body))
+        return tree
 
     def walk(self) -> None:
         """Find the phrases of all parts, children first."""

@@ -52,6 +52,11 @@ def _total(terms: tuple[Tree, ...], inside: bool) -> Tree:
 
 def collected(terms: Iterable[Tree]) -> Tree:
     """The sum as it stands, common factors taken out."""
+    return _collected(tuple(terms))
+
+
+@lru_cache(maxsize=4096)
+def _collected(terms: tuple[Tree, ...]) -> Tree:
     kept = _diagonals(_whole_diagonals(parts_of_pairs(_merged(_flattened(terms)))))
     while 1 < len(kept) <= MOST_TERMS:
         better = factored(kept)

@@ -50,6 +50,7 @@ LETTER = re.compile(r"[@#][\d.]+|\w+")
 #: Letters of indices in the order in which they are given to axes.
 LETTERS = "ijklabcdpqrsuvwmnotefghxyz"
 
+Exponent = Fraction | int
 Side = Dimension | None
 Shape = tuple[Side, Side]
 SCALAR: Shape = (None, None)
@@ -119,6 +120,21 @@ class Tree:
     def depth(self) -> int:
         """How deeply phrases are nested."""
         return 1 + max((p.depth for p in self.parts), default=0)
+
+    @cached_property
+    def is_array(self) -> bool:
+        """Whether it has entries: is no scalar."""
+        return self.shape != SCALAR or self.axes > 2
+
+    @cached_property
+    def sorted_parts(self) -> tuple[tuple[Tree, ...], tuple[Tree, ...]]:
+        """The scalars of a product, and its matrices and vectors in order; itself as one of them
+        where it is no product.
+        """
+        if self.head != "product":
+            return ((), (self,)) if self.is_array else ((self,), ())
+        scalars = tuple([p for p in self.parts if not p.is_array])
+        return scalars, tuple([p for p in self.parts if p.is_array])
 
     @cached_property
     def is_cut(self) -> bool:
@@ -283,41 +299,34 @@ def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
 
 def scalars_of(tree: Tree) -> tuple[Tree, ...]:
     """The scalar parts of a product; of anything else, itself where it is a scalar."""
-    if tree.head != "product":
-        return () if _is_array(tree) else (tree,)
-    return tuple(p for p in tree.parts if not _is_array(p))
+    return tree.sorted_parts[0]
 
 
 def chain_of(tree: Tree) -> tuple[Tree, ...]:
     """The matrices and vectors of a product in order; of anything else, itself where it is one."""
-    if tree.head != "product":
-        return (tree,) if _is_array(tree) else ()
-    return tuple(p for p in tree.parts if _is_array(p))
-
-
-def _is_array(tree: Tree) -> bool:
-    return tree.shape != SCALAR or tree.axes > 2
+    return tree.sorted_parts[1]
 
 
 def times(coefficient: Coefficient, parts: Iterable[Tree]) -> Tree:
     """The product, flat: scalars may stand anywhere, matrices and vectors multiply in order."""
-    scalars: dict[Tree, Fraction] = {}
+    scalars: dict[Tree, Exponent] = {}
     chain: list[Tree] = []
     stack = list(parts)[::-1]
     while stack:
         part = stack.pop()
         if part.head == "product":
-            coefficient = coefficient * part.coefficient
+            if not part.coefficient.is_one:
+                coefficient = coefficient * part.coefficient
             stack.extend(reversed(part.parts))
-        elif not _is_array(part):
+        elif not part.is_array:
             base, exponent = (part.parts[0], part.exponent) if part.head == "power" else (part, 1)
-            scalars[base] = scalars.get(base, Fraction(0)) + exponent
+            scalars[base] = scalars.get(base, 0) + exponent
         else:
             chain.append(part)
             if part.axes == 2 and part.shape[1] is None:
                 closed = _closed(chain)
                 if closed is not None:
-                    scalars[closed] = scalars.get(closed, Fraction(0)) + 1
+                    scalars[closed] = scalars.get(closed, 0) + 1
     if coefficient.value == 0:
         return zeros(_shape(chain))
     chain = _recognized(chain)
@@ -346,14 +355,14 @@ def _recognized(chain: list[Tree]) -> list[Tree]:
 
 
 def _means(
-    coefficient: Coefficient, scalars: dict[Tree, Fraction], chain: list[Tree]
-) -> tuple[Coefficient, dict[Tree, Fraction], list[Tree]]:
+    coefficient: Coefficient, scalars: dict[Tree, Exponent], chain: list[Tree]
+) -> tuple[Coefficient, dict[Tree, Exponent], list[Tree]]:
     """A sum over entries divided by how many there are is their mean."""
-    powers: dict[Tree, Fraction] = {}
+    powers: dict[Tree, Exponent] = {}
     for base, e in scalars.items():
         if e == 1:
             coefficient, base = _mean(coefficient, base)
-        powers[base] = powers.get(base, Fraction(0)) + e
+        powers[base] = powers.get(base, 0) + e
     links = []
     for link in chain:
         coefficient, link = _mean(coefficient, link)
@@ -416,7 +425,7 @@ def _dot(chain: Sequence[Tree]) -> Tree:
     return cheaper(ahead, back)
 
 
-def power(base: Tree, exponent: Fraction | int) -> Tree:
+def power(base: Tree, exponent: Exponent) -> Tree:
     """A power of a scalar."""
     exponent = Fraction(exponent)
     if base.head == "product":
@@ -435,7 +444,7 @@ def power(base: Tree, exponent: Fraction | int) -> Tree:
     return _powered(base, exponent)
 
 
-def _powered(base: Tree, exponent: Fraction) -> Tree:
+def _powered(base: Tree, exponent: Exponent) -> Tree:
     return base if exponent == 1 else Tree("power", "", (base,), exponent=Fraction(exponent))
 
 
@@ -452,10 +461,10 @@ def spread(tree: Tree) -> Tree:
 # Entry by entry
 
 
-def raised(base: Tree, exponent: Fraction | int) -> Tree:
+def raised(base: Tree, exponent: Exponent) -> Tree:
     """A power entry by entry."""
     exponent = Fraction(exponent)
-    if not _is_array(base):
+    if not base.is_array:
         return power(base, exponent)
     if exponent == 1 or is_ones(base):
         return base
@@ -476,23 +485,23 @@ def entrywise(parts: Iterable[Tree]) -> Tree:
     """The product entry by entry of phrases of one shape; scalars among them come out."""
     coefficient = ONE
     scalars: list[Tree] = []
-    powers: dict[Tree, Fraction] = {}
+    powers: dict[Tree, Exponent] = {}
     shape = SCALAR
     stack = list(parts)[::-1]
     while stack:
         part = stack.pop()
-        shape = part.shape if _is_array(part) else shape
+        shape = part.shape if part.is_array else shape
         if part.head == "product" and (part.coefficient != ONE or scalars_of(part)):
             coefficient = coefficient * part.coefficient
             scalars += scalars_of(part)
             part = _bare(part)
-        if not _is_array(part):
+        if not part.is_array:
             scalars.append(part)
         elif part.head == "entry":
             stack.extend(reversed(part.parts))
         elif not is_ones(part):
             base, e = (part.parts[0], part.exponent) if part.head == "raised" else (part, 1)
-            powers[base] = powers.get(base, Fraction(0)) + e
+            powers[base] = powers.get(base, 0) + e
     if len(powers) > 1 and not all(b.is_real for b in powers):
         powers = _moduli(powers)
     kept = sorted((raised(b, e) for b, e in powers.items() if e), key=lambda t: t.order)
@@ -503,7 +512,7 @@ def entrywise(parts: Iterable[Tree]) -> Tree:
     return times(coefficient, [*scalars, *made])
 
 
-def _moduli(powers: dict[Tree, Fraction]) -> dict[Tree, Fraction]:
+def _moduli(powers: dict[Tree, Exponent]) -> dict[Tree, Exponent]:
     from wrt.notation.conjugates import moduli
 
     return moduli(powers)
@@ -521,7 +530,7 @@ def wrapped(tree: Tree) -> Tree:
 
 def flip(tree: Tree) -> Tree:
     """The transpose, in the way that a person would write it."""
-    if not _is_array(tree):
+    if not tree.is_array:
         return tree
     if tree.head == "transpose":
         return tree.parts[0]
