@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import notation
 from wrt.algebra import conditions, expand, normal_form, settled
+from wrt.answers.checking import holds
 from wrt.answers.claimed import Claimed, Context, context
 from wrt.answers.counterexamples import Counterexample, counterexample
 from wrt.answers.faults import Faults, text_faults
@@ -180,18 +181,31 @@ class _Judge:
         """Whether a claim agrees with the derivative at all places."""
         import numpy as np
 
+        compared = False
         for place in found:
             got = value_at(fit.formula, place)
             if got is None or not agree(got, fit.layout.of(place.truth)):
+                if self.degenerate(fit, place):
+                    continue
                 return False
             if float(np.abs(place.truth).max(initial=0)) <= least:
                 return False
-        return bool(found)
+            compared = True
+        return compared
+
+    def degenerate(self, fit: _Fit, place: Place) -> bool:
+        """Whether a claim's matrices are singular at a place, as X'*X is where X is wide, so that
+        its value there means nothing.
+        """
+        wanted = [(d, n) for d, n in conditions((fit.formula,)) if d.split(" by ")[0] not in SIGNS]
+        known = [(domain, value_at(node, place)) for domain, node in wanted]
+        return not all(value is not None and holds(domain, value) for domain, value in known)
 
     def right(self, fit: _Fit, count: int) -> Verdict:
         turned = self.turned(fit)
         if fit.layout.is_plain and not fit.layout.name and not turned:
-            return Verdict("right", "right: it is the derivative", self.said, places=count)
+            said = "right: it is the derivative"
+            return Verdict("right", said, self.said, places=count)
         name = turned or fit.layout.name
         said = fit.layout.sentence
         if turned:
@@ -387,6 +401,8 @@ class _Beside:
         return None if sizes is None else rename_dimensions(claim.formula, sizes)
 
 
+#: Domains that begin where a number changes its sign: half of all values are outside of them.
+SIGNS = ("positive", "inside", "above", "slit", "whole")
 CONVENTIONS: dict[str, Any] = {
     "tied": "tied entries move together (--symmetric tied)",
     "projected": "the derivative is projected on the constraint (--symmetric projected)",
