@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wrt import notation
@@ -236,8 +237,11 @@ class _Judge:
         variables = sorted(self.D.f.names - frozenset(whole), key=lambda v: v.name)
         for one in suppositions(variables, self.xs, equal):
             at = places(self.D.f, self.truth, self.xs, equal=groups, change=one.change)
-            for fit in fits:
-                if self.holds(fit, list(at), 1e-9):
+            first = list(islice(at, 1))
+            near = [fit for fit in fits if self.holds(fit, first, 1e-9)]
+            more = list(at) if near else []
+            for fit in near:
+                if self.holds(fit, [*first, *more], 1e-9):
                     said = " and ".join(filter(None, [also, one.sentence]))
                     return self.conditional(said, fit, equal)
         return None

@@ -6,7 +6,7 @@ compared with the derivative: in its shape, in a view, or as the pullback of a g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -315,16 +315,18 @@ class _Check:
         plain = [v for v in self.D.f.names if v not in whole_variables(self.D.f)]
         xs = [self.D.wanted[0].by, *([self.g] if self.pulls else [])]
         for one in suppositions(sorted(plain, key=lambda v: v.name), [self.x], {}):
-            found = list(islice(places(self.D.f, self.node, xs, change=one.change), 3))
-            if self.holds_at(found):
+            found = places(self.D.f, self.node, xs, change=one.change)
+            if self.holds_at(islice(found, 3)):
                 return f"it is right only where {one.sentence}"
         return None
 
-    def holds_at(self, found: Sequence[Place]) -> bool:
+    def holds_at(self, found: Iterable[Place]) -> bool:
         """Whether the function is right at other places."""
         import numpy as np
 
+        compared = False
         for place in found:
+            compared = True
             try:
                 gradient = place.values.get(self.g.name)
                 value = self.caller.at(place.values, gradient, self.count)[self.part]
@@ -332,7 +334,7 @@ class _Check:
                 return False
             if not agree(value, place.truth, self.tolerance) or not np.any(place.truth):
                 return False
-        return bool(found)
+        return compared
 
     def convention(self) -> Faults | None:
         """Another convention for a constrained variable."""

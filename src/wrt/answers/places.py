@@ -61,9 +61,11 @@ def places(
         def changed(values: dict[str, Any], sizes: Mapping[str, int] = sizes) -> dict[str, Any]:
             return change(values, sizes) if change else values
 
-        found = list(points(f, derivative, xs, sizes, changed))
-        yield from (Place(sizes, values, evaluate(truth, values, sizes)) for values in found)
-        wanted -= bool(found)
+        found = False
+        for values in points(f, derivative, xs, sizes, changed):
+            found = True
+            yield Place(sizes, values, evaluate(truth, values, sizes))
+        wanted -= found
         if not wanted:
             return
 
