@@ -291,7 +291,7 @@ class Speaker:
     def within(self, node: Node) -> Tree | None:
         """The phrase of a node that may stand in no other: a repeated argument, taken out."""
         if node not in self.trees:
-            inside = type(self)(node, self.names, self.trees, self.definitions)
+            inside = type(self)(node, self.names, False, self.trees, self.definitions)
             inside.walk()
         return self.trees[node]
 
