@@ -24,10 +24,6 @@ from wrt.expression.walk import holds_complex, postorder
 
 __all__ = ["conditions", "is_diagonal", "is_symmetric", "positive_nodes"]
 
-#: Functions of scalars whose values are above zero, and those whose values are not below it.
-_ABOVE = frozenset({"exp", "sigmoid", "softplus", "cosh", "softmax"})
-_NOT_BELOW = frozenset({"abs", "relu"})
-
 
 def is_symmetric(node: Node) -> bool:
     """Whether a square matrix is declared or plainly seen to be its own transpose."""
@@ -78,10 +74,10 @@ def _sign(node: Node, signs: dict[Node, Sign]) -> Sign:
         case Pattern():
             return 1
         case Apply():
-            name = node.function.name
-            if name == "det" and _is_cholesky(node.children[0]):
+            if node.function.name == "det" and _is_cholesky(node.children[0]):
                 return 2
-            return 2 if name in _ABOVE else int(name in _NOT_BELOW)
+            low, included, *_ = node.function.interval or (-1.0, True)
+            return 2 if low > 0 or (low == 0 and not included) else int(low == 0)
         case Sum():
             known = [max(signs[t], 0) for t in node.children]
             return max(known) if min(known) else 0

@@ -29,6 +29,7 @@ from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
 from wrt.answers.maps import Maps, keys
 from wrt.answers.parts import picked, plain_keys, swept, unused
+from wrt.answers.remarks import Bend, bend
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.symmetry import refuse_unsymmetric
@@ -233,6 +234,27 @@ class Derivative:
         if not build.is_zero(self.flat):
             return None
         return zero_sentence(self.question.text.strip(), self.f, self.wanted)
+
+    @cached_property
+    def bend(self) -> Bend | None:
+        """How a scalar formula bends in the variable that it is differentiated by, once or twice;
+        None where the form does not show it.
+
+        >>> derivative("sum(exp(A*x))", "x").bend.kind
+        'convex'
+        """
+        xs = {one.variable for one in self.wanted}
+        if self.f.ndim or len(xs) > 1 or len(self.wanted) > 2 or self.layout:
+            return None
+        hessian = (self.whole, self.flat) if len(self.wanted) == 2 else ()
+        if any(one.selection or one.conjugate for one in self.wanted):
+            return None
+        return bend(self.f, xs.pop(), hessian, self._conditions, self._names)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What else the form shows, as sentences: a semidefinite Hessian, a convex formula."""
+        return (self.bend.sentence,) if self.bend else ()
 
     @cached_property
     def _conditions(self) -> list[tuple[str, Node]]:

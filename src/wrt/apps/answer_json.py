@@ -26,6 +26,10 @@ Texts of formulas are sentences of the text language, null where a notation cann
     runner_up    the next best reading where it was close, else null
     check        {"points", "error", "method", "passed"}: the numerical proof
 
+Where the form of a scalar formula or of its Hessian shows that it is convex or concave, there is
+
+    remarks      sentences: that it is, where, and why
+
 With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
 
     steps        [{"text", "rule", "error", "latex"}]: the lines of the derivation, each with its
@@ -140,7 +144,7 @@ def _structure(D: Derivative) -> dict[str, Any]:
 def _beside(found: Found) -> dict[str, Any]:
     """What was asked for beside the answer."""
     asked, D = found.asked, found.derivative
-    made: dict[str, Any] = {}
+    made: dict[str, Any] = {"remarks": list(D.remarks)} if D.remarks else {}
     if asked.steps:
         made["steps"] = [
             {"text": s.text, "rule": s.rule, "error": float(s.error), "latex": s.latex}

@@ -145,6 +145,9 @@ def _forms(D: Derivative, page: Page) -> None:
     page.row("structure", D.structure_sentence)
     if D.symmetry_sentence:
         page.row("symmetry", D.symmetry_sentence)
+    if len(D.wanted) == 2:
+        for remark in D.remarks:
+            page.row("remark", remark)
     _layers(D, page)
     _why_no_matrix(D, page)
 

@@ -57,6 +57,10 @@ def write_record(word: str, page: Page) -> None:
         page.row("laws", "\n".join(record.laws))
     if DOMAINS[record.domain]:
         page.row("valid where", _domain(record))
+    if record.values:
+        page.row("values", f"in {record.values}")
+    if record.curve:
+        page.row("curve", record.curve)
     if record.keeps:
         page.row("keeps", ", ".join(record.keeps.split()))
     if record.axis:

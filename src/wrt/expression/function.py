@@ -100,6 +100,8 @@ class Signature:
 
 #: A comma that is not inside min(m,n).
 _COMMA = re.compile(r",(?![^()]*\))")
+_INTERVAL = re.compile(r"([(\[])(-?(?:\d+|inf)), (-?(?:\d+|inf))([)\]])")
+_CURVE = re.compile(r"(convex|concave|affine)( increasing( from 0)?| decreasing)?( on spd)?")
 _SIGNATURE = re.compile(r"\s*([\w']+)\s*\((.*?)\)\s*->\s*(.+)", re.DOTALL)
 
 
@@ -163,6 +165,8 @@ class Function:
     linear: tuple[str, ...] = ()
     commuting: str = ""
     joint: tuple[Function, int] | None = None
+    values: str = ""
+    curve: str = ""
 
     def __post_init__(self) -> None:
         def wanted(condition: object, what: str) -> None:
@@ -184,6 +188,8 @@ class Function:
             differentials = {f"d{a.name}" for form in self.forms for a in form.arrays}
             said = set(re.findall(r"\bd[A-Za-z]\w*", " ".join(self.rules)))
             wanted(said & differentials or self.rules == ("0",), "its rule has no differential")
+        wanted(not self.values or self.interval, f"values {self.values!r} is no interval")
+        wanted(not self.curve or _CURVE.fullmatch(self.curve), f"curve {self.curve!r}")
         if isinstance(self.array, Mapping):
             wanted(set(self.array) <= set(BACKENDS), "an unknown array library")
 
@@ -207,6 +213,14 @@ class Function:
     def rules(self) -> tuple[str, ...]:
         """The differential of each result."""
         return (self.differential,) if isinstance(self.differential, str) else self.differential
+
+    @cached_property
+    def interval(self) -> tuple[float, bool, float, bool] | None:
+        """The interval of the values: the ends, and whether each is itself a value."""
+        match = _INTERVAL.fullmatch(self.values)
+        if not match:
+            return None
+        return float(match[2]), match[1] == "[", float(match[3]), match[4] == "]"
 
     @cached_property
     def key(self) -> str:

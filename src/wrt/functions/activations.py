@@ -54,6 +54,8 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ZERO} positive",
         domain="nonzero",
         analytic="def relu_along(x):\n    return np.where(x.real > 0, x, 0)",
+        values="[0, inf)",
+        curve="convex increasing",
         examples=("relu(W*x + b)",),
     ),
     Function(
@@ -73,6 +75,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ANY} positive",
         analytic=_SIGMOID_ALONG,
         holomorphic=True,
+        values="(0, 1)",
         examples=("sigmoid(W*x + b)",),
     ),
     Function(
@@ -85,6 +88,8 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ANY} positive",
         analytic=_SOFTPLUS_ALONG,
         holomorphic=True,
+        values="(0, inf)",
+        curve="convex increasing",
     ),
     Function(
         "gelu(x) -> y",
@@ -120,6 +125,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="positive",
         analytic=_SOFTMAX.replace("np.max(x,", "np.max(x.real,"),
         holomorphic=True,
+        values="(0, 1]",
         axis="map",
         examples=("softmax(W*x)", "softmax(X,2)"),
     ),
@@ -138,6 +144,8 @@ RECORDS: tuple[Function, ...] = (
         ),
         analytic=_LOGSOFTMAX.replace("np.max(x,", "np.max(x.real,"),
         holomorphic=True,
+        values="(-inf, 0]",
+        curve="concave",
         axis="map",
     ),
 )

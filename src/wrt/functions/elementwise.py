@@ -25,6 +25,7 @@ RECORDS: tuple[Function, ...] = (
         array="sin",
         laws=("sin(-x) = -sin(x)", "sin(0) = 0", "sin(x)^2 + cos(x)^2 = 1"),
         keeps=ODD,
+        values="[-1, 1]",
         examples=("sin(A*x)",),
     ),
     Function(
@@ -35,6 +36,7 @@ RECORDS: tuple[Function, ...] = (
         array="cos",
         laws=("cos(-x) = cos(x)", "cos(0) = 1"),
         keeps=ANY,
+        values="[-1, 1]",
         examples=("cos(A*x)",),
     ),
     Function(
@@ -65,6 +67,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("cos(arccos(x)) = x", "arccos(-x) = pi - arccos(x)"),
         keeps=ANY,
         domain="inside",
+        values="[0, inf)",
     ),
     Function(
         "arctan(x) -> y",
@@ -97,6 +100,8 @@ RECORDS: tuple[Function, ...] = (
             "(exp(x)+exp(-x))/2 = cosh(x)",
         ),
         keeps=f"{ANY} positive",
+        values="[1, inf)",
+        curve="convex increasing from 0",
     ),
     Function(
         "tanh(x) -> y",
@@ -113,6 +118,7 @@ RECORDS: tuple[Function, ...] = (
             "2*sigmoid(2*x)-1 = tanh(x)",
         ),
         keeps=f"{ODD} positive",
+        values="(-1, 1)",
         examples=("tanh(W*x + b)",),
     ),
     Function(
@@ -123,6 +129,8 @@ RECORDS: tuple[Function, ...] = (
         array="exp",
         laws=("log(exp(x)) = x", "exp(0) = 1", "exp(x)*exp(-x) = 1"),
         keeps=f"{ANY} positive",
+        values="(0, inf)",
+        curve="convex increasing",
         examples=("exp(-x'*x)",),
     ),
     Function(
@@ -134,6 +142,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("exp(log(x)) = x", "log(1) = 0", "log(1/x) = -log(x)"),
         keeps=ANY,
         domain="positive",
+        curve="concave increasing",
         examples=("sum(p.*log(p))",),
     ),
     Function(
@@ -145,6 +154,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("expm1(log1p(x)) = x", "exp(log1p(x)) = 1 + x", "log1p(0) = 0"),
         keeps=f"{ZERO} positive",
         domain="above",
+        curve="concave increasing",
     ),
     Function(
         "expm1(x) -> y",
@@ -154,6 +164,8 @@ RECORDS: tuple[Function, ...] = (
         array="expm1",
         laws=("log1p(expm1(x)) = x", "expm1(0) = 0"),
         keeps=f"{ZERO} positive",
+        values="(-1, inf)",
+        curve="convex increasing",
     ),
     Function(
         "sqrt(x) -> y",
@@ -163,6 +175,8 @@ RECORDS: tuple[Function, ...] = (
         array="sqrt",
         keeps=f"{ZERO} positive",
         domain="positive",
+        values="[0, inf)",
+        curve="concave increasing",
     ),
     Function(
         "abs(x) -> y",
@@ -175,6 +189,8 @@ RECORDS: tuple[Function, ...] = (
         domain="nonzero",
         analytic="def abs_along(x):\n    return np.where(x.real < 0, -x, x)",
         complex_definition="(x*conj(x))^(1/2)",
+        values="[0, inf)",
+        curve="convex increasing from 0",
     ),
     Function(
         "sign(x) -> y",
@@ -191,6 +207,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ODD} positive",
         domain="nonzero",
         analytic="def sign_along(x):\n    return np.sign(x.real)",
+        values="[-1, 1]",
     ),
     Function(
         "step(x) -> y",
@@ -202,6 +219,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ZERO} positive",
         domain="nonzero",
         analytic="def step_along(x):\n    return np.heaviside(x.real, 0)",
+        values="[0, 1]",
     ),
     Function(
         "erf(x) -> y",
@@ -211,6 +229,7 @@ RECORDS: tuple[Function, ...] = (
         array="scipy.special.erf",
         laws=("erf(-x) = -erf(x)", "erf(0) = 0"),
         keeps=f"{ODD} positive",
+        values="(-1, 1)",
     ),
     Function(
         "maximum(x, y) -> z",
@@ -222,6 +241,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ZERO} positive",
         domain="apart",
         analytic="def maximum_along(x, y):\n    return np.where(x.real < y.real, y, x)",
+        curve="convex increasing",
         note="Written max(x, y). At a tie the derivative is one half by each.",
     ),
     Function(
@@ -234,6 +254,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ZERO} positive",
         domain="apart",
         analytic="def minimum_along(x, y):\n    return np.where(y.real < x.real, y, x)",
+        curve="concave increasing",
         note="Written min(x, y). At a tie the derivative is one half by each.",
     ),
     POWER,

@@ -59,6 +59,7 @@ RECORDS: tuple[Function, ...] = (
         domain="invertible",
         analytic=_LOGDET_ALONG,
         holomorphic=True,
+        curve="concave on spd",
         examples=("logdet(X)",),
     ),
     Function(
@@ -75,6 +76,7 @@ RECORDS: tuple[Function, ...] = (
         ),
         keeps="symmetric skew diagonal lower upper orthogonal spd invertible",
         domain="invertible",
+        curve="convex on spd",
         examples=("a'*inv(X)*b",),
     ),
     Function(

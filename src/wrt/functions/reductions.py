@@ -51,6 +51,7 @@ RECORDS: tuple[Function, ...] = (
         definition="sum(x)/sum(x.^0)",
         array=_along("mean", "np.mean(x, axis=-1)"),
         keeps="positive",
+        curve="affine increasing",
         axis="reduce",
     ),
     Function(
@@ -61,6 +62,8 @@ RECORDS: tuple[Function, ...] = (
         array=_along("var", "np.var(x, axis=-1)"),
         analytic=_along("var", "np.mean((x - np.mean(x, axis=-1)[..., None]) ** 2, axis=-1)"),
         complex_definition="mean(abs(x-mean(x)).^2)",
+        values="[0, inf)",
+        curve="convex",
         axis="reduce",
     ),
     Function(
@@ -74,6 +77,8 @@ RECORDS: tuple[Function, ...] = (
         ),
         complex_definition="var(x)^(1/2)",
         domain="varied",
+        values="[0, inf)",
+        curve="convex",
         axis="reduce",
     ),
     Function(
@@ -95,6 +100,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="positive",
         domain="distinct",
         analytic=_picked("largest", "argmax"),
+        curve="convex increasing",
         axis="reduce",
         note="max(x, y) of two arrays is entry by entry. At a tie the largest share alike.",
     ),
@@ -108,6 +114,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="positive",
         domain="lowest",
         analytic=_picked("smallest", "argmin"),
+        curve="concave increasing",
         axis="reduce",
         note="min(x, y) of two arrays is entry by entry. At a tie the smallest share alike.",
     ),
@@ -120,6 +127,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("sum(hardmax(x)) = 1", "sum(hardmax(x).*x) = max(x)"),
         domain="distinct",
         analytic=_HARDMAX.replace("    top", "    x = x.real\n    top", 1),
+        values="[0, 1]",
         axis="map",
         note="At a tie the largest share alike.",
     ),
@@ -132,6 +140,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("log(sum(exp(x))) = logsumexp(x)",),
         analytic=_LOGSUMEXP.replace("np.max(x,", "np.max(x.real,"),
         holomorphic=True,
+        curve="convex increasing",
         axis="reduce",
     ),
     Function(
@@ -144,6 +153,8 @@ RECORDS: tuple[Function, ...] = (
         domain="nonzero",
         analytic=_along("norm1", "np.sum(np.where(x.real < 0, -x, x), axis=-1)"),
         complex_definition="sum(abs(x))",
+        values="[0, inf)",
+        curve="convex increasing from 0",
     ),
     Function(
         "norm2(x: ...) -> y",
@@ -155,6 +166,8 @@ RECORDS: tuple[Function, ...] = (
         domain="nonzero",
         analytic=_along("norm2", "np.sum(x * x, axis=-1) ** 0.5"),
         complex_definition="sum(x.*conj(x))^(1/2)",
+        values="[0, inf)",
+        curve="convex increasing from 0",
     ),
     Function(
         "norminf(x: ...) -> y",
@@ -171,5 +184,7 @@ RECORDS: tuple[Function, ...] = (
             "    return np.take_along_axis(x, place, axis=-1)[..., 0]"
         ),
         complex_definition="max(abs(x))",
+        values="[0, inf)",
+        curve="convex increasing from 0",
     ),
 )
