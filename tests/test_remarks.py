@@ -151,6 +151,12 @@ def test_convex_formulas_of_the_cases_lie_below_their_chords(case) -> None:
 # The records
 
 
+def argument_dims(function: wrt.Function) -> tuple:
+    """The axes of a record's first argument; of one that takes any, a vector."""
+    dims = function.forms[0].arrays[0].dims
+    return wrt.vector("v", "n").dims if dims is None else dims
+
+
 BENT = [f for f in BOOK.values() if f.curve and "spd" not in f.curve]
 
 
@@ -161,14 +167,12 @@ def test_a_record_bends_as_it_says(function) -> None:
     words = function.curve.split()
     count = len(function.forms[0].arrays)
     low = 0.05 if function.domain in ("positive", "above") or "from" in words else -3
-    whole = function.axis or function.forms[0].arrays[0].dims is None
-    sizes = {"n": 4}
-    variables = [
-        Variable(f"v{k}", wrt.vector("v", "n").dims if whole else ()) for k in range(count)
-    ]
+    sizes = {"n": 4, "m": 3}
+    dims = argument_dims(function)
+    variables = [Variable(f"v{k}", dims) for k in range(count)]
     f = function(*variables)
+    shape = tuple(sizes[str(d)] for d in dims)
     for _ in range(200):
-        shape = (4,) if whole else ()
         a, b = ([rng.uniform(low, 3, shape) for _ in variables] for _ in range(2))
         left, right, middle = (
             evaluate(f, dict(zip((v.name for v in variables), at, strict=True)), sizes)
@@ -191,15 +195,13 @@ def test_the_values_of_a_record_lie_where_it_says(function) -> None:
     low, is_low, high, is_high = function.interval
     positive = function.domain in ("positive", "above", "inside")
     for _ in range(100):
-        whole = function.axis or function.forms[0].arrays[0].dims
-        whole = whole or function.forms[0].arrays[0].dims is None
-        x = Variable("x", wrt.vector("v", "n").dims if whole else ())
-        at = rng.uniform(
-            0.01 if positive else -4,
-            0.99 if function.domain == "inside" else 4,
-            (4,) if whole else (),
+        dims = argument_dims(function)
+        x, shape = Variable("x", dims), [{"n": 4, "m": 3}[str(d)] for d in dims]
+        least, most = 0.01 if positive else -4, 0.99 if function.domain == "inside" else 4
+        at = rng.uniform(least, most, shape)
+        found = evaluate(
+            function(*[x] * len(function.forms[0].arrays)), {"x": at}, {"n": 4, "m": 3}
         )
-        found = evaluate(function(*[x] * len(function.forms[0].arrays)), {"x": at}, {"n": 4})
         assert (found >= low).all()
         assert (found <= high).all()
         assert is_low or (found > low).all()

@@ -28,7 +28,7 @@ from wrt.answers.asking import (
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
 from wrt.answers.maps import Maps, keys
-from wrt.answers.parts import picked, plain_keys, swept, unused
+from wrt.answers.parts import picked, plain_keys, refuse_fraction, swept, unused
 from wrt.answers.remarks import Bend, bend
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
@@ -48,10 +48,8 @@ from wrt.errors import (
     NotDifferentiable,
     ShapeMistake,
     TooLarge,
-    ValueMistake,
 )
 from wrt.expression import build
-from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, users
 from wrt.language import Reading, Wanted
@@ -260,16 +258,6 @@ class Derivative:
     def _conditions(self) -> list[tuple[str, Node]]:
         return conditions((expand(self.f),), (settled(self.whole),))
 
-    def _whole_fits(self, node: Node, given: Mapping[str, Any]) -> None:
-        """Refuse a power, or the end of a range, that is no whole number from 0 on."""
-        names = {v.name for v in node.names}
-        if not names <= set(given) or any(getattr(given[name], "ndim", 0) for name in names):
-            return  # the program says what is missing or has axes
-        value = complex(evaluate(node, {name: given[name] for name in names}))
-        if value.imag or value.real < 0 or value.real != round(value.real):
-            text = notation.matrix(node) or "it"
-            raise ValueMistake(f"{text} is {value.real:g}; a whole number from 0 on is wanted")
-
     @cached_property
     def valid(self) -> tuple[str, ...]:
         """Where the formula and its derivative are defined, as sentences; empty: everywhere."""
@@ -473,7 +461,7 @@ class Derivative:
         given = plain_keys(values, tuple(self.question.variables.values()))
         for domain, node in self._conditions:
             if domain == "whole":
-                self._whole_fits(node, given)
+                refuse_fraction(node, given)
         idle = set(self.question.variables) - {v.name for v in self._arguments}
         return {name: value for name, value in given.items() if name not in idle}
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wrt import notation
 from wrt.algebra import expand, meant, normal_form
 from wrt.calculus import constrained_derivative, variable_of
+from wrt.errors import ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import substitute
 
-__all__ = ["inner", "picked", "plain_keys", "swept", "unused"]
+__all__ = ["inner", "picked", "plain_keys", "refuse_fraction", "swept", "unused"]
 
 
 #: Properties that no linear constraint says: derivatives by such a variable are free.
@@ -63,3 +66,14 @@ def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str
         (k[:-1] if k.endswith("_") and k not in names and k[:-1] in names else k): v
         for k, v in values.items()
     }
+
+
+def refuse_fraction(node: Node, given: Mapping[str, Any]) -> None:
+    """Refuse a power, or the end of a range, that is no whole number from 0 on."""
+    names = {v.name for v in node.names}
+    if not names <= set(given) or any(getattr(given[name], "ndim", 0) for name in names):
+        return  # the program says what is missing or has axes
+    value = complex(evaluate(node, {name: given[name] for name in names}))
+    if value.imag or value.real < 0 or value.real != round(value.real):
+        text = notation.matrix(node) or "it"
+        raise ValueMistake(f"{text} is {value.real:g}; a whole number from 0 on is wanted")

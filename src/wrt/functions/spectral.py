@@ -171,6 +171,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("svdvals(X') = svdvals(X)",),
         domain="distinct values",
         analytic=False,
+        values="[0, inf)",
         joint=(SVD, 1),
     ),
     Function(
@@ -231,6 +232,8 @@ RECORDS: tuple[Function, ...] = (
         laws=("normspec(X') = normspec(X)", "normspec(-X) = normspec(X)"),
         domain="leading",
         analytic=False,
+        values="[0, inf)",
+        curve="convex",
     ),
     Function(
         "normnuc(X: m n) -> y",
@@ -241,5 +244,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("normnuc(X') = normnuc(X)", "sum(svdvals(X)) = normnuc(X)"),
         domain="full rank",
         analytic=False,
+        values="[0, inf)",
+        curve="convex",
     ),
 )
