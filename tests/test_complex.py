@@ -59,7 +59,7 @@ ROWS: list[tuple[str, str, str | None, str]] = [
     ("tr(X^H*C*X)", "conj(X)", "C*X", "np.trace(H_(X)@C@X)"),
     ("tr(C*X*B*X^H)", "conj(X)", "C*X*B", "np.trace(C@X@B@H_(X))"),
     ("tr(C*X*B*X^H)", "X", "C'*conj(X)*B'", "np.trace(C@X@B@H_(X))"),
-    ("det(X^H*C*X)", "conj(X)", "det(X^H*C*X)*C*X*inv(X^H*C*X)", "det(H_(X)@C@X)"),
+    ("det(X^H*C*X)", "conj(X)", "C*X*adj(X^H*C*X)", "det(H_(X)@C@X)"),
     ("logdet(X^H*C*X)", "conj(X)", "C*X*inv(X^H*C*X)", "np.log(det(H_(X)@C@X))"),
     ("abs(det(Z))^2", "conj(Z)", "abs(det(Z))^2*inv(Z^H)", "abs(det(Z))**2"),
     ("log(abs(det(Z)))", "conj(Z)", "inv(Z^H)/2", "np.log(abs(det(Z)))"),
@@ -181,8 +181,8 @@ def test_all_doors_agree(f: str, by: str) -> None:
 def test_a_published_case_is_no_longer_than_its_answer() -> None:
     shapes = {"X": "m k complex", "A": "m m complex"}
     D = wrt.derivative("det(X^H*A*X)", "conj(X)", shapes=shapes)
-    assert D.matrix == "det(X^H*A*X)*A*X*inv(X^H*A*X)"
-    assert D.latex() == (r"\det(X^{\mathsf H} A X) A X \left(X^{\mathsf H} A X\right)^{-1}")
+    assert D.matrix == "A*X*adj(X^H*A*X)"
+    assert D.latex() == r"A X \operatorname{adj}(X^{\mathsf H} A X)"
 
 
 # Higher orders, entries, directions
@@ -194,8 +194,11 @@ def test_the_complex_hessian() -> None:
     D = asked("norm2(A*x-b)^2", "x", "x")
     assert D.why_zero
     D = asked("sum(abs(A*x).^4)", "conj(x)", "conj(x)")
-    assert D.matrix == "2*A^H*diag(A*x.*(A*x))*conj(A)" or D.check().passed
-    judge_answer(asked("sum(abs(A*x).^4)", "conj(x)", "x"))
+    assert D.matrix == "2*A^H*diag((A*x).^2)*conj(A)"
+    judge_answer(D)
+    D = asked("sum(abs(A*x).^4)", "conj(x)", "x")
+    assert D.matrix == "4*A^H*diag(abs(A*x).^2)*A"
+    judge_answer(D)
 
 
 def test_entries_and_slices_of_a_conjugate() -> None:
