@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from wrt.answers import Check, Derivative, derivative
     from wrt.answers.claims import Verdict
     from wrt.answers.gradients import GradientCheck, check_gradient
-    from wrt.answers.public import fill, gradients, matrix, read, scalar, tensor, vector
+    from wrt.answers.public import fill, matrix, read, scalar, tensor, vector
+    from wrt.answers.several import gradients
     from wrt.expression.function import Function
 
 __all__ = [
@@ -52,7 +53,7 @@ _HOMES = {
     "check_gradient": "wrt.answers.gradients",
     "derivative": "wrt.answers",
     "fill": "wrt.answers.public",
-    "gradients": "wrt.answers.public",
+    "gradients": "wrt.answers.several",
     "matrix": "wrt.answers.public",
     "read": "wrt.answers.public",
     "scalar": "wrt.answers.public",

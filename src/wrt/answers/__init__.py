@@ -1,7 +1,8 @@
 """The answers that people hold: notation, programs and proof gathered around one derivative."""
 
-from wrt.answers.answer import Derivative, derivative, derivatives
+from wrt.answers.answer import Derivative, derivative
 from wrt.answers.checking import Check
+from wrt.answers.several import Gradients, gradients
 from wrt.answers.steps import Step
 
-__all__ = ["Check", "Derivative", "Step", "derivative", "derivatives"]
+__all__ = ["Check", "Derivative", "Gradients", "Step", "derivative", "gradients"]

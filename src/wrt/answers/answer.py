@@ -12,7 +12,6 @@ from wrt.algebra import (
     Structure,
     conditions,
     expand,
-    meant,
     merged,
     normal_form,
     settled,
@@ -28,7 +27,7 @@ from wrt.answers.asking import (
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
 from wrt.answers.maps import Maps, keys
-from wrt.answers.parts import picked, plain_keys, refuse_fraction, swept, unused
+from wrt.answers.parts import needed, picked, swept, unused
 from wrt.answers.remarks import Bend, bend
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
@@ -41,7 +40,7 @@ from wrt.answers.words import (
     valid_sentences,
     zero_sentence,
 )
-from wrt.calculus import CONVENTIONS, constraint, gradients
+from wrt.calculus import CONVENTIONS, constraint
 from wrt.errors import (
     CheckFailed,
     NameMistake,
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Derivative", "derivative", "derivatives"]
+__all__ = ["Derivative", "derivative"]
 
 
 def derivative(
@@ -97,28 +96,6 @@ def derivative(
     refuse_unsymmetric(question)
     wanted = tuple(wanted_by(name, question) for name in names)
     return _made(question, wanted, symmetric)
-
-
-def derivatives(
-    f: Formula,
-    *names: Name,
-    shapes: Mapping[str, Any] | None = None,
-) -> tuple[Derivative, ...]:
-    """Several first derivatives that share one sweep over the formula.
-
-    >>> [D.matrix for D in derivatives("x'*A*y", "x", "y")]
-    ['A*y', "A'*x"]
-    """
-    question = question_of(f, shapes, names)
-    refuse_unsymmetric(question)
-    wanted = [wanted_by(name, question) for name in names]
-    if any(w.variable.properties or w.selection for w in wanted):
-        return tuple(_made(question, (w,), "projected") for w in wanted)
-    start = meant(question.formula)
-    found = gradients(start, [w.variable for w in wanted])
-    return tuple(
-        Derivative(question, (w,), node, None) for w, node in zip(wanted, found, strict=True)
-    )
 
 
 def _made(question: Reading, wanted: tuple[Wanted, ...], convention: str) -> Derivative:
@@ -371,7 +348,7 @@ class Derivative:
 
     def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
         """One entry as a number (0-d), without forming the others."""
-        made = programs.compile(normal_form(self._entry(indices)), arguments=self._arguments)
+        made = programs.compile(normal_form(self._entry(indices)), arguments=self.arguments)
         result: Array = made(self._needed(values))
         return result
 
@@ -413,7 +390,7 @@ class Derivative:
     # How it runs
 
     @cached_property
-    def _arguments(self) -> tuple[Variable, ...]:
+    def arguments(self) -> tuple[Variable, ...]:
         """The variables in the order of the question, then those that only the derivative is by."""
         met = self.question.variables.values()
         used = [v for v in met if v in self.f.names or v in self.formula.names]
@@ -431,7 +408,7 @@ class Derivative:
         array([2., 5.])
         """
         return programs.compile(
-            self.formula, backend, arguments=self._arguments, limit=limit, title=self.title
+            self.formula, backend, arguments=self.arguments, limit=limit, title=self.title
         )
 
     @property
@@ -443,27 +420,36 @@ class Derivative:
         said = text if text.isidentifier() else f"({text})"
         return f"∂{order}{said}/∂{names}"
 
-    def source(self, backend: str = "numpy") -> str:
-        """The text of a standalone module with one function, the dense derivative."""
-        return programs.source(
-            self.formula, backend, arguments=self._arguments, doc=self.title + "."
-        )
+    def source(
+        self,
+        backend: str = "numpy",
+        *,
+        entry: Sequence[int] | None = None,
+        direction: str | None = None,
+    ) -> str:
+        """The text of a standalone module with one function: the dense derivative, one entry of
+        it, or the derivative along a direction that is one argument more.
+
+        >>> print(derivative("x'*A*x", "x").source(direction="V").split("return ")[1].strip())
+        x @ (A.T @ V) + x @ (A @ V)
+        """
+        node, doc, more = self.formula, self.title, list[Variable]()
+        if entry is not None:
+            node, doc = normal_form(self._entry(entry)), f"Entry {tuple(entry)} of {doc}"
+        elif direction is not None:
+            more = [self._maps.direction(unused(direction, tuple(self.question.variables)))]
+            node, doc = self._maps.along(more[0].name), f"{doc} along {more[0].name}"
+        return programs.source(node, backend, arguments=(*self.arguments, *more), doc=f"{doc}.")
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
         """The dense array at given values: by keyword, or `D({"lambda": …})`."""
         program = self.compile()
-        needed = self._needed({**(mapping or {}), **values})
-        result: Array = program(needed)
+        result: Array = program(self._needed({**(mapping or {}), **values}))
         return result
 
     def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values by name, without those of variables that the answer does not depend on."""
-        given = plain_keys(values, tuple(self.question.variables.values()))
-        for domain, node in self._conditions:
-            if domain == "whole":
-                refuse_fraction(node, given)
-        idle = set(self.question.variables) - {v.name for v in self._arguments}
-        return {name: value for name, value in given.items() if name not in idle}
+        return needed(self.question, self._conditions, self.arguments, values)
 
     def apply(self, direction: Any, /, **values: Any) -> Array:
         """The linear map in the last variable: D contracted with a direction, without forming D.
@@ -510,7 +496,7 @@ class Derivative:
         'A*V*b'
         >>> tied = derivative("tr(A*S)", "S", shapes={"S": "n n symmetric"}, symmetric="tied")
         >>> tied.direction("V")
-        'tr(A*V)'
+        'sum(A.*V)'
         """
         name = unused(name, tuple(self.question.variables))
         node = settled(self._maps.along(name))
@@ -528,7 +514,7 @@ class Derivative:
         return self._mapped(self._maps.along("direction"), moving, direction, values)
 
     def _mapped(self, node: Node, moving: Variable, value: Any, values: Mapping[str, Any]) -> Array:
-        arguments = (moving, *self._arguments)
+        arguments = (moving, *self.arguments)
         program = programs.compile(node, arguments=arguments, title=self.title)
         given = self._needed(values)
         names = {*self.question.dimensions, *dimension_names(self.plain)}

@@ -14,8 +14,9 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import substitute
+from wrt.language import Reading
 
-__all__ = ["inner", "picked", "plain_keys", "refuse_fraction", "swept", "unused"]
+__all__ = ["inner", "needed", "picked", "swept", "unused"]
 
 
 #: Properties that no linear constraint says: derivatives by such a variable are free.
@@ -66,6 +67,21 @@ def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str
         (k[:-1] if k.endswith("_") and k not in names and k[:-1] in names else k): v
         for k, v in values.items()
     }
+
+
+def needed(
+    question: Reading,
+    known: Sequence[tuple[str, Node]],
+    arguments: Sequence[Variable],
+    values: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The values by name, without those of variables that an answer does not depend on."""
+    given = plain_keys(values, tuple(question.variables.values()))
+    for domain, node in known:
+        if domain == "whole":
+            refuse_fraction(node, given)
+    idle = set(question.variables) - {v.name for v in arguments}
+    return {name: value for name, value in given.items() if name not in idle}
 
 
 def refuse_fraction(node: Node, given: Mapping[str, Any]) -> None:

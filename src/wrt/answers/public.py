@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wrt.answers.answer import Derivative, derivatives
-from wrt.answers.asking import Formula, Name
 from wrt.errors import NameMistake, ShapeMistake
 from wrt.expression import build
 from wrt.expression.dimensions import parse_dimensions
@@ -18,7 +16,7 @@ from wrt.language.declarations import Declared, declared, variable
 
 _NAME = re.compile(r"[^\W\d_]\w*")
 
-__all__ = ["fill", "gradients", "matrix", "read", "scalar", "tensor", "vector"]
+__all__ = ["fill", "matrix", "read", "scalar", "tensor", "vector"]
 
 
 def read(text: str, shapes: Mapping[str, Any] | None = None) -> Node:
@@ -85,15 +83,3 @@ def fill(value: Any, shape: str) -> Node:
     if node.ndim:
         raise ShapeMistake("fill repeats a scalar")
     return build.broadcast(node, parse_dimensions(shape))
-
-
-def gradients(
-    f: Formula, *names: Name, shapes: Mapping[str, Any] | None = None
-) -> tuple[Derivative, ...]:
-    """Several first derivatives of one formula that share their work.
-
-    >>> x, A = vector("x", "n"), matrix("A", "n n")
-    >>> [D.matrix for D in gradients(x @ A @ x, x, A)]
-    ["(A+A')*x", "x*x'"]
-    """
-    return derivatives(f, *names, shapes=shapes)

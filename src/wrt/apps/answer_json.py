@@ -30,6 +30,8 @@ Where the form of a scalar formula or of its Hessian shows that it is convex or 
 
     remarks      sentences: that it is, where, and why
 
+With `--all` it is {"schema": "wrt.answers/1", "answers": [an answer for each variable]}.
+
 With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
 
     steps        [{"text", "rule", "error", "latex"}]: the lines of the derivation, each with its
@@ -48,6 +50,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from wrt import __version__, notation
@@ -58,7 +61,7 @@ if TYPE_CHECKING:
     from wrt.answers import Derivative
     from wrt.apps.asked import Found
 
-__all__ = ["SCHEMA", "as_dict", "as_json"]
+__all__ = ["SCHEMA", "all_as_json", "as_dict", "as_json"]
 
 SCHEMA = "wrt.answer/1"
 
@@ -66,6 +69,12 @@ SCHEMA = "wrt.answer/1"
 def as_json(found: Found) -> str:
     """The answer as text in JSON, keys in the order of the schema."""
     return json.dumps(as_dict(found), ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def all_as_json(found: Sequence[Found]) -> str:
+    """Several answers as text in JSON."""
+    made = {"schema": "wrt.answers/1", "answers": [as_dict(one) for one in found]}
+    return json.dumps(made, ensure_ascii=False, indent=1, allow_nan=False)
 
 
 def as_dict(found: Found) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wrt.answers.layers import Layer
     from wrt.apps.asked import Found
 
-__all__ = ["described", "proof", "remarks", "spaced", "title", "typeset", "write"]
+__all__ = ["described", "numbers", "proof", "remarks", "spaced", "title", "typeset", "write"]
 
 #: A formula longer than this stands on a line of its own, and is called f.
 LONG = 40
@@ -61,7 +61,7 @@ def write(found: Found, page: Page) -> None:
     if found.asked.steps:
         _steps(D, page)
     if found.value is not None:
-        page.block("value", page.shortened(_numbers(found.value, page)))
+        page.block("value", page.shortened(numbers(found.value, page)))
     remarks(D, page)
     page.row("checked", proof(found.check), "good")
 
@@ -290,7 +290,7 @@ def _one(found: Found, page: Page) -> None:
     if asked.direction is not None:
         page.row(f"along {asked.direction}"[: LABELS - 3], _sentence(found.direction))
         if found.direction_value is not None:
-            page.block("value", page.shortened(_numbers(found.direction_value, page)))
+            page.block("value", page.shortened(numbers(found.direction_value, page)))
 
 
 def _sentence(text: str | None) -> str:
@@ -333,7 +333,7 @@ def _number(value: Any) -> str:
     return str(value.item())
 
 
-def _numbers(value: Any, page: Page) -> list[str]:
+def numbers(value: Any, page: Page) -> list[str]:
     """An array as NumPy prints it, large ones by their corners."""
     import numpy as np
 

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -23,6 +23,7 @@ from wrt.errors import CheckFailed, Mistake, SyntaxMistake, TooLarge, WrtError
 
 if TYPE_CHECKING:
     from wrt.answers import Derivative
+    from wrt.apps.asked import Asked
     from wrt.apps.page import Page
 
 __all__ = ["main"]
@@ -38,6 +39,7 @@ EXAMPLES = """\b
 Examples:
   wrt "W*x" W
   wrt "x'*A*x" x x
+  wrt "norm2(A*x - b)^2" --all
   wrt "A*X*b" X --shape A=2,3 --shape X=3,4
   wrt "sum(x.^2)" x --at "x=[1,2,3]"
   wrt "x'*A*x" x --claim "2*A*x"
@@ -101,6 +103,7 @@ class Question(click.Command):
     metavar="NAME=AXES",
     help='Declare a name: W=n,m or x=3 or "A=n,n symmetric" or phi=entrywise.',
 )
+@click.option("--all", "every", is_flag=True, help="By every variable, sharing the work.")
 @click.option("--view", type=click.Choice(VIEWS), help="The same tensor in another layout.")
 @click.option(
     "--symmetric",
@@ -133,6 +136,7 @@ def answer(
     formula: str,
     names: tuple[str, ...],
     shapes: tuple[str, ...],
+    every: bool,
     view: str | None,
     symmetric: str,
     entry: str | None,
@@ -158,8 +162,22 @@ def answer(
     place = None if entry is None else values.indices(entry)
     numbers, filed = values.arrays(given)
     text = _formula(formula)
+    if every:
+        other: dict[str, Any] = {
+            "--view": view,
+            "--entry": entry,
+            "--direction": direction,
+            "--claim": claim,
+        }
+        other |= {"--steps": steps, "--latex": latex, names[0] if names else "NAME": names}
+        _refuse_beside("--all", other, ctx)
+        asked = Asked(values=numbers if given else None, filed=filed)
+        _answer_all(text, declared, symmetric, asked, code, as_data, full)
+        return
     if not names:
         raise click.UsageError(_nameless(text, declared), ctx)
+    if latex and not as_data:
+        _refuse_beside("--latex", {"--entry": entry, "--direction": direction}, ctx)
     from wrt.answers import derivative
 
     D = derivative(text, *map(_text, names), shapes=declared, symmetric=symmetric)
@@ -185,7 +203,7 @@ def answer(
         write_verdict(found, page)
         click.echo(page, color=page.colour)
     elif code:
-        click.echo(D.source(code).rstrip())
+        click.echo(D.source(code, entry=place, direction=direction).rstrip())
     elif latex:
         click.echo(_latex(D, steps))
     else:
@@ -193,6 +211,42 @@ def answer(
 
         page = _page(full)
         write(found, page)
+        click.echo(page, color=page.colour)
+
+
+def _refuse_beside(option: str, others: Mapping[str, Any], ctx: click.Context) -> None:
+    """Refuse what an option has no use for."""
+    for name, given in others.items():
+        if given:
+            raise click.UsageError(f"{option} does not go together with {name}", ctx)
+
+
+def _answer_all(
+    text: str,
+    declared: dict[str, str],
+    symmetric: str,
+    asked: Asked,
+    code: str | None,
+    as_data: bool,
+    full: bool,
+) -> None:
+    """The derivatives by every variable of a formula."""
+    from wrt.answers import gradients
+    from wrt.apps.asked import find
+
+    together = gradients(text, shapes=declared, symmetric=symmetric)
+    found = [find(D, asked) for D in together]
+    if as_data:
+        from wrt.apps.answer_json import all_as_json
+
+        click.echo(all_as_json(found))
+    elif code:
+        click.echo(together.source(code).rstrip())
+    else:
+        from wrt.apps.every_text import write_every
+
+        page = _page(full)
+        write_every(found, page)
         click.echo(page, color=page.colour)
 
 

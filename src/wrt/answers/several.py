@@ -1,0 +1,112 @@
+"""Several first derivatives of one formula: found in one sweep, run in one program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wrt import programs
+from wrt.algebra import meant, normal_form
+from wrt.answers.answer import Derivative, derivative
+from wrt.answers.asking import Formula, Name, question_of, wanted_by
+from wrt.answers.parts import needed
+from wrt.answers.symmetry import refuse_unsymmetric
+from wrt.calculus import gradients as swept_together
+from wrt.errors import NameMistake
+from wrt.expression.nodes import Node, Variable
+from wrt.language import Reading, Wanted
+
+__all__ = ["Gradients", "gradients"]
+
+
+class Gradients(tuple[Derivative, ...]):
+    """The derivatives of one formula by several variables, in order: a tuple that also runs.
+
+    Called with values it gives all arrays at once, by one program that shares their work.
+    """
+
+    __slots__ = ()
+
+    def compile(self, backend: str = "numpy", *, value: bool = False) -> programs.Program:
+        """One function for all of them, which returns a tuple; with `value`, of f's value first.
+
+        >>> both = gradients("x'*A*y", "x", "y")
+        >>> both.compile(value=True)(x=[1, 0], A=[[1, 2], [3, 4]], y=[1, 1])
+        (array(3.), array([3., 7.]), array([1., 2.]))
+        """
+        title = ", ".join(D.title for D in self)
+        arguments = self._arguments
+        return programs.compile(self._formulas(value), backend, arguments=arguments, title=title)
+
+    def source(self, backend: str = "numpy", *, value: bool = False) -> str:
+        """The text of a standalone module with one function, which returns all of them.
+
+        >>> print(gradients("norm2(A*x)^2", "A", "x").source().split("Ax = ")[1].rstrip())
+        A @ x
+            return (np.outer(2 * Ax, x), 2 * (A.T @ Ax))
+        """
+        text = " ".join(self[0].question.text.split())
+        names = ", ".join(one.text.strip() for D in self for one in D.wanted)
+        doc = f"{'The value and the' if value else 'The'} derivatives of {text} by {names}."
+        formulas, arguments = self._formulas(value), self._arguments
+        return programs.source(formulas, backend, "gradients", arguments=arguments, doc=doc)
+
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, **values: Any
+    ) -> tuple[Any, ...]:
+        """All arrays at given values: by keyword, or by one mapping of names."""
+        given = {**(mapping or {}), **values}
+        found: tuple[Any, ...] = self.compile()(
+            needed(self[0].question, (), self._arguments, given)
+        )
+        return found
+
+    def _formulas(self, value: bool) -> tuple[Node, ...]:
+        of_f = (normal_form(meant(self[0].f)),) if value else ()
+        return (*of_f, *(D.formula for D in self))
+
+    @property
+    def _arguments(self) -> tuple[Variable, ...]:
+        return tuple(dict.fromkeys(v for D in self for v in D.arguments))
+
+
+def gradients(
+    f: Formula,
+    *names: Name,
+    shapes: Mapping[str, Any] | None = None,
+    symmetric: str = "projected",
+) -> Gradients:
+    """Several first derivatives of one formula that share their work; by all of its variables
+    where none is named.
+
+    >>> [D.matrix for D in gradients("x'*A*y", "x", "y")]
+    ['A*y', "A'*x"]
+    >>> [D.title for D in gradients("norm2(A*x-b)^2")]
+    ['∂(norm2(A*x-b)^2)/∂A', '∂(norm2(A*x-b)^2)/∂x', '∂(norm2(A*x-b)^2)/∂b']
+    """
+    question = question_of(f, shapes, names)
+    refuse_unsymmetric(question)
+    wanted = [wanted_by(name, question) for name in names or _all(question)]
+    plain = [w for w in wanted if _is_plain(w)]
+    together = swept_together(meant(question.formula), [w.variable for w in plain])
+    shared = {id(w): node for w, node in zip(plain, together, strict=True)}
+    return Gradients(
+        Derivative(question, (w,), shared[id(w)], None)
+        if id(w) in shared
+        else derivative(question, w.text, symmetric=symmetric)
+        for w in wanted
+    )
+
+
+def _all(question: Reading) -> list[Variable]:
+    """The variables of a formula in the order in which they are met."""
+    found = [v for v in question.variables.values() if v in question.formula.names]
+    if not found:
+        raise NameMistake("the formula has no variable to differentiate by")
+    return found
+
+
+def _is_plain(wanted: Wanted) -> bool:
+    """Whether the sweep over all variables at once knows what to do with this one."""
+    free = not wanted.variable.properties - {"positive", "invertible"}
+    return free and wanted.selection is None and wanted.by is wanted.variable
