@@ -231,7 +231,7 @@ def _answer_all(
     full: bool,
 ) -> None:
     """The derivatives by every variable of a formula."""
-    from wrt.answers import gradients
+    from wrt.answers.several import gradients
     from wrt.apps.asked import find
 
     together = gradients(text, shapes=declared, symmetric=symmetric)

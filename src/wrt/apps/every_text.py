@@ -18,7 +18,7 @@ __all__ = ["write_every"]
 def write_every(found: Sequence[Found], page: Page) -> None:
     """Write the derivatives of one formula on a page.
 
-    >>> from wrt.answers import gradients
+    >>> from wrt.answers.several import gradients
     >>> from wrt.apps.asked import Asked, find
     >>> page = Page()
     >>> write_every([find(D, Asked()) for D in gradients("x'*A*x")], page)
