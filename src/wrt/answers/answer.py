@@ -32,6 +32,7 @@ from wrt.answers.remarks import Bend, bend
 from wrt.answers.shrinking import shrunk
 from wrt.answers.steps import Step, steps
 from wrt.answers.symmetry import refuse_unsymmetric
+from wrt.answers.typeset import latex
 from wrt.answers.views import VIEWS, laid_out
 from wrt.answers.words import (
     held_sentence,
@@ -160,7 +161,7 @@ class Derivative:
         """The derivative in the layout of this view, in normal form."""
         if self.layout is None:
             return self.plain
-        return normal_form(laid_out(self.plain, self._rows, self.groups, self.layout))
+        return normal_form(laid_out(self.plain, self.rows, self.groups, self.layout))
 
     @cached_property
     def flat(self) -> Node:
@@ -310,22 +311,34 @@ class Derivative:
             raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
         if self.is_huge:
             return None
-        return notation.kronecker(settled(self.plain), self._rows, order, names=self._names)
+        return notation.kronecker(settled(self.plain), self.rows, order, names=self._names)
 
     @property
-    def _rows(self) -> int:
+    def rows(self) -> int:
         """How many axes make up the rows of a matrix: those of f; of a Hessian, those of x."""
         twice = len(self.wanted) == 2 and self.wanted[0].variable is self.wanted[1].variable
         return self.groups[1] if twice and not self.split else self.split
 
-    def latex(self) -> str | None:
-        """The matrix form as LaTeX; where there is none, the index form."""
-        if self.is_huge:
-            return None
-        if self.matrix is not None:
-            return notation.latex(self.flat, names=self._names, where=True)
-        split = self.groups[:-1] if self.layout is None else self.formula.ndim
-        return notation.latex_index(self.flat, split=split, names=self._names, where=True)
+    def latex(
+        self,
+        form: str | None = None,
+        *,
+        bold: bool = False,
+        macros: Mapping[str, str] | None = None,
+    ) -> str | None:
+        r"""The derivative as LaTeX, in matrix notation or else by its indices.
+
+        `form` asks for one notation: "matrix", "index", "einsum" (sums with their signs),
+        "kronecker-rows", "kronecker-columns" or "differential"; None where that cannot say it.
+        With `bold`, vectors and matrices are; `macros` gives the LaTeX of names.
+
+        >>> D = derivative("x'*A*x", "x")
+        >>> print(D.latex("differential"))
+        \mathrm{d}f = x^\top (A + A^\top) \mathrm{d}x
+        >>> print(D.latex(bold=True), "and", D.latex(macros={"A": r"\mA"}))
+        (\mathbf{A} + \mathbf{A}^\top) \mathbf{x} and (\mA + \mA^\top) x
+        """
+        return latex(self, form, notation.Style(bold, macros or {}))
 
     def steps(self) -> tuple[Step, ...]:
         """The derivation line by line: each named part, its differential and the rule that
@@ -486,6 +499,10 @@ class Derivative:
         """
         return self._maps.pulled_back(name)
 
+    def along(self, name: str) -> Node:
+        """The directional derivative along a variable of that name."""
+        return settled(self._maps.along(name))
+
     def direction(self, name: str = "V") -> str | None:
         """The directional derivative in matrix notation; None where there is none.
 
@@ -499,7 +516,7 @@ class Derivative:
         'sum(A.*V)'
         """
         name = unused(name, tuple(self.question.variables))
-        node = settled(self._maps.along(name))
+        node = self.along(name)
         known = (*self._names, name)
         return notation.matrix(node, names=known) or notation.index(node, "D", names=known)
 

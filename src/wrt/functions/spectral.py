@@ -133,7 +133,7 @@ RECORDS: tuple[Function, ...] = (
     Function(
         "eigvals(A: n n symmetric) -> l: n",
         "The eigenvalues of a symmetric matrix, ascending.",
-        latex=r"\lambda({A})",
+        latex=r"\operatorname{eigvals}({A})",
         differential="diag(eigvecs(A)'*dA*eigvecs(A))",
         array="linalg.eigvalsh",
         laws=("eigvals(A') = eigvals(A)",),
@@ -165,7 +165,7 @@ RECORDS: tuple[Function, ...] = (
     Function(
         "svdvals(X: m n) -> s: min(m,n)",
         "The singular values, descending.",
-        latex=r"\sigma({X})",
+        latex=r"\operatorname{svdvals}({X})",
         differential=f"diag({_FRAME})",
         array=_SINGULAR,
         laws=("svdvals(X') = svdvals(X)",),
@@ -226,7 +226,7 @@ RECORDS: tuple[Function, ...] = (
     Function(
         "normspec(X: m n) -> y",
         "The spectral norm: the largest singular value.",
-        latex=r"\lVert {X} \rVert_2",
+        latex=r"\lVert {X} \rVert_{\mathrm{op}}",
         differential="svdleft(X)[:,1]'*dX*svdright(X)[:,1]",
         array=_SPECTRAL,
         laws=("normspec(X') = normspec(X)", "normspec(-X) = normspec(X)"),

@@ -212,11 +212,13 @@ class Builder:
             return build.power(base, exponent)
         if isinstance(exponent, Constant) and exponent.coefficient.is_number:
             value = exponent.coefficient.value
+            if value.denominator == 2:
+                base, value = self._word("sqrtm", part)(base), value * 2
             if value.denominator != 1:
                 what = mistakes.quoted(self.made.text, part)
                 raise ShapeMistake(
                     f"{what}: a matrix has whole powers only",
-                    hint="perhaps sqrtm(X), or X.^(1/2) entry by entry",
+                    hint="perhaps X^(1/2), or X.^(1/3) entry by entry",
                 )
             if value < 0:
                 base, value = self._word("inv", part)(base), -value

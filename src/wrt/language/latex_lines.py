@@ -158,6 +158,7 @@ def _line(
 def _enter(reader: FormulaReader, indices: Iterable[str], body: list[Token]) -> None:
     """Index form: the letters on the left are indices, and those that stand twice on the right."""
     counts = Counter(k for group in _subscripts(body) for k in group)
+    counts -= Counter({k: 10**6 for k in counts if k not in _below_names(body)})
     summed = _summed(body)
     twice = (k for k, count in counts.items() if count > 1 and k not in summed)
     letters = [*indices, *twice]
@@ -178,11 +179,19 @@ def _summed(tokens: list[Token]) -> set[str]:
     return found
 
 
-def _subscripts(tokens: list[Token]) -> list[list[str]]:
+def _below_names(tokens: list[Token]) -> set[str]:
+    """The letters that stand below more than an identity or ones, where they may be sizes."""
+    return {k for group in _subscripts(tokens, sizes=False) for k in group}
+
+
+def _subscripts(tokens: list[Token], sizes: bool = True) -> list[list[str]]:
     """The letters of every subscript that is made of letters only."""
     found: list[list[str]] = []
     for k, token in enumerate(tokens[:-1]):
         if token.kind != "_" or (k and tokens[k - 1].kind in ("sum", "prod")):
+            continue
+        before = [t.text for t in tokens[max(k - 2, 0) : k] if t.kind != "}"][-1:]
+        if not sizes and before in (["I"], ["0"], ["1"]):
             continue
         group: list[str] = []
         braced = tokens[k + 1].kind == "{"
@@ -212,9 +221,11 @@ def _target(
         depth += _opens(token)
     head = left[:cut]
     below: list[Token] = []
+    depth = 0
     for k, token in enumerate(head):
-        if token.kind == "_" and k:
-            below = list(head[k + 1 :])
+        depth += _opens(token)
+        if token.kind == "_" and k and not depth:
+            below = head[k + 1 :]
             head = head[:k]
             if below and below[0].kind == "{" and below[-1].kind == "}":
                 below = below[1:-1]

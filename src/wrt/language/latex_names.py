@@ -21,6 +21,7 @@ from wrt.language.syntax import (
     Number,
     Postfix,
     Prefix,
+    Slice,
     Span,
     Syntax,
 )
@@ -54,6 +55,8 @@ class NameReader(Cursor):
         #: How each name was written, to tell x from a bold x; the font around.
         self.faces: dict[str, dict[str, Span]] = {}
         self.face = ""
+        #: What comes before the next name: d for a differential.
+        self.prefix = ""
         #: Letters that stand without a bracket behind them, e without an exponent.
         self.bare = _bare(tokens)
 
@@ -114,11 +117,36 @@ class NameReader(Cursor):
                 return self.exponential(token)
         if name == "I" and self.token.kind == "_" and "I" not in self.known:
             return self.scripted(self._sized("eye", token, Name("I", token.span)))
+        if name == "e" and self.token.kind == "^" and self._is_label(2):
+            return self._unit(token)
+        if name == "L" and (of := self._derivative_of()):
+            return self._frechet(of, token)
         primes = self.primes_before_bracket()
         if self._applies(name, primes):
             word = "sigmoid" if name == "sigma" and name not in self.known else name
             return self.scripted(self._plain(self.applied(word, token, primes)))
         return self.scripted(self.named(name, face, token))
+
+    def _unit(self, token: Token) -> Syntax:
+        r"""A basis vector with its size above: \mathbf{e}^{(n)}_{k}."""
+        self.at += 3
+        size = self.expression()
+        if (self.take().kind, self.take().kind, self.token.kind) != (")", "}", "_"):
+            hint = r"as in \mathbf{e}^{(n)}_{k}"
+            self.refuse(token.span, "a basis vector has its size above and its place below", hint)
+        place = self.apart(self.below(self.take()))
+        return self.marked(Call("unit", (size, place), self.since(token), token.span))
+
+    def _derivative_of(self) -> Token | None:
+        r"""The function of L_{\operatorname{expm}}(X, E), its derivative along E."""
+        kinds = [self.ahead(k).kind for k in range(5)]
+        fits = kinds == ["_", "{", "words", "}", "("] and self.ahead(2).text in all_words()
+        return self.ahead(2) if fits else None
+
+    def _frechet(self, of: Token, token: Token) -> Syntax:
+        self.at += 4
+        arguments = (Name(of.text, of.span), *self.arguments())
+        return self.marked(Call("frechet", arguments, self.since(token), token.span))
 
     def primes_before_bracket(self) -> int:
         """How many primes stand before a round bracket; 0 where none follows."""
@@ -164,6 +192,8 @@ class NameReader(Cursor):
     def named(self, stem: str, face: str, token: Token) -> Below:
         """The name that a letter and its subscript make, or the entry that they name."""
 
+        stem, self.prefix = self.prefix + stem, ""
+
         def made(below: list[Token] | None) -> Syntax:
             if below is None:
                 return self.name(stem, face, token.span)
@@ -180,8 +210,10 @@ class NameReader(Cursor):
         stop += self.text[stop : stop + 1] == "}"
         return token.span[0], stop
 
-    def items(self, below: list[Token]) -> tuple[Syntax | Joined, ...] | None:
+    def items(self, below: list[Token]) -> tuple[Syntax | Slice | Joined, ...] | None:
         """Indices and whole numbers below a name; None where they are a part of it."""
+        if any(t.kind == ":" for t in below):
+            return self._slices(below)
         kept = [t for t in below if t.kind not in (",", "(", ")")]
         letters = [t for t in kept if t.kind == "letter"]
         numbers = [t for t in kept if t.kind == "number"]
@@ -207,6 +239,20 @@ class NameReader(Cursor):
             elif token.kind == ")" and opened:
                 found.append(Joined(tuple(opened), (opened[0].span[0], token.span[1])))
                 opened = None
+        return tuple(found)
+
+    def _slices(self, below: list[Token]) -> tuple[Syntax | Slice, ...]:
+        """Entries and slices, as in X_{1,:} and x_{2:n}."""
+        found: list[Syntax | Slice] = []
+        for part in _split(below, ","):
+            ends = [self.apart(p) if p else None for p in _split(part, ":")]
+            if len(ends) > 2 or (len(ends) == 1 and ends[0] is None):
+                self.refuse((below[0].span[0], below[-1].span[1]), "this is no slice", "as x_{2:4}")
+            if len(ends) == 2:
+                span = (below[0].span[0], below[-1].span[1])
+                found.append(Slice(ends[0], ends[1], span))
+            elif ends[0] is not None:
+                found.append(ends[0])
         return tuple(found)
 
     def _suffixed(self, stem: str, below: list[Token]) -> str:
@@ -261,8 +307,25 @@ class NameReader(Cursor):
             return self.scripted(self._plain(Number(Fraction(1), whole.span, imaginary=True)))
         if face == "plain" and said == "e" and is_raised(self.tokens, self.at):
             return self.exponential(whole)
+        if face == "plain" and said == "d" and self.token.kind in ("letter", "font", "accent"):
+            return self._change()
+        if face == "plain" and said == "K" and self._has_two_below():
+            return self.scripted(self._sized("commutation", whole, Name("K", whole.span)))
         face = face if face != "plain" else self.face
         return self.letter(whole, face) if len(held) == 1 else self.words(said, whole)
+
+    def _change(self) -> Syntax:
+        r"""The differential of a name: \mathrm{d}X is the name dX."""
+        before, self.prefix = self.prefix, "d"
+        made = self.factor()
+        self.prefix = before
+        return made
+
+    def _has_two_below(self) -> bool:
+        if self.token.kind != "_" or self.ahead(1).kind != "{":
+            return False
+        kinds = [t.kind for t in self.tokens[self.at : self.at + 40]]
+        return "," in kinds[: kinds.index("}")] if "}" in kinds else False
 
     def _held(self) -> list[Token]:
         """The letters that a font or an accent is put on: those in braces, or one."""
@@ -333,9 +396,9 @@ class NameReader(Cursor):
             if below is None:
                 return base
             items = self.items(below)
-            if items is None and len(below) == 1 and below[0].value is not None:
-                items = (Number(below[0].value, below[0].span),)
-            if items is None:
+            if items is None and all(t.kind not in ("words", "font", "=") for t in below):
+                items = tuple(self.apart(p) for p in _split(below, ",") if p)
+            if items is None or not items:
                 self.refuse(
                     (base.span[0], below[-1].span[1]),
                     "below a bracket stand the numbers or the summed indices of an entry",
@@ -358,15 +421,10 @@ class NameReader(Cursor):
             items = self.items(below) if word == "ones" else None
             if items is not None:
                 return Index(Name("ones", token.span), items, self._with_subscript(token, below))
-            sizes, part = [], []
-            for one in [*below, Token(",", ",", below[-1].span)]:
-                if one.kind not in (",", "*"):
-                    part.append(one)
-                    continue
-                if not part:
-                    self.refuse(one.span, "a size is missing here")
-                sizes.append(self.apart(part))
-                part = []
+            parts = [p for group in _split(below, ",") for p in _split(group, "*")]
+            if not all(parts):
+                self.refuse(below[0].span, "a size is missing here")
+            sizes = [self.apart(part) for part in parts]
             return Call(word, tuple(sizes), self._with_subscript(token, below), token.span)
 
         return made
@@ -427,7 +485,7 @@ class NameReader(Cursor):
             self.take()
             self.take()
             return Mark("entry_power", self.since(token)[1], self.inside(token, "}"))
-        if token.kind == "{" and self._is_label():
+        if token.kind == "{" and self._is_label(1):
             self.refuse(
                 token.span,
                 "a number in brackets above a name is no power",
@@ -443,9 +501,9 @@ class NameReader(Cursor):
             exponent = self.argument(sign)
         return Mark(power, self.since(token)[1], exponent)
 
-    def _is_label(self) -> bool:
+    def _is_label(self, start: int) -> bool:
         """Whether braces hold a number or a letter in brackets: W^{(1)}."""
-        kinds = [self.ahead(k).kind for k in range(1, 5)]
+        kinds = [self.ahead(k).kind for k in range(start, start + 4)]
         return kinds[0] == "(" and kinds[1] in ("number", "letter") and kinds[2:] == [")", "}"]
 
 
@@ -468,6 +526,17 @@ def _bare(tokens: list[Token]) -> set[str]:
         if token.text != "e" or not is_raised(tokens, at + 1):
             found.add(token.text)
     return found
+
+
+def _split(tokens: list[Token], kind: str) -> list[list[Token]]:
+    """The tokens between those of a kind."""
+    parts: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.kind == kind:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
 
 
 def _marked(base: Syntax, mark: Mark) -> Syntax:

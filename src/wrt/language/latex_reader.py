@@ -27,8 +27,15 @@ MOST_DEPTH = 60
 _PRODUCTS = {"*": "*", "@": "@", "/": "/", ".*": ".*", "./": "./", "⊙": ".*", "⊘": "./"}
 _PRODUCTS |= {"solve": "\\"}
 _OPERANDS = frozenset("( [ { ⟨ number letter words word font accent begin".split())
-_OPERANDS |= {"frac", "sqrt", "sum", "prod", "infty", "refused", "command"}
-_NORMS = {"F": "norm2", "2": "norm2", "1": "norm1", "infty": "norminf", "*": "normnuc"}
+_OPERANDS |= {"overline", "frac", "sqrt", "sum", "prod", "infty", "refused", "command"}
+_NORMS = {
+    "op": "normspec",
+    "F": "norm2",
+    "2": "norm2",
+    "1": "norm1",
+    "infty": "norminf",
+    "*": "normnuc",
+}
 _MATRIX = r"as in \begin{bmatrix} a & b \\ c & d \end{bmatrix}"
 
 
@@ -142,6 +149,10 @@ class FormulaReader(NameReader):
                 return self._fraction(token)
             case "sqrt":
                 return self._root(token)
+            case "overline":
+                inside = self.argument(token)
+                self.notes.append(r"\overline is the complex conjugate, and \bar part of a name")
+                return self.marked(Call("conj", (inside,), self.since(token), token.span))
             case "sum" | "prod":
                 from wrt.language.latex_sums import ranged
 
@@ -218,7 +229,7 @@ class FormulaReader(NameReader):
         if token.kind == "letter":
             self.take()
             return self.name(token.text, self.face, token.span)
-        if token.kind in ("frac", "sqrt", "words", "font", "accent", "("):
+        if token.kind in ("frac", "sqrt", "overline", "words", "font", "accent", "("):
             return self.factor()
         if token.kind in ("command", "refused"):
             self.no_factor(token)

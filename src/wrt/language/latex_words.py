@@ -63,7 +63,6 @@ ACCENTS: Mapping[str, str] = MappingProxyType(
         "hat": "_hat",
         "widehat": "_hat",
         "bar": "_bar",
-        "overline": "_bar",
         "tilde": "_tilde",
         "widetilde": "_tilde",
         "dot": "_dot",
@@ -80,6 +79,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
     | {"ln": "log", "Tr": "tr", "tr": "tr", "trace": "tr", "Trace": "tr", "diag": "diag"}
     | {"sgn": "sign", "sign": "sign", "rank": "rank", "Diag": "diag", "Vec": "vec"}
     | {"arctg": "arctan", "tg": "tan", "lg": "log10", "cot": "cot", "sec": "sec", "csc": "csc"}
+    | {"Re": "real", "Im": "imag"}
     | {"coth": "coth", "Det": "det", "lse": "logsumexp", "LSE": "logsumexp"}
 )
 
@@ -140,6 +140,7 @@ _SIGNS = {
     "nicefrac": "frac",
     "sfrac": "frac",
     "sqrt": "sqrt",
+    "overline": "overline",
 }
 
 #: What stands in papers but is no part of a formula that can be differentiated, and why.

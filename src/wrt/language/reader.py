@@ -145,7 +145,7 @@ def _undoubted(program: Program, made: Elaboration, choice: Choice) -> None:
     for doubt in program.doubts:
         slot = made.slots.get(doubt.part)
         refused = MATRIX if doubt.kind == "matrix" else SCALAR
-        if slot is not None and choice.kinds[slot] == refused:
+        if slot and choice.kinds[slot] == refused:  # the slot of sizes and of numbers is 0
             raise ShapeMistake(
                 doubt.message, text=program.text, span=doubt.part.span, hint=doubt.hint
             )

@@ -17,19 +17,22 @@ from wrt.notation.differential import Sentence, entries, sentence, written_as
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
-from wrt.notation.latex import index_latex, latex_of
+from wrt.notation.latex import Style, einsum_latex, index_latex, latex_of
 from wrt.notation.sentence import Speaker, with_where
 from wrt.notation.tree import Tree, flip
 from wrt.notation.typeset import typeset
 
 __all__ = [
     "Sentence",
+    "Style",
     "einsum",
     "entries",
     "index",
     "kronecker",
     "latex",
+    "latex_einsum",
     "latex_index",
+    "latex_kronecker",
     "matrix",
     "sentence",
     "typeset",
@@ -195,7 +198,12 @@ def kronecker(
 
 
 def latex(
-    node: Node, *, names: Sequence[str] = (), row: bool = False, where: bool = False
+    node: Node,
+    *,
+    names: Sequence[str] = (),
+    row: bool = False,
+    where: bool = False,
+    style: Style | None = None,
 ) -> str | None:
     """The matrix sentence as LaTeX; None where matrix notation cannot say the formula.
 
@@ -204,6 +212,8 @@ def latex(
     >>> A, x = Variable("A", map(Dimension.of, "nm")), Variable("x", [Dimension.of("m")])
     >>> print(latex(2 * A.T @ (A @ x)))
     2 A^\\top A x
+    >>> print(latex(2 * A.T @ (A @ x), style=Style(bold=True)))
+    2 \\mathbf{A}^\\top \\mathbf{A} \\mathbf{x}
     """
     if node.ndim > 2:
         return None
@@ -211,7 +221,8 @@ def latex(
     tree = speaker.speak()
     if tree is None:
         return None
-    return latex_of(flip(tree) if row and node.ndim == 1 else tree, speaker.definitions)
+    tree = flip(tree) if row and node.ndim == 1 else tree
+    return latex_of(tree, speaker.definitions, style)
 
 
 def latex_index(
@@ -221,6 +232,7 @@ def latex_index(
     split: int | Sequence[int] | None = None,
     names: Sequence[str] = (),
     where: bool = False,
+    style: Style | None = None,
 ) -> str | None:
     """The index form as LaTeX, indices as subscripts.
 
@@ -235,4 +247,48 @@ def latex_index(
     said = _spoken(node, split, None, names, where)
     if said is None:
         return None
-    return index_latex(_free_name(left, said), said.letters, said.tree, said.speaker.definitions)
+    left = _free_name(left, said)
+    return index_latex(left, said.letters, said.tree, said.speaker.definitions, style)
+
+
+def latex_einsum(
+    node: Node, left: str = "D", *, names: Sequence[str] = (), style: Style | None = None
+) -> str | None:
+    """The formula as products of entries behind the signs of their sums, as LaTeX.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> A, B = Variable("A", (n, m)), Variable("B", (m, n))
+    >>> print(latex_einsum(A @ B))
+    D_{ij} = \\sum_{k} A_{ik} B_{kj}
+    """
+    speaker = IndexSpeaker(node, names)
+    speaker.walk()
+    tree = einsum_text(node, speaker)
+    while left in speaker.taken:
+        left += "1"
+    return None if tree is None else einsum_latex(left, tree, speaker.definitions, style)
+
+
+def latex_kronecker(
+    node: Node,
+    split: int,
+    order: str = "rows",
+    *,
+    names: Sequence[str] = (),
+    style: Style | None = None,
+) -> str | None:
+    """The Kronecker form as LaTeX; None where nothing of this form fits.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> A, B = (Variable(w, map(Dimension.of, d)) for w, d in (("A", "nm"), ("B", "pq")))
+    >>> print(latex_kronecker(build.einsum("ik,lj->ijkl", A, B), 2))
+    A \\otimes B^\\top
+    """
+    speaker = Speaker(node, names)
+    speaker.walk()
+    tree = kronecker_tree(node, split, order, speaker)
+    return None if tree is None else latex_of(tree, speaker.definitions, style)

@@ -1,200 +1,536 @@
-"""Trees to LaTeX: the same sentence, with the templates of the records."""
+"""Trees to LaTeX: the same sentence, with the templates of the records.
+
+What is printed is input: the language room reads it back to the same numbers.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 
-from wrt.expression.coefficient import Base, Coefficient
+from wrt.expression.coefficient import ONE, Base, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.language.lexer import GREEK
 from wrt.notation.conjugates import joined
+from wrt.notation.latex_names import spellings
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
-from wrt.notation.tree import Tree, chain_of, scalars_of, spread
+from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread, times
 
-__all__ = ["index_latex", "latex_of"]
+__all__ = ["Style", "einsum_latex", "index_latex", "latex_of"]
 
 Said = tuple[str, int]
 
-_SPELLED = {word: "\\" + word for word in GREEK.values()}
 _PLACE = re.compile(r"@(\d)")
-_NAME = re.compile(r"([^\W\d_]+?)_?(\d*)$")
+_TALL = re.compile(r"\\(?:frac|sum|prod|begin|left)\b")
+_MARKS = frozenset({"T", "H", "*", "+", "-"})
+_SCIENTIFIC = re.compile(r"([\d.]+)e([+-]?\d+)")
 
 
-def latex_of(tree: Tree, definitions: Mapping[str, Definition]) -> str:
+@dataclass(frozen=True)
+class Style:
+    """How names look: bold vectors and matrices, or the LaTeX that a person gives for a name.
+
+    `names` are others that a reader knows, which none in the sentence may look like.
+    """
+
+    bold: bool = False
+    macros: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+
+def latex_of(tree: Tree, definitions: Mapping[str, Definition], style: Style | None = None) -> str:
     """A phrase in LaTeX, its definitions behind it."""
-    lines = [
-        f"{{{_name(d.word)}}}{_subscript(d.letters)} = {_say(d.body)[0]}"
-        for d in needed(tree, definitions)
-    ]
-    body = _say(tree)[0]
-    return body + r" \quad\text{where}\quad " + ",\\; ".join(lines) if lines else body
+    return _Scribe(tree, definitions, "", style or Style()).sentence("")
 
 
-def index_latex(left: str, letters: str, tree: Tree, definitions: Mapping[str, Definition]) -> str:
+def index_latex(
+    left: str,
+    letters: str,
+    tree: Tree,
+    definitions: Mapping[str, Definition],
+    style: Style | None = None,
+) -> str:
     """The index form in LaTeX; `letters` with commas, those of joined axes in brackets."""
-    return f"{_name(left)}{_subscript(letters)} = {latex_of(tree, definitions)}"
+    scribe = _Scribe(tree, definitions, letters, style or Style())
+    if letters:
+        return scribe.sentence(f"{_below(scribe.name(left), letters)} = ")
+    terms = tree.parts if tree.head == "sum" else (tree,)
+    summed = [",".join(sorted(_letters(term))) for term in terms]
+    if not any(summed):
+        return scribe.sentence(f"{scribe.name(left)} = ")
+    return scribe.sentence(f"{scribe.name(left)} = ", summed)
 
 
-def _subscript(items: str) -> str:
+def einsum_latex(
+    left: str, tree: Tree, definitions: Mapping[str, Definition], style: Style | None = None
+) -> str | None:
+    """A sum of einsums with the signs of their sums; None where a phrase is no einsum."""
+    style = style or Style()
+    taken = {*style.names, *definitions, *(p.word for p in _every(tree, definitions))}
+    letters = [c for c in "ijklpqrstuvwabcdefghmnoxyz" if c not in taken]
+    scribe = _Scribe(tree, definitions, ",".join(letters), style)
+    said = [scribe.einsum(term, letters) for term in _opened(tree)]
+    if None in said:
+        return None
+    body, axes = "", 0
+    for count, sign, text in filter(None, said):
+        body += (f" {sign} " if body else "-" if sign == "-" else "") + text
+        axes = count
+    head = _below(scribe.name(left), ",".join(letters[:axes]))
+    return scribe.with_where(f"{head} = {body}")
+
+
+def _opened(tree: Tree) -> list[Tree]:
+    """The terms of a sum, products with sums of einsums multiplied out."""
+    done: list[Tree] = []
+    stack = [tree]
+    while stack:
+        term = stack.pop()
+        if term.head == "sum":
+            stack += reversed(term.parts)
+            continue
+        k = next((k for k, p in enumerate(term.parts) if p.head == "sum" and _is_einsum(p)), None)
+        if term.head != "product" or k is None:
+            done.append(term)
+            continue
+        others = [*term.parts[:k], *term.parts[k + 1 :]]
+        stack += [times(term.coefficient, [*others, p]) for p in reversed(term.parts[k].parts)]
+    return done
+
+
+def _is_einsum(tree: Tree) -> bool:
+    return tree.word == "einsum" or any(p.head != "index" and _is_einsum(p) for p in tree.parts)
+
+
+def _below(base: str, items: str) -> str:
+    """Indices below a base; LaTeX refuses a second subscript without braces."""
     if not items:
-        return ""
+        return base
     single = all(len(c.strip("()")) == 1 for c in items.split(","))
-    return f"_{{{items.replace(',', '') if single else items}}}"
+    plain_letters = single and not any(c.isdigit() or c == ":" for c in items)
+    base = f"{{{base}}}" if "_" in base and base[-1] not in ")]" else base
+    return f"{base}_{{{items.replace(',', '') if plain_letters else items}}}"
+
+
+def _letters(tree: Tree) -> set[str]:
+    """The index letters in a term."""
+    found: set[str] = set()
+    stack = [tree]
+    while stack:
+        part = stack.pop()
+        found |= {k for k in part.letters or () if not k.isdigit()}
+        stack.extend(part.parts)
+    return found
+
+
+def _every(tree: Tree, definitions: Mapping[str, Definition]) -> Iterator[Tree]:
+    stack = [tree, *(d.body for d in needed(tree, definitions))]
+    while stack:
+        part = stack.pop()
+        yield part
+        stack.extend(part.parts)
+
+
+class _Scribe:
+    """Writes one sentence: its names are spelled so that no two look alike."""
+
+    def __init__(
+        self, tree: Tree, definitions: Mapping[str, Definition], letters: str, style: Style
+    ) -> None:
+        self.tree, self.style = tree, style
+        self.definitions = needed(tree, definitions)
+        parts = list(_every(tree, definitions))
+        apart = {c for c in letters if c.isalpha()}
+        apart |= {k for p in parts for k in p.letters or ()}
+        apart |= {p.parts[0].word for p in parts if p.latex in ("sum", "prod")}
+        self.apart = frozenset(apart)
+        faces = dict.fromkeys(style.names, "")
+        faces |= {p.word: self._face(p) for p in parts if p.head == "name"}
+        faces |= {d.word: faces.get(d.word, "") for d in self.definitions}
+        self.names = spellings(sorted(faces.items()), self.apart)
+        self.has_sigma = "sigma" in faces and "sigma" not in style.macros
+
+    def _face(self, tree: Tree) -> str:
+        is_array = tree.axes > 2 or any(side is not None for side in tree.shape)
+        return "bold" if self.style.bold and is_array and tree.word != "δ" else ""
+
+    def name(self, word: str) -> str:
+        """A name as it is spelled here."""
+        if word == "δ":
+            return r"\delta"
+        if word in self.style.macros:
+            return self.style.macros[word]
+        return self.names.get(word) or spellings([(word, "")], self.apart)[word]
+
+    # Sentences
+
+    def sentence(self, head: str, summed: Sequence[str] = ()) -> str:
+        """The whole phrase behind `head`, `where` its definitions follow."""
+        return self.with_where(head + (self._sum(self.tree, summed) if summed else self._whole()))
+
+    def _whole(self) -> str:
+        return self._say(self.tree)[0]
+
+    def with_where(self, said: str) -> str:
+        """A phrase with its definitions behind it."""
+        lines = [
+            f"{_below(self.name(d.word), d.letters)} = {self._say(d.body)[0]}"
+            for d in self.definitions
+        ]
+        if not lines:
+            return said
+        return said + r" \quad\text{where}\quad " + r",\; ".join(lines)
+
+    # Phrases
+
+    def _say(self, tree: Tree) -> Said:
+        match tree.head:
+            case "unvec":
+                return self._say(tree.parts[0])
+            case "name":
+                return self.name(tree.word), ATOM
+            case "literal":
+                return tree.word.replace("*", " ").replace("min(", r"\min("), ATOM
+            case "call":
+                return self._call(tree)
+            case "index":
+                return self._index(tree), ATOM
+            case "conj":
+                return rf"\overline{{{self._say(tree.parts[0])[0]}}}", ATOM
+            case "transpose":
+                return self._transposed(tree), TIGHT
+            case "product":
+                return self._product(tree)
+            case "dot":
+                return _side_by_side(self._links(tree.parts)), PRODUCT
+            case "power":
+                return self._product(Tree("product", "", (tree,)))
+            case "entry" | "raised":
+                return self._entry(tree)
+            case "sum":
+                return self._sum(tree), ADD
+        return r" \otimes ".join(_fit(self._say(p), KRON + 1) for p in tree.parts), KRON
+
+    def _index(self, tree: Tree) -> str:
+        base = tree.parts[0]
+        if is_ones(base) and base.head == "name":
+            return r"\mathbf{1}" + _below("", tree.word)
+        said = self._say(base)
+        if base.head == "name" and "," not in tree.word and tree.letters is None:
+            return f"[{said[0]}]_{{{tree.word}}}"  # x_{1} is a name
+        if base.head == "name" and tree.letters is not None and self._face(base):
+            said = spellings([(base.word, "")], self.apart)[base.word], ATOM
+        return _below(_fit(said, ATOM), tree.word)
+
+    def _transposed(self, tree: Tree) -> str:
+        (inner,) = tree.parts
+        mark = r"\top"
+        if inner.head == "conj":
+            (inner,) = inner.parts
+            mark = r"\mathsf H"
+        if inner.head == "call" and inner.word == "inv":
+            return _fit(self._say(inner.parts[0]), ATOM) + rf"^{{-{mark}}}"
+        mark = mark if mark == r"\top" else f"{{{mark}}}"
+        return _fit(self._say(inner), ATOM) + f"^{mark}"
+
+    def _call(self, tree: Tree) -> Said:
+        own = _OWN.get(tree.word)
+        said = own(self, tree) if own is not None else None
+        if said is not None:
+            return said
+        arguments = [self._say(p) for p in tree.parts]
+        if tree.latex in ("sum", "prod") and len(tree.parts) == 4:
+            k, low, high = (a[0] for a in arguments[:3])
+            body = _fit(arguments[3], PRODUCT)
+            return rf"\{tree.latex}_{{{k}={low}}}^{{{high}}} {body}", ADD + 1
+        axis = len(tree.parts) == 2 and tree.parts[1].head == "literal"
+        if axis and tree.parts[0].head != "literal":
+            word = rf"\operatorname{{{tree.word}}}_{{{tree.parts[1].word}}}"
+            return word + _bracketed(arguments[0][0]), ATOM
+        if not tree.latex or not tree.latex.strip("@0"):
+            return self._undefined(tree, arguments), ATOM
+        return _filled(tree.latex, arguments)
+
+    def _undefined(self, tree: Tree, arguments: Sequence[Said]) -> str:
+        word = tree.word.rstrip("'")
+        primes = "'" * (len(tree.word) - len(word))
+        return f"{self.name(word)}{primes}" + _bracketed(", ".join(a[0] for a in arguments))
+
+    def _sum(self, tree: Tree, summed: Sequence[str] = ()) -> str:
+        terms = tree.parts if tree.head == "sum" else (tree,)
+        out = ""
+        bare = any(not is_repeated(t) for t in terms)
+        for k, term in enumerate(terms):
+            term = plain(term) if bare and is_repeated(term) else term
+            negative = term.head == "product" and term.coefficient.value < 0
+            if negative:
+                term = Tree("product", "", term.parts, term.shape, -term.coefficient)
+            text = _fit(self._say(term), ADD + 1 if not summed else PRODUCT)
+            if summed and summed[k]:
+                text = rf"\sum_{{{summed[k]}}} {text}"
+            sign = "-" if negative else "+"
+            out += (f" {sign} " if out else "-" if negative else "") + text
+        return out
+
+    # Products
+
+    def _product(self, tree: Tree) -> Said:
+        if spread(tree) is not tree:
+            return self._say(spread(tree))
+        over, under = self._coefficient(tree.coefficient)
+        for scalar in scalars_of(tree):
+            is_power = scalar.head == "power"
+            base, e = (scalar.parts[0], scalar.exponent) if is_power else (scalar, Fraction(1))
+            (over if e > 0 else under).append(self._power(base, abs(Fraction(e))))
+        chain = chain_of(tree)
+        sign = "-" if tree.coefficient.value < 0 else ""
+        if not under:
+            if len(over) + len(chain) == 1 and not sign:
+                return over[0] if over else self._say(chain[0])
+            single = sum(s.head == "dot" for s in scalars_of(tree)) == 1 and not chain
+            body = _side_by_side([*_factors(over, single), *self._links(chain)])
+            return sign + (body or "1"), PRODUCT if body or sign else ATOM
+        fraction = rf"\frac{{{_row(over) or '1'}}}{{{_row(under)}}}"
+        return sign + _side_by_side([fraction, *self._links(chain)]), PRODUCT
+
+    def _links(self, chain: Sequence[Tree]) -> list[str]:
+        links: list[str] = []
+        for link, run in groupby(joined(chain)):
+            count = len(list(run))
+            if count > 1 and None not in link.shape:
+                links.append(f"{_fit(self._say(link), ATOM)}^{{{count}}}")
+            else:
+                links += [_fit(self._say(link), PRODUCT + 1)] * count
+        return links
+
+    def _power(self, base: Tree, exponent: Fraction) -> Said:
+        if base.word == "norm2" and exponent == 2 and base.parts[0].head == "name":
+            (x,) = base.parts
+            if x.shape[1] is None and x.axes == 2:
+                mark = r"^{\mathsf H}" if x.is_complex else r"^\top"
+                return f"{self.name(x.word)}{mark} {self.name(x.word)}", PRODUCT
+        return _raised(self._say(base), exponent, "")
+
+    def _entry(self, tree: Tree) -> Said:
+        parts = tree.parts if tree.head == "entry" else (tree,)
+        over: list[Said] = []
+        under: list[Said] = []
+        for part in parts:
+            is_raised = part.head == "raised"
+            base, e = (part.parts[0], part.exponent) if is_raised else (part, Fraction(1))
+            (over if e > 0 else under).append(_raised(self._say(base), abs(e), r"\circ "))
+        if len(over) == 1 and not under:
+            return over[0]
+        text = r" \odot ".join(_fit(s, PRODUCT + 1) for s in over) or "1"
+        return text + "".join(r" \oslash " + _fit(s, PRODUCT + 1) for s in under), PRODUCT
+
+    # Numbers
+
+    def _coefficient(self, coefficient: Coefficient) -> tuple[list[Said], list[Said]]:
+        over: list[Said] = []
+        under: list[Said] = []
+        top, bottom = number_text(abs(Fraction(coefficient.value)))
+        if top != "1":
+            over.append(_number(top))
+        if bottom != "1":
+            under.append(_number(bottom))
+        for base, exponent in coefficient.powers:
+            side = over if exponent > 0 else under
+            side.append(_raised(self._base(base), abs(exponent), ""))
+        return over, under
+
+    def _base(self, base: Base) -> Said:
+        if isinstance(base, Dimension):
+            text = str(base).replace("*", " ").replace("min(", r"\min(")
+            return text, ADD if len(base.terms) > 1 else PRODUCT if " " in text else ATOM
+        if base == "pi":
+            return r"\pi", ATOM
+        if base == "i":
+            return r"\mathrm{i}", ATOM
+        assert isinstance(base, Fraction)
+        if base.denominator > 1:
+            return rf"\frac{{{base.numerator}}}{{{base.denominator}}}", PRODUCT
+        return str(base), ATOM
+
+    # Words that look otherwise for vectors and for matrices
+
+    def _sized(self, tree: Tree) -> Said:
+        """An identity, ones or zeros, with the sizes below."""
+        sign = {"eye": "I", "ones": r"\mathbf{1}", "zeros": r"\mathbf{0}"}[tree.word]
+        if self.style.bold and tree.word == "eye":
+            sign = r"\mathbf{I}"
+        sizes = r" \times ".join(self._say(p)[0] for p in tree.parts)
+        return (f"{sign}_{{{sizes}}}" if sizes else sign), ATOM
+
+    def _summed(self, tree: Tree) -> Said | None:
+        """The sum of all entries, of each column or of each row, as a product with ones."""
+        (inner, *axis), one = tree.parts, r"\mathbf{1}"
+        if len(tree.parts) > 2 or inner.axes > 2:
+            return None
+        rows, columns = (side is not None for side in inner.shape)
+        if not rows and not columns:
+            return None
+        said = _fit(self._say(inner), PRODUCT + 1)
+        left = rows and (not axis or axis[0].word == "1")
+        right = columns and (not axis or axis[0].word == "2")
+        return " ".join([rf"{one}^\top"] * left + [said] + [one] * right), PRODUCT
+
+    def _norm(self, tree: Tree) -> Said:
+        (inner,) = tree.parts
+        said = self._say(inner)[0]
+        is_matrix = None not in inner.shape or inner.axes > 2
+        below = {"norm1": "_1", "norminf": r"_\infty"}.get(tree.word, "_F" if is_matrix else "")
+        if is_matrix and tree.word != "norm2":
+            said = rf"\operatorname{{vec}}({said})"
+        wide = (r"\left", r"\right") if _TALL.search(said) else ("", "")
+        return rf"{wide[0]}\lVert {said} {wide[1]}\rVert{below}", ATOM
+
+    def _modulus(self, tree: Tree) -> Said | None:
+        (inner,) = tree.parts
+        said = self._say(inner)[0]
+        if None not in inner.shape or inner.axes > 2:
+            return r"\operatorname{abs}" + _bracketed(said), ATOM
+        wide = (r"\left", r"\right") if _TALL.search(said) else ("", "")
+        return rf"{wide[0]}\lvert {said} {wide[1]}\rvert", ATOM
+
+    def _sigmoid(self, tree: Tree) -> Said | None:
+        """The sigmoid by its name, where sigma is another thing."""
+        if not self.has_sigma:
+            return None
+        return r"\operatorname{sigmoid}" + _bracketed(self._say(tree.parts[0])[0]), ATOM
+
+    def _unit(self, tree: Tree) -> Said:
+        size, place = (self._say(p)[0] for p in tree.parts)
+        return rf"\mathbf{{e}}^{{({size})}}_{{{place}}}", TIGHT
+
+    def _commutation(self, tree: Tree) -> Said:
+        sizes = ",".join(self._say(p)[0] for p in tree.parts)
+        return rf"\mathrm{{K}}_{{{sizes}}}", ATOM
+
+    def _repeated(self, tree: Tree) -> Said:
+        """A number beside a matrix; 1 and 2 would be axes."""
+        text, binds = self._say(tree.parts[0])
+        if text not in ("1", "2"):
+            return text, binds
+        ones = r"\mathbf{1} \mathbf{1}^\top"
+        return (ones if text == "1" else f"{text} {ones}"), PRODUCT
+
+    def _entry_power(self, tree: Tree) -> Said | None:
+        """A power entry by entry whose exponent is a phrase."""
+        base, exponent = tree.parts
+        if all(side is None for p in tree.parts for side in p.shape) and tree.axes == 2:
+            return None
+        said = self._say(exponent)[0]
+        return rf"{_fit(self._say(base), ATOM)}^{{\circ {said}}}", TIGHT
+
+    def _kron(self, tree: Tree) -> Said:
+        return r" \otimes ".join(_fit(self._say(p), KRON + 1) for p in tree.parts), KRON
+
+    # einsum
+
+    def einsum(self, term: Tree, letters: Sequence[str]) -> tuple[int, str, str] | None:
+        """One einsum: how many axes it has, its sign, its factors behind the sign of their sum."""
+        calls = [p for p in (*chain_of(term), *scalars_of(term)) if p.word == "einsum"]
+        if len(calls) > 1:
+            return None
+        if calls:
+            held = calls[0]
+            groups, _, output = held.parts[0].word.strip('"').partition("->")
+            factors = list(zip(held.parts[1:], groups.split(","), strict=True))
+        else:
+            chain = chain_of(term)
+            held = times(ONE, chain) if chain else term
+            axes = held.axes if held.axes > 2 else sum(side is not None for side in held.shape)
+            output = "ijklmnopqrst"[:axes]
+            factors = [(held, output)] if chain else []
+        met = dict.fromkeys([*output, *sorted({*"".join(g for _, g in factors)})])
+        if len(met) > len(letters):
+            return None
+        spelled = dict(zip(met, letters, strict=False))
+        said = [self._factor(part, [spelled[k] for k in group]) for part, group in factors]
+        summed = ",".join(spelled[k] for k in met if k not in output)
+        others = tuple(p for p in scalars_of(term) if p is not held)
+        rest = Tree("product", "", others, coefficient=_size(term))
+        bare = not others and rest.coefficient == ONE
+        ahead = "" if bare else _fit(self._product(rest), PRODUCT)
+        sign = "+" if rest.coefficient == term.coefficient or term.head != "product" else "-"
+        total = rf"\sum_{{{summed}}}" if summed else ""
+        text = _side_by_side([piece for piece in (ahead, total, *said) if piece])
+        return len(output), sign, text or "1"
+
+    def _factor(self, part: Tree, group: Sequence[str]) -> str:
+        """One factor of an einsum at its letters."""
+        if part.word == "eye":
+            return _below(r"\delta", ",".join(group))
+        if is_ones(part):
+            return _below(r"\mathbf{1}", ",".join(group))
+        entry = Tree("index", ",".join(group), (part,)) if group else part
+        return _fit(self._say(entry), PRODUCT + 1)
+
+
+def _size(tree: Tree) -> Coefficient:
+    """The coefficient of a term without its sign."""
+    if tree.head != "product":
+        return ONE
+    return -tree.coefficient if tree.coefficient.value < 0 else tree.coefficient
+
+
+_OWN = {
+    "eye": _Scribe._sized,
+    "ones": _Scribe._sized,
+    "zeros": _Scribe._sized,
+    "sum": _Scribe._summed,
+    "norm1": _Scribe._norm,
+    "norm2": _Scribe._norm,
+    "norminf": _Scribe._norm,
+    "abs": _Scribe._modulus,
+    "sigmoid": _Scribe._sigmoid,
+    "unit": _Scribe._unit,
+    "commutation": _Scribe._commutation,
+    "matrix": _Scribe._repeated,
+    "kron": _Scribe._kron,
+    "power": _Scribe._entry_power,
+}
+
+
+# Pieces
+
+
+def _bracketed(text: str) -> str:
+    """Round brackets, tall ones around what is tall."""
+    return rf"\left({text}\right)" if _TALL.search(text) else f"({text})"
 
 
 def _fit(said: Said, level: int) -> str:
     text, binds = said
-    return text if binds >= level else rf"\left({text}\right)"
+    return text if binds >= level else _bracketed(text)
 
 
-def _name(word: str) -> str:
-    match = _NAME.fullmatch(word)
-    if not match:
-        return rf"\mathit{{{word.replace('_', chr(92) + '_')}}}"
-    stem, digits = match.groups()
-    if word == "δ":
-        return r"\delta"
-    shown = _SPELLED.get(stem) or (stem if len(stem) == 1 else rf"\mathit{{{stem}}}")
-    return shown + (f"_{{{digits}}}" if digits else "")
-
-
-def _say(tree: Tree) -> Said:
-    match tree.head:
-        case "unvec":
-            return _say(tree.parts[0])
-        case "name":
-            return _name(tree.word), ATOM
-        case "literal":
-            return tree.word.replace("*", " "), ATOM
-        case "call":
-            return _call(tree)
-        case "index":
-            base = tree.parts[0]
-            if base.word == "ones" and base.head == "name":
-                return r"\mathbf{1}" + _subscript(tree.word), ATOM
-            text = _fit(_say(base), ATOM)
-            if "_" in text and text[0] != "(" and not text.endswith(")"):
-                text = f"{{{text}}}"  # LaTeX refuses a second subscript
-            return text + _subscript(tree.word), TIGHT
-        case "transpose" if tree.parts[0].head == "conj":
-            return _fit(_say(tree.parts[0].parts[0]), ATOM) + r"^{\mathsf H}", TIGHT
-        case "conj":
-            return rf"\overline{{{_say(tree.parts[0])[0]}}}", ATOM
-        case "transpose":
-            return _fit(_say(tree.parts[0]), ATOM) + r"^\top", TIGHT
-        case "product":
-            return _product(tree)
-        case "dot":
-            return " ".join(_links(tree.parts)), PRODUCT
-        case "power":
-            return _product(_alone(tree))
-        case "entry" | "raised":
-            return _entry(tree)
-        case "sum":
-            return _sum(tree), ADD
-        case _:
-            return r" \otimes ".join(_fit(_say(p), KRON + 1) for p in tree.parts), KRON
-
-
-def _alone(tree: Tree) -> Tree:
-    """A product of one part."""
-    return Tree("product", "", (tree,))
-
-
-def _call(tree: Tree) -> Said:
-    arguments = [_say(p) for p in tree.parts]
-    if tree.latex in ("sum", "prod") and len(tree.parts) == 4:
-        sign = r"\sum" if tree.latex == "sum" else r"\prod"
-        k, low, high = (a[0] for a in arguments[:3])
-        return f"{sign}_{{{k}={low}}}^{{{high}}} {_fit(arguments[3], PRODUCT)}", PRODUCT
-    axis = len(tree.parts) == 2 and tree.parts[1].head == "literal"
-    if axis and tree.parts[0].head != "literal":
-        word = rf"\operatorname{{{tree.word}}}_{{{tree.parts[1].word}}}"
-        return rf"{word}\left({arguments[0][0]}\right)", ATOM
-    if not tree.latex:
-        inside = ", ".join(a[0] for a in arguments)
-        primes = len(tree.word) - len(tree.word.rstrip("'"))
-        return rf"{_name(tree.word.rstrip(chr(39)))}{chr(39) * primes}\left({inside}\right)", ATOM
-    return _filled(tree.latex, arguments)
-
-
-def _filled(template: str, arguments: Sequence[Said]) -> Said:
-    """A record's template; an argument that the template does not enclose gets brackets."""
+def _side_by_side(factors: Sequence[str]) -> str:
+    """Factors in a row; a dot before a digit, where two numbers would run together."""
     out = ""
-    at = 0
-    bare = False
-    for match in _PLACE.finditer(template):
-        before, after = template[: match.start()].rstrip(), template[match.end() :].lstrip()
-        enclosed = before.endswith(("(", "{", ",", r"\lVert", r"\lvert", r"\langle")) and not (
-            after.startswith("}^") or after.startswith("}_")
-        )
-        text, binds = arguments[int(match[1])]
-        bare = bare or not enclosed
-        out += template[at : match.start()] + (text if enclosed else _fit((text, binds), ATOM))
-        at = match.end()
-    return out + template[at:], TIGHT if bare else ATOM
-
-
-def _sum(tree: Tree) -> str:
-    out = ""
-    bare = any(not is_repeated(t) for t in tree.parts)
-    for term in tree.parts:
-        term = plain(term) if bare and is_repeated(term) else term
-        negative = term.head == "product" and term.coefficient.value < 0
-        if negative:
-            term = Tree("product", "", term.parts, term.shape, -term.coefficient)
-        text = _fit(_say(term), ADD + 1)
-        sign = "-" if negative else "+"
-        out += (f" {sign} " if out else "-" if negative else "") + text
+    for factor in factors:
+        dot = out[-1:].isdigit() or out.endswith("}")
+        between = r" \cdot " if factor[:1].isdigit() and dot else " "
+        out += (between if out else "") + factor
     return out
 
 
-def _product(tree: Tree) -> Said:
-    if spread(tree) is not tree:
-        return _say(spread(tree))
-    over, under = _coefficient(tree.coefficient)
-    for scalar in scalars_of(tree):
-        base, e = (scalar.parts[0], scalar.exponent) if scalar.head == "power" else (scalar, 1)
-        (over if e > 0 else under).append(_power(base, abs(Fraction(e))))
-    chain = chain_of(tree)
-    sign = "-" if tree.coefficient.value < 0 else ""
-    if not under:
-        if len(over) + len(chain) == 1 and not sign:
-            return over[0] if over else _say(chain[0])
-        body = " ".join([*(_fit(s, PRODUCT + 1) for s in over), *_links(chain)])
-        return sign + (body or "1"), PRODUCT if body or sign else ATOM
-    below = " ".join(_fit(s, PRODUCT + 1) for s in under) if len(under) > 1 else under[0][0]
-    above = (
-        " ".join(_fit(s, PRODUCT + 1) for s in over)
-        if len(over) > 1
-        else (over[0][0] if over else "1")
-    )
-    fraction = rf"\frac{{{above}}}{{{below}}}"
-    return sign + " ".join([fraction, *_links(chain)]), PRODUCT
+def _factors(said: Sequence[Said], bare: bool) -> list[str]:
+    """Factors with the brackets that they need; the last sum, and a single x'y, need none."""
+    level = PRODUCT if bare else PRODUCT + 1
+    made = [_fit(s, level) for s in said]
+    if said and said[-1][0].startswith((r"\sum", r"\prod")) and said[-1][1] == ADD + 1 and bare:
+        made[-1] = said[-1][0]
+    return made
 
 
-def _links(chain: Sequence[Tree]) -> list[str]:
-    links: list[str] = []
-    for link, run in groupby(joined(chain)):
-        count = len(list(run))
-        if count > 1 and None not in link.shape:
-            links.append(f"{_fit(_say(link), ATOM)}^{{{count}}}")
-        else:
-            links += [_fit(_say(link), PRODUCT + 1)] * count
-    return links
-
-
-def _power(base: Tree, exponent: Fraction) -> Said:
-    if base.word == "norm2" and exponent == 2 and base.parts[0].head == "name":
-        (x,) = base.parts
-        if x.shape[1] is None and x.axes == 2:
-            mark = r"^{\mathsf H}" if x.is_complex else r"^\top"
-            return f"{_name(x.word)}{mark} {_name(x.word)}", PRODUCT
-    return _raised(_say(base), exponent, "")
+def _row(said: Sequence[Said]) -> str:
+    """Factors above or below a line."""
+    return said[0][0] if len(said) == 1 else _side_by_side([_fit(s, PRODUCT + 1) for s in said])
 
 
 def _raised(said: Said, exponent: Fraction, mark: str) -> Said:
@@ -202,45 +538,49 @@ def _raised(said: Said, exponent: Fraction, mark: str) -> Said:
         return said
     if exponent == Fraction(1, 2):
         return rf"\sqrt{{{said[0]}}}", ATOM
-    return f"{_fit(said, ATOM)}^{{{mark}{exponent}}}", TIGHT
+    base = f"{{{said[0]}}}" if said[0] == "e" else _fit(said, ATOM)
+    return f"{base}^{{{mark}{exponent}}}", TIGHT
 
 
-def _entry(tree: Tree) -> Said:
-    parts = tree.parts if tree.head == "entry" else (tree,)
-    over: list[Said] = []
-    under: list[Said] = []
-    for part in parts:
-        base, e = (part.parts[0], part.exponent) if part.head == "raised" else (part, Fraction(1))
-        (over if e > 0 else under).append(_raised(_say(base), abs(e), r"\circ "))
-    if len(over) == 1 and not under:
-        return over[0]
-    text = r" \odot ".join(_fit(s, PRODUCT + 1) for s in over) or "1"
-    return text + "".join(r" \oslash " + _fit(s, PRODUCT + 1) for s in under), PRODUCT
+def _number(text: str) -> Said:
+    """A number; powers of ten as such."""
+    zeros = len(text) - len(text.rstrip("0"))
+    if text.isdigit() and zeros > 5 and len(text) > 9:
+        text = f"{text[:-zeros]}e{zeros}"
+    match = _SCIENTIFIC.fullmatch(text)
+    if match is None:
+        return text, ATOM
+    digits, power = match[1], int(match[2])
+    ten = f"10^{{{power}}}"
+    return (ten, TIGHT) if digits == "1" else (rf"{digits} \cdot {ten}", PRODUCT)
 
 
-def _coefficient(coefficient: Coefficient) -> tuple[list[Said], list[Said]]:
-    over: list[Said] = []
-    under: list[Said] = []
-    top, bottom = number_text(abs(Fraction(coefficient.value)))
-    if top != "1":
-        over.append((top, ATOM))
-    if bottom != "1":
-        under.append((bottom, ATOM))
-    for base, exponent in coefficient.powers:
-        side = over if exponent > 0 else under
-        side.append(_raised(_base(base), abs(exponent), ""))
-    return over, under
+def _filled(template: str, arguments: Sequence[Said]) -> Said:
+    """A record's template; an argument that the template does not enclose gets brackets."""
+    out = ""
+    at = 0
+    bare = 0
+    for match in _PLACE.finditer(template):
+        before, after = template[: match.start()].rstrip(), template[match.end() :].lstrip()
+        text, binds = arguments[int(match[1])]
+        gap = template[at : match.start()]
+        if before.endswith("+"):
+            minus = text.startswith("-") and binds >= PRODUCT
+            gap = gap.rstrip("+ ") + " - " if minus else gap
+            out += gap + (text[1:] if minus else _fit((text, binds), ADD + 1))
+        elif before.endswith("(") and after.startswith(")") and _TALL.search(text):
+            out += gap[: gap.rindex("(")] + r"\left(" + text + r"\right"
+        elif _encloses(before, after):
+            alone = text in _MARKS and before.endswith("^{")
+            out += gap + (f"{{{text}}}" if alone else text)
+        else:
+            bare += 1
+            out += gap + _fit((text, binds), ATOM)
+        at = match.end()
+    out += template[at:]
+    return out, ATOM if not bare else TIGHT if bare == 1 else PRODUCT
 
 
-def _base(base: Base) -> Said:
-    if isinstance(base, Dimension):
-        text = str(base).replace("*", " ")
-        return text, ADD if len(base.terms) > 1 else ATOM
-    if base == "pi":
-        return r"\pi", ATOM
-    if base == "i":
-        return r"\mathrm{i}", ATOM
-    assert isinstance(base, Fraction)
-    if base.denominator > 1:
-        return rf"\frac{{{base.numerator}}}{{{base.denominator}}}", PRODUCT
-    return str(base), ATOM
+def _encloses(before: str, after: str) -> bool:
+    opened = before.endswith(("(", "{", ",", r"\lVert", r"\lvert", r"\langle"))
+    return opened and not (after.startswith("}^") or after.startswith("}_"))
