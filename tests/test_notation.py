@@ -19,7 +19,18 @@ from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, rename_dimensions, variables
 from wrt.functions import BOOK
 from wrt.language import read
-from wrt.notation import einsum, index, kronecker, latex, latex_index, matrix, typeset
+from wrt.notation import (
+    Style,
+    einsum,
+    index,
+    kronecker,
+    latex,
+    latex_einsum,
+    latex_index,
+    latex_kronecker,
+    matrix,
+    typeset,
+)
 
 n, m, p, q = map(Dimension.of, "nmpq")
 
@@ -333,15 +344,17 @@ def test_kronecker_of_zero() -> None:
 
 
 LATEX = [
-    (2 * A.T @ (A @ u - x), r"2 A^\top \left(A u - x\right)"),
-    (inv(X).T, r"\left(X^{-1}\right)^\top"),
-    (inv(X + Y), r"\left(X + Y\right)^{-1}"),
-    (x / half(x @ x), r"\frac{1}{\lVert x \rVert} x"),
+    (2 * A.T @ (A @ u - x), r"2 A^\top (A u - x)"),
+    (inv(X).T, r"X^{-\top}"),
+    (inv(X + Y), r"(X + Y)^{-1}"),
+    (x / half(x @ x), r"\frac{x}{\lVert x \rVert}"),
+    (2 / half(x @ x) * A.T @ x, r"\frac{2 A^\top x}{\lVert x \rVert}"),
+    (A / 2, r"\frac{1}{2} A"),
     (e("i->ii", tanh(x)), r"\operatorname{diag}(\tanh(x))"),
     (e("ij,ij->ij", A, B), r"A \odot B"),
     (variable("Sigma1", "nn") @ x, r"\Sigma_{1} x"),
-    (build.identity(n), "I"),
-    (softmax(A, axis=1), r"\operatorname{softmax}_{2}\left(A\right)"),
+    (build.identity(n), "I_{n}"),
+    (softmax(A, axis=1), r"\operatorname{softmax}_{2}(A)"),
 ]
 
 
@@ -355,7 +368,23 @@ def test_latex_of_indices() -> None:
     assert latex_index(node, split=1) == r"D_{iab} = \delta_{ia} u_{b}"
 
 
+def test_latex_in_other_styles() -> None:
+    node = 2 * A.T @ (A @ u - x)
+    assert latex(node, style=Style(bold=True)) == (
+        r"2 \mathbf{A}^\top (\mathbf{A} \mathbf{u} - \mathbf{x})"
+    )
+    assert latex(node, style=Style(macros={"A": r"\mA"})) == r"2 \mA^\top (\mA u - x)"
+    assert latex_einsum(e("ik,jk->ij", A, B)) == r"D_{ij} = \sum_{k} A_{ik} B_{jk}"
+    assert latex_kronecker(e("ik,lj->ijkl", A, X), 2) == r"A \otimes X^\top"
+
+
+def test_names_that_would_look_alike() -> None:
+    one, two = variable("x1", "n"), variable("x_1", "n")
+    assert latex(one + two) == r"x_{1} + \mathrm{x\_1}"
+
+
 def test_typeset() -> None:
+    assert typeset("x^1e9 + y^10") == "x^1e9 + y¹⁰"
     assert typeset("D[i,a,b] = δ[i,a]*x[b]") == "D[i,a,b] = δ[i,a] x[b]"
     assert typeset("eye(n) ⊗ x'") == "I ⊗ xᵀ"
     assert typeset("eye(n)") == "eye(n)"

@@ -293,8 +293,11 @@ class _Scribe:
             single = sum(s.head == "dot" for s in scalars_of(tree)) == 1 and not chain
             body = _side_by_side([*_factors(over, single), *self._links(chain)])
             return sign + (body or "1"), PRODUCT if body or sign else ATOM
+        links = self._links(chain)
+        if chain and not any(map(_TALL.search, links)) and not under[0][0][:1].isdigit():
+            over, links = [*over, *((link, ATOM) for link in links)], []
         fraction = rf"\frac{{{_row(over) or '1'}}}{{{_row(under)}}}"
-        return sign + _side_by_side([fraction, *self._links(chain)]), PRODUCT
+        return sign + _side_by_side([fraction, *links]), PRODUCT
 
     def _links(self, chain: Sequence[Tree]) -> list[str]:
         links: list[str] = []

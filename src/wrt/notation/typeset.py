@@ -8,7 +8,7 @@ __all__ = ["typeset"]
 
 _SUPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _EYE = re.compile(r"\beye\(([^()]*)\)")
-_POWER = re.compile(r"(?<!\.)\^(\d+)")
+_POWER = re.compile(r"(?<!\.)\^(\d+)(?![\d.eE])")
 _TIMES = re.compile(r"(?<=[\w\])'ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹])\*(?=[\w(δ])")
 _PRIME = re.compile(r"'(?!['(])")
 
