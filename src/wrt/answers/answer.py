@@ -333,8 +333,8 @@ class Derivative:
         With `bold`, vectors and matrices are; `macros` gives the LaTeX of names.
 
         >>> D = derivative("x'*A*x", "x")
-        >>> print(derivative("A*x", "x").latex("differential"))
-        \mathrm{d}f = A \mathrm{d}x
+        >>> print(D.latex("differential"))
+        \mathrm{d}f = x^\top (A + A^\top) \mathrm{d}x
         >>> print(D.latex(bold=True), "and", D.latex(macros={"A": r"\mA"}))
         (\mathbf{A} + \mathbf{A}^\top) \mathbf{x} and (\mA + \mA^\top) x
         """

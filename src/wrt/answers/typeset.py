@@ -9,6 +9,7 @@ from wrt import notation
 from wrt.algebra import settled
 from wrt.answers.parts import unused
 from wrt.errors import ShapeMistake
+from wrt.expression.nodes import Variable
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
@@ -55,8 +56,14 @@ def _differential(D: Derivative, names: tuple[str, ...], style: notation.Style) 
         return None
     x = D.wanted[0].variable
     change = unused(f"d{x.name}", tuple(D.question.variables))
-    node = D.along(change)
     known = (*names, change)
+    if D.convention is None and D.layout is None:
+        whole = D.f.ndim == 0 and D.whole is D.plain
+        moving = Variable(change, x.dims)
+        made = notation.sentence(D.flat, names=known, change=moving, style=style) if whole else None
+        if made is not None:
+            return rf"\mathrm{{d}}f = {made.latex}"
+    node = D.along(change)
     said = notation.latex(node, names=known, row=D.question.row, style=style)
     if said is not None:
         return rf"\mathrm{{d}}f = {said}"

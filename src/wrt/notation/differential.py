@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from wrt.expression import build
@@ -10,7 +11,7 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Einsum, Node, Pattern, Sum, Variable
 from wrt.functions import BOOK
 from wrt.notation.indexed import IndexSpeaker, axis_letters
-from wrt.notation.latex import latex_of
+from wrt.notation.latex import Style, latex_of
 from wrt.notation.sentence import Speaker, shape_of, with_where
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed
@@ -166,6 +167,7 @@ def sentence(
     row: bool = False,
     change: Variable | None = None,
     written: Mapping[str, str] | None = None,
+    style: Style | None = None,
 ) -> Sentence | None:
     """The matrix sentence as text and as LaTeX; None where matrix notation cannot say it.
 
@@ -176,7 +178,7 @@ def sentence(
     >>> n = Dimension.of("n")
     >>> A, x, dx = Variable("A", (n, n)), Variable("x", (n,)), Variable("dx", (n,))
     >>> sentence((A + A.T) @ x, change=dx, written={"dx": r"\\mathrm{d}x"})[:2]
-    ("x'*(A+A')*dx", 'x^\\\\top \\\\left(A + A^\\\\top\\\\right) \\\\mathrm{d}x')
+    ("x'*(A+A')*dx", 'x^\\\\top (A + A^\\\\top) \\\\mathrm{d}x')
     """
     if node.ndim > 2 and change is None:
         return None
@@ -188,14 +190,16 @@ def sentence(
     text = with_where(tree, speaker.definitions)
     if text is None:
         return None
-    latex = written_as(latex_of(tree, speaker.definitions), written or {})
+    style = style or Style()
+    style = replace(style, macros={**style.macros, **(written or {})})
+    latex = latex_of(tree, speaker.definitions, style)
     return Sentence(text, latex, tree.cost)
 
 
 def written_as(latex: str, written: Mapping[str, str]) -> str:
     """LaTeX with some names written in another way.
 
-    >>> written_as(r"\\mathit{dx} + 1", {"dx": r"\\mathrm{d}x"})
+    >>> written_as(r"\\mathrm{dry} + 1", {"dry": r"\\mathrm{d}x"})
     '\\\\mathrm{d}x + 1'
     """
     for word, better in written.items():
