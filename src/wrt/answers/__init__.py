@@ -5,4 +5,4 @@ from wrt.answers.checking import Check
 from wrt.answers.several import Gradients
 from wrt.answers.steps import Step
 
-__all__ = ["Check", "Derivative", "Gradients", "Step", "derivative", "gradients"]
+__all__ = ["Check", "Derivative", "Gradients", "Step", "derivative"]
