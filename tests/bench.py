@@ -58,6 +58,8 @@ def draw(domain: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.nd
             return rng.uniform(-0.85, 0.85, shape)
         case "above":
             return rng.uniform(-0.7, 1.5, shape)
+        case "beyond":
+            return rng.uniform(1.3, 3.0, shape)
         case "invertible" if len(shape) == 2 and shape[0] == shape[1]:
             return rng.uniform(-0.7, 0.7, shape) + 2 * np.eye(shape[0])
         case "principal":

@@ -43,6 +43,7 @@ PRODUCTS: Mapping[str, Callable[..., Any]] = {
     "triu": np.triu,
     "dot": lambda x, y: np.sum(x * y),
     "outer": np.outer,
+    "transpose": np.transpose,
     "eye": np.eye,
     "ones": lambda *shape: np.ones(shape),
     "zeros": lambda *shape: np.zeros(shape),

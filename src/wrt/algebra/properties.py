@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from math import inf
 
+from wrt.algebra.bounds import Interval, bounds
 from wrt.algebra.conjugation import is_real
 from wrt.algebra.moduli import Sign, is_modulus, over_complex
 from wrt.expression import build
@@ -165,12 +167,38 @@ def conditions(
                     found[condition] = None
     strict = {node for domain, node in found if domain in ("positive", "slit")}
     regular = {node for domain, node in found if domain in ("principal", "definite")}
+    known = {node: _INTERVALS[domain] for domain, node in found if domain in _INTERVALS}
     return [
         (d, node)
         for d, node in found
-        if not (d == "nonzero" and node in strict)
+        if not (d == "nonzero" and (node in strict or _opposite(node, strict)))
         and not (d == "invertible" and _is_regular(node, regular))
+        and not (known and d in ("positive", "nonzero") and _follows(d, node, known))
     ]
+
+
+#: The intervals that domains of functions say.
+_INTERVALS = {
+    "inside": Interval(-1, 1, True, True),
+    "above": Interval(-1, inf, True),
+    "beyond": Interval(1, inf, True),
+}
+
+
+def _opposite(node: Node, strict: Collection[Node]) -> bool:
+    """Whether minus a sum is among what is above zero."""
+    from wrt.algebra.normal import normal_form
+
+    others = [s for s in strict if isinstance(s, Sum) and s.dims == node.dims]
+    return isinstance(node, Sum) and any(
+        build.is_zero(normal_form(build.add(node, other))) for other in others
+    )
+
+
+def _follows(domain: str, node: Node, known: Mapping[Node, Interval]) -> bool:
+    """Whether a condition holds wherever others do: 1 - x^2 > 0 where |x| < 1."""
+    sign = bounds(node, (), known)[node].sign
+    return sign == 2 or (domain == "nonzero" and sign == -2)
 
 
 def _is_regular(node: Node, regular: set[Node]) -> bool:

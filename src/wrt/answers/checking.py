@@ -239,6 +239,8 @@ def holds(domain: str, value: Array) -> bool:
             return bool(abs(value).max(initial=0) < 0.95)
         case "above":
             return bool(value.min(initial=np.inf) > -0.95)
+        case "beyond":
+            return bool(value.min(initial=np.inf) > 1.02)
         case "invertible":
             return bool(np.linalg.cond(value).max(initial=0) < 100)
         case "distinct" | "lowest" | "varied":

@@ -406,7 +406,7 @@ class _Beside:
 
 
 #: Domains that begin where a number changes its sign: half of all values are outside of them.
-SIGNS = ("positive", "inside", "above", "slit", "whole")
+SIGNS = ("positive", "inside", "above", "beyond", "slit", "whole")
 CONVENTIONS: dict[str, Any] = {
     "tied": "tied entries move together (--symmetric tied)",
     "projected": "the derivative is projected on the constraint (--symmetric projected)",

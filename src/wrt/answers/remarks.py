@@ -25,7 +25,7 @@ MOST_NODES = 150
 #: A part is quoted while it is this short, and no more reasons are given than this.
 SHORT, MOST_REASONS = 32, 3
 #: Domains outside which a formula has no value, where a condition is more than a kink.
-_BOUNDED = frozenset({"positive", "above", "inside", "invertible"})
+_BOUNDED = frozenset({"positive", "above", "beyond", "inside", "invertible"})
 
 Conditions = Sequence[tuple[str, Node]]
 
@@ -135,7 +135,7 @@ def _where(asked: _Question, known: Conditions) -> str:
     if not inside:
         return ""
     straight = all(
-        d in ("positive", "above")
+        d in ("positive", "above", "beyond")
         and curvature(n, asked.x, asked.positive).kind in ("affine", "concave")
         for d, n in inside
     )

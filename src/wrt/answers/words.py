@@ -23,7 +23,9 @@ __all__ = [
 ]
 
 #: Conditions on numbers, which of an array mean every entry.
-_ENTRYWISE = frozenset({"positive", "nonzero", "inside", "above", "whole", "apart", "slit"})
+_ENTRYWISE = frozenset(
+    {"positive", "nonzero", "inside", "above", "beyond", "whole", "apart", "slit"}
+)
 #: A part of an answer is named in a sentence only while it is this short.
 SHORT = 24
 

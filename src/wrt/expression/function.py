@@ -36,6 +36,7 @@ DOMAINS: Mapping[str, str] = {
     "nonzero": "{x} ≠ 0",
     "inside": "|{x}| < 1",
     "above": "{x} > -1",
+    "beyond": "{x} > 1",
     "invertible": "{x} is invertible",
     "distinct": "{x} has one largest entry",
     "lowest": "{x} has one smallest entry",

@@ -75,6 +75,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ANY} positive",
         analytic=_SIGMOID_ALONG,
         holomorphic=True,
+        aliases=("logistic",),
         values="(0, 1)",
         examples=("sigmoid(W*x + b)",),
     ),
@@ -110,6 +111,7 @@ RECORDS: tuple[Function, ...] = (
         keeps=f"{ZERO} positive",
         analytic=_SILU_ALONG,
         holomorphic=True,
+        aliases=("swish",),
     ),
     Function(
         "softmax(x: n) -> y: n",

@@ -138,6 +138,14 @@ RECORDS: tuple[Function, ...] = (
         einsum="ij->ij where j >= i",
     ),
     Function(
+        "transpose(X: n m) -> Y: m n",
+        "The transpose: rows become columns.",
+        latex=r"{X}^\top",
+        einsum="ij->ji",
+        note="Written X'.",
+        examples=("transpose(X)*a",),
+    ),
+    Function(
         ("dot(x: n, y: n) -> z", "dot(x: n m, y: n m) -> z"),
         "The inner product: the sum of the products of entries.",
         latex=r"\langle {x}, {y} \rangle",

@@ -38,6 +38,8 @@ SIZED: Mapping[str, tuple[int, ...]] = {
 }
 #: Words that repeat a number over a shape, given or from the surroundings.
 FILLS: Mapping[str, int] = {"vector": COLUMN, "matrix": MATRIX}
+#: Letters that people write for a function, where no variable and no function has that name.
+LETTERS: Mapping[str, str] = {"sigma": "sigmoid"}
 #: Words over a named range.
 BOUNDED = frozenset({"sum", "prod"})
 #: Names that are constants where no variable has them.
@@ -142,6 +144,7 @@ def _frechet(arguments: tuple[Syntax, ...]) -> Use | None:
 
 
 def _recorded(word: str, arguments: tuple[Syntax, ...]) -> Use | None:
+    word = LETTERS.get(word, word)
     function, other = book().get(word), book().get(BETWEEN.get(word, ""))
     if function is None:
         return None
