@@ -178,6 +178,30 @@ def test_steps_in_latex_stand_under_each_other() -> None:
     assert said[3] == r"\end{aligned}"
 
 
+def test_latex_in_other_forms() -> None:
+    assert wrt("x'*A*x", "x", "--bold").out == "(\\mathbf{A} + \\mathbf{A}^\\top) \\mathbf{x}\n"
+    assert wrt("A*X*B", "X", "--form", "kronecker-rows").out == "A \\otimes B^\\top\n"
+    refused = wrt("W*x", "W", "--form", "matrix")
+    assert refused.code == 1
+    assert "no form matrix that is short" in refused.err
+    assert wrt("x'*x", "x", "--bold", "--steps").code == 2
+
+
+def test_latex_is_read() -> None:
+    said = wrt(r"\frac{1}{2} \mathbf{x}^\top \mathbf{A} \mathbf{x}", r"\mathbf{x}").out
+    assert said.splitlines()[1:3] == [
+        "  read as        1/2*x'*A*x",
+        "  matrix         (A + A')*x/2",
+    ]
+    claimed = wrt(r"x^\top A x", "x", "--claim", r"\frac{\partial f}{\partial x} = 2 A x").out
+    assert "right only where A is symmetric" in claimed
+    assert wrt(r"\frac{1}{2", "x").err.splitlines() == [
+        "{ is never closed",
+        r"    \frac{1}{2",
+        "            ^",
+    ]
+
+
 def test_latex_and_code_stand_alone() -> None:
     assert wrt("x'*A*x", "x", "--latex").out == "(A + A^\\top) x\n"
     code = wrt("norm2(A*x-b)^2", "x", "--code", "numpy").out

@@ -34,6 +34,7 @@ from wrt.expression import build
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import rename_dimensions, substitute, whole_variables
+from wrt.language import in_text
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
@@ -73,7 +74,7 @@ class Verdict:
 def judge(D: Derivative, text: str) -> Verdict:
     """What is thought of a claim; see `Derivative.judge`."""
     D.check()
-    return _Judge(D, text).verdict()
+    return _Judge(D, in_text(text, D.question)).verdict()
 
 
 @dataclass(frozen=True)

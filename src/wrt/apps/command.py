@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 ANSWERED, MISTAKE, WRONG_USE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+FORMS = (
+    "matrix",
+    "index",
+    "einsum",
+    "kronecker-rows",
+    "kronecker-columns",
+    "differential",
+)
 VIEWS = ("numerator", "denominator", "gradient", "vec-rows", "vec-columns")
 #: As much is read from standard input as the longest formula that the language reads, in bytes.
 MOST_BYTES = 400_000
@@ -39,6 +47,7 @@ EXAMPLES = """\b
 Examples:
   wrt "W*x" W
   wrt "x'*A*x" x x
+  wrt "\\frac{1}{2} x^\\top A x" x
   wrt "norm2(A*x - b)^2" --all
   wrt "A*X*b" X --shape A=2,3 --shape X=3,4
   wrt "sum(x.^2)" x --at "x=[1,2,3]"
@@ -125,6 +134,8 @@ class Question(click.Command):
 @click.option(
     "--latex", is_flag=True, help="Print LaTeX only, with --steps that of the derivation."
 )
+@click.option("--form", type=click.Choice(FORMS), help="LaTeX in this notation.")
+@click.option("--bold", is_flag=True, help="LaTeX with vectors and matrices in bold type.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
@@ -145,19 +156,22 @@ def answer(
     claim: str | None,
     steps: bool,
     latex: bool,
+    form: str | None,
+    bold: bool,
     code: str | None,
     as_data: bool,
     full: bool,
 ) -> None:
     """The derivative of FORMULA with respect to each NAME in order.
 
-    FORMULA is a sentence of mathematics, such as "tanh(W*s + U*x + b)", or - to read it from
-    standard input. A NAME is a variable or entries of one, such as W, X[1,2] or X[:,1]; two give
-    the second derivative.
+    FORMULA is a sentence of mathematics, such as "tanh(W*s + U*x + b)", or LaTeX, such as
+    "\\tanh(W s + U x + b)", or - to read it from standard input. A NAME is a variable or entries
+    of one, such as W, X[1,2] or X[:,1]; two give the second derivative.
     """
     from wrt.apps import values
     from wrt.apps.asked import Asked, find
 
+    latex = latex or bold or form is not None
     declared = values.shapes(shapes)
     place = None if entry is None else values.indices(entry)
     numbers, filed = values.arrays(given)
@@ -169,13 +183,16 @@ def answer(
             "--direction": direction,
             "--claim": claim,
         }
-        other |= {"--steps": steps, "--latex": latex, names[0] if names else "NAME": names}
+        other |= {"--steps": steps, "--form": form, "--bold": bold, "--latex": latex}
+        other |= {names[0] if names else "NAME": names}
         _refuse_beside("--all", other, ctx)
         asked = Asked(values=numbers if given else None, filed=filed)
         _answer_all(text, declared, symmetric, asked, code, as_data, full)
         return
     if not names:
         raise click.UsageError(_nameless(text, declared), ctx)
+    if latex and steps:
+        _refuse_beside("--steps", {"--form": form, "--bold": bold}, ctx)
     if latex and not as_data:
         _refuse_beside("--latex", {"--entry": entry, "--direction": direction}, ctx)
     from wrt.answers import derivative
@@ -205,7 +222,7 @@ def answer(
     elif code:
         click.echo(D.source(code, entry=place, direction=direction).rstrip())
     elif latex:
-        click.echo(_latex(D, steps))
+        click.echo(_latex(D, steps, form, bold))
     else:
         from wrt.apps.answer_text import write
 
@@ -250,16 +267,20 @@ def _answer_all(
         click.echo(page, color=page.colour)
 
 
-def _latex(D: Derivative, with_steps: bool) -> str:
+def _latex(D: Derivative, with_steps: bool, form: str | None, bold: bool) -> str:
     """The shortest form as LaTeX, or the derivation as lines under each other."""
     if not with_steps:
-        return D.latex() or _no_latex(D.title)
+        return D.latex(form, bold=bold) or _no_latex(D.title, form)
     from wrt.answers.steps import in_latex
 
     return in_latex(D.steps()) or _no_latex(D.title)
 
 
-def _no_latex(title: str) -> NoReturn:
+def _no_latex(title: str, form: str | None = None) -> NoReturn:
+    if form is not None:
+        raise TooLarge(
+            f"{title} has no form {form} that is short; --latex alone takes the shortest"
+        )
     raise TooLarge(f"{title} has no short form in LaTeX; --code numpy gives its program")
 
 

@@ -7,6 +7,6 @@ what is wrong.
 
 from __future__ import annotations
 
-from wrt.language.reader import Reading, Selection, Wanted, read, read_wrt
+from wrt.language.reader import Reading, Selection, Wanted, in_text, read, read_wrt
 
-__all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
+__all__ = ["Reading", "Selection", "Wanted", "in_text", "read", "read_wrt"]

@@ -35,7 +35,7 @@ from wrt.language.syntax import (
 )
 from wrt.language.words import book
 
-__all__ = ["Reading", "Selection", "Wanted", "read", "read_wrt"]
+__all__ = ["Reading", "Selection", "Wanted", "in_text", "read", "read_wrt"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,37 @@ def _parsed(
 
     known = {name: isinstance(shape, Function) for name, shape in said.items()}
     return parse_latex(text, frozenset((known | dict.fromkeys(functions or (), True)).items()))
+
+
+#: What stands left of = in a claim: the derivative itself.
+_DERIVATIVE = re.compile(r"[^=]*\\(?:partial|nabla)\b[^=]*=")
+
+
+def in_text(text: str, reading: Reading) -> str:
+    r"""What a text says in the text language, where it is LaTeX; its names are those of a reading.
+
+    Beside a question in LaTeX, what the text language refuses is read as LaTeX too.
+
+    >>> in_text(r"\frac{\partial f}{\partial x} = 2 A x", read("x'*A*x"))
+    '2*A*x'
+    """
+    if not isinstance(text, str) or not (_is_latex(text) or _in_latex_only(text, reading)):
+        return text
+    from wrt.language.latex_lines import parse_latex
+    from wrt.language.written import written
+
+    known = dict.fromkeys(reading.variables, False) | dict.fromkeys(reading.functions, True)
+    return written(parse_latex(_DERIVATIVE.sub("", text, count=1), frozenset(known.items())))
+
+
+def _in_latex_only(text: str, reading: Reading) -> bool:
+    if reading.source is None:
+        return False
+    try:
+        parse(text)
+    except SyntaxMistake:
+        return True
+    return False
 
 
 def _undoubted(program: Program, made: Elaboration, choice: Choice) -> None:
