@@ -637,3 +637,10 @@ def test_proofs_are_said_in_a_sentence() -> None:
         answer_text.proof(Check(2, 0.0, "complex steps", True))
         == "2 random points, largest error 0"
     )
+
+
+def test_a_declaration_to_no_use_is_noted() -> None:
+    said = answered("W*x", "W", "--shape", "X=3")
+    assert "  note           X is declared and does not occur; did you mean x?" in said
+    assert "note" not in answered("W*x", "s", "--shape", "s=3")
+    assert "note" not in answered("Σ*x", "x", "--shape", "Sigma=n,n symmetric")

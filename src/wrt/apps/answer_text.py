@@ -63,6 +63,8 @@ def write(found: Found, page: Page) -> None:
     if found.value is not None:
         page.block("value", page.shortened(numbers(found.value, page)))
     remarks(D, page)
+    if found.asked.notes:
+        page.row("note", "; ".join(found.asked.notes))
     page.row("checked", proof(found.check), "good")
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import NameMistake, ValueMistake
+from wrt.language.lexer import spelled
 
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative
     from wrt.answers.claims import Verdict
 
-__all__ = ["Asked", "Found", "find"]
+__all__ = ["Asked", "Found", "find", "idle"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -32,6 +34,8 @@ class Asked:
     filed: frozenset[str] = frozenset()
     #: What somebody says the derivative is.
     claim: str | None = None
+    #: What was declared to no use, as sentences.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,24 @@ def find(D: Derivative, asked: Asked) -> Found:
     if values is not None and not made:
         made["value"] = D(values)
     return Found(D, check, asked, **made)
+
+
+def idle(text: str, names: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:
+    """Names that are declared, and neither occur in the formula nor are differentiated by.
+
+    >>> idle("W*x", ["W"], ["W", "X"])
+    ('X is declared and does not occur; did you mean x?',)
+    """
+    said = " ".join([text, *names])
+    words = {spelled(word) for word in _NAME.findall(said)}
+    notes = []
+    for name in declared:
+        if spelled(name) not in words:
+            near = [w for w in sorted(words - set(declared)) if w.lower() == name.lower()]
+            close = near or get_close_matches(name, sorted(words - set(declared)), 1, 0.7)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            notes.append(f"{name} is declared and does not occur{hint}")
+    return tuple(notes)
 
 
 def _known(D: Derivative, asked: Asked) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def answer(
     of one, such as W, X[1,2] or X[:,1]; two give the second derivative.
     """
     from wrt.apps import values
-    from wrt.apps.asked import Asked, find
+    from wrt.apps.asked import Asked, find, idle
 
     latex = latex or bold or form is not None
     declared = values.shapes(shapes)
@@ -207,6 +207,7 @@ def answer(
         numbers if given else None,
         filed,
         None if claim is None else _text(claim),
+        notes=idle(text, names, tuple(declared)),
     )
     found = find(D, asked)
     if as_data:
