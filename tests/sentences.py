@@ -44,6 +44,9 @@ PRODUCTS: Mapping[str, Callable[..., Any]] = {
     "dot": lambda x, y: np.sum(x * y),
     "outer": np.outer,
     "transpose": np.transpose,
+    "diagonals": lambda X: np.array(
+        [[np.trace(X, k - i) for k in range(X.shape[1])] for i in range(X.shape[0])]
+    ),
     "eye": np.eye,
     "ones": lambda *shape: np.ones(shape),
     "zeros": lambda *shape: np.zeros(shape),

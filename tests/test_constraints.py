@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wrt
+from judging import judge_answer
 from wrt.algebra.equality import constrained_value, declared_value
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.function import PROPERTIES
@@ -207,3 +208,26 @@ def test_free_derivatives_say_so() -> None:
 def test_a_skew_inverse_is_sampled_at_even_sizes() -> None:
     D = wrt.derivative("a'*inv(K)*b", "K", shapes={"K": "n n skew"})
     assert D.check().passed
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "convention", "matrix"),
+    [
+        ("tr(A*T)", "n n toeplitz", "tied", "diagonals(A')"),
+        ("tr(A*T)", "n m toeplitz", "projected", "diagonals(A')./diagonals(ones(n,m))"),
+        (
+            "tr(A*T)",
+            "n n symmetric toeplitz",
+            "tied",
+            "diagonals(A) + diagonals(A)' - tr(A)*eye(n)",
+        ),
+        ("tr(A*T)", "n n diagonal toeplitz", "projected", "tr(A)*eye(n)/n"),
+        ("norm2(T*x-b)^2", "n n toeplitz", "tied", "2*diagonals((T*x-b)*x')"),
+        ("logdet(T)", "n n spd toeplitz", "tied", "2*diagonals(inv(T)) - tr(inv(T))*eye(n)"),
+        ("a'*T*x", "n n lower toeplitz", "tied", "tril(diagonals(a*x'))"),
+    ],
+)
+def test_toeplitz_answers_have_words(text, shape, convention, matrix) -> None:
+    D = wrt.derivative(text, "T", shapes={"T": shape}, symmetric=convention)
+    assert D.matrix == matrix
+    judge_answer(D)

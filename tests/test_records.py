@@ -53,7 +53,7 @@ WORDS = """
     norm2 norminf hardmax softmax logsoftmax tr trace det logdet inv solve kron vec diag tril triu
     dot outer eye ones zeros vector matrix unit commutation matrix_power power conj real imag
     pinv adj chol eigvals eigvecs gaps svdvals svdleft svdright polar normspec normnuc
-    expm logm sqrtm sinm cosm transpose arcsinh arccosh arctanh log2 log10
+    expm logm sqrtm sinm cosm transpose diagonals arcsinh arccosh arctanh log2 log10
     ln asin acos atan asinh acosh atanh sgn heaviside logistic swish
 """
 

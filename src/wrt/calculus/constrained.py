@@ -15,7 +15,7 @@ from wrt.algebra.conjugation import frozen, is_conjugate, thawed
 from wrt.calculus.sweep import derivative
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Pattern, Relation, Variable
 from wrt.expression.walk import substitute
@@ -91,15 +91,20 @@ def _by_twin(f: Node, x: Variable) -> Node:
 
 def constrain(node: Node, rules: tuple[str, ...], convention: str) -> Node:
     """The projection, or the tying, of the last two axes of a tensor."""
+    free = node
     if "toeplitz" in rules:
         node = _toeplitz(node, convention)
+    if {"diagonal", "toeplitz"} <= set(rules):
+        middle = _middle(free)
+        return middle if convention == "tied" else build.scale(_share(node), middle)
     if "diagonal" in rules:
         return _diagonal(node)
     if "symmetric" in rules:
         both = build.add(node, _turned(node))
         if convention == "projected":
             return build.scale(Fraction(1, 2), both)
-        return build.add(both, build.negative(_diagonal(node)))
+        middle = _middle(free) if "toeplitz" in rules else _diagonal(node)
+        return build.add(both, build.negative(middle))
     if "skew" in rules:
         both = build.add(node, build.negative(_turned(node)))
         return both if convention == "tied" else build.scale(Fraction(1, 2), both)
@@ -119,6 +124,18 @@ def _diagonal(node: Node) -> Node:
     """What stands on the diagonal of the last two axes, zero elsewhere."""
     axes = tuple(range(node.ndim - 1)) + (node.ndim - 2,)
     return build.product(ONE, ((node, 1, axes),), axes, node.dims[:-1])
+
+
+def _middle(node: Node) -> Node:
+    """The sum of the diagonal of the last two axes, at every place of the diagonal."""
+    lead, (i, k) = tuple(range(node.ndim - 2)), (node.ndim - 2, node.ndim - 1)
+    dims = (*node.dims[:-1], node.dims[-1])
+    return build.product(ONE, ((node, 1, (*lead, i, i)),), (*lead, k, k), dims)
+
+
+def _share(node: Node) -> Coefficient:
+    """One part of as many as a diagonal has entries."""
+    return Coefficient.of(node.dims[-1]) ** -1
 
 
 def _masked(node: Node, relation: Relation) -> Node:

@@ -403,16 +403,19 @@ def _letters(left: str, nodes: Sequence[Node]) -> dict[str, Dimension]:
 
 def _pattern(where: str, letters: Mapping[str, Dimension], bound: Mapping[str, Dimension]) -> Node:
     """`i >= j` or `i = k` of a product's letters and the whole numbers that were given."""
-    first, sign, second = where.split()
-    inside = [c for c in letters if c in (first, second)]
-    terms: dict[int, int] = {}
+    left, sign, right = re.split(r" (=|>=) ", where)
+    terms: dict[str, int] = {}
     constant = Dimension.of(0)
-    for word, factor in ((first, 1), (second, -1)):
-        if word in letters:
-            terms[inside.index(word)] = factor
-        else:  # counted from 1 by people, from 0 by relations
-            constant = constant + (_place(bound[word], letters) - 1) * factor
-    relation = Relation(tuple(sorted(terms.items())), constant, "==" if sign == "=" else sign)
+    for side, turn in ((left, 1), (right, -1)):
+        for minus, word in re.findall(r"(-?) ?(\w+)", side):
+            factor = -turn if minus else turn
+            if word in letters:
+                terms[word] = factor
+            else:  # counted from 1 by people, from 0 by relations
+                constant = constant + (_place(bound[word], letters) - 1) * factor
+    inside = [c for c in letters if c in terms]
+    placed = tuple((k, terms[c]) for k, c in enumerate(inside))
+    relation = Relation(placed, constant, "==" if sign == "=" else sign)
     return Pattern([letters[c] for c in inside], [relation])
 
 

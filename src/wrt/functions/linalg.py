@@ -126,6 +126,14 @@ RECORDS: tuple[Function, ...] = (
         examples=("diag(x)", "diag(X)"),
     ),
     Function(
+        "diagonals(X: n m) -> Y: n m",
+        "Every entry the sum of the diagonal that it stands on.",
+        latex=r"\operatorname{diagonals}({X})",
+        einsum="kl->ij where i - j = k - l",
+        note="What a Toeplitz matrix moves: diagonals(X)./diagonals(ones(n,m)) is the nearest one.",
+        examples=("diagonals(A*X)",),
+    ),
+    Function(
         "tril(X: n m) -> Y: n m",
         "The lower triangle with the diagonal, zeros above.",
         latex=r"\operatorname{tril}({X})",

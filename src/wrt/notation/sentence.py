@@ -34,6 +34,7 @@ from wrt.notation.inverses import adjugates
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.layout import unvec
+from wrt.notation.lines import Lines, diagonals, lines_of, replaced
 from wrt.notation.naming import named_parts
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed, total
@@ -49,6 +50,7 @@ from wrt.notation.tree import (
     is_ones,
     literal,
     name,
+    ones,
     scalars_of,
     times,
     wrapped,
@@ -191,6 +193,9 @@ class Speaker:
 
     def product(self, node: Einsum) -> Tree | None:
         """A product by index elimination."""
+        along = lines_of(node)
+        if along is not None:
+            return self.summed_lines(node, along)
         net = network(node, self.trees)
         if net is not None and self.cut_inside(node):
             spread = self.spread_product(node)
@@ -199,6 +204,19 @@ class Speaker:
         if net is None:
             return self.ranged_product(node) or self.spread_product(node)
         return net.product() if net.eliminate() else _scaled(net)
+
+    def summed_lines(self, node: Einsum, along: Lines) -> Tree | None:
+        """A product with the sums of the diagonals of a matrix, which stands in as a name."""
+        matrix, (i, j), _ = along
+        sides = (node.index_dims[i], node.index_dims[j])
+        tree = ones(sides) if matrix is None else self.product(matrix)
+        if tree is None:
+            return None
+        number = times(tree.coefficient, scalars_of(tree)) if tree.head == "product" else None
+        core = diagonals(times(ONE, chain_of(tree)))
+        stand_in = Variable(self.fresh("d"), sides)
+        self.trees[stand_in] = core if number is None else times(ONE, [number, core])
+        return self.product(replaced(node, along, stand_in))
 
     def is_unsaid(self, node: Node) -> bool:
         """Whether a part has no phrase, or only one with a column cut into a matrix."""
