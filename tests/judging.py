@@ -138,13 +138,14 @@ def judge_notation(
 def declared(D: wrt.Derivative, *nodes: Node) -> dict[str, str]:
     """The declarations of all names of an answer, and the names of its dimensions."""
     known = {v.name: v for v in (*D.question.variables.values(), *variables(*nodes))}
-    shapes = {v.name: _shape(v) for v in known.values()}
+    shapes = {v.name: said_shape(v) for v in known.values()}
     shapes |= dict.fromkeys(D.question.functions, "entrywise")
     shapes["Sizes"] = " ".join(dimension_names(*nodes, *known.values()))
     return {name: shape for name, shape in shapes.items() if name != "Sizes" or shape}
 
 
-def _shape(variable: Variable) -> str:
+def said_shape(variable: Variable) -> str:
+    """The declaration of a variable."""
     return " ".join(
         [
             *(str(d).replace(" ", "") for d in variable.dims),

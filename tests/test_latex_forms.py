@@ -10,12 +10,19 @@ import pytest
 
 import wrt
 from case_data import CASES, SIZES, draw
-from judging import close, declared, read_back
+from judging import close, declared, read_back, said_shape
 from katex import katex
+from wrt import notation
+from wrt.algebra import settled
+from wrt.algebra.equality import sample_point, sample_sizes
+from wrt.answers.steps import in_latex
 from wrt.answers.typeset import LATEX_FORMS
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node
 from wrt.expression.walk import dimension_names, variables
+from wrt.functions import BOOK
+from wrt.language import read
+from wrt.notation.latex_names import latex_name
 
 IDS = [case["id"] for case in CASES]
 
@@ -94,3 +101,48 @@ def test_kronecker_forms_read_back(number: int) -> None:
             shapes = declared(D, D.plain)
             one, two = wrt.read(f"${latex}$", shapes), wrt.read(text, shapes)
             assert one is two or one.shape == two.shape
+
+
+EXAMPLES = sorted({example for record in BOOK.values() for example in record.examples})
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_of_records(example: str, strict: Callable[[str], str]) -> None:
+    """Every word of the book in LaTeX: KaTeX takes it, and it is read as the same formula."""
+    reading = read(example)
+    node = settled(reading.formula)
+    latex = notation.latex(node) or notation.latex_index(node, "f")
+    assert latex is not None
+    assert strict(latex) == "", latex
+    shapes = {v.name: said_shape(v) for v in reading.variables.values()}
+    shapes |= dict.fromkeys(reading.functions, "entrywise")
+    shapes["Sizes"] = " ".join(dimension_names(node, *reading.variables.values())) or "n"
+    made = read(f"${latex}$", shapes).formula
+    assert made.dims == node.dims, latex
+    sizes = sample_sizes((node, made))
+    values = sample_point((node, made), sizes, 0)
+    close(evaluate(made, values, sizes), evaluate(node, values, sizes), latex)
+
+
+@pytest.mark.parametrize("number", range(0, len(CASES), 6), ids=IDS[::6])
+def test_derivations_are_good_latex(number: int, strict: Callable[[str], str]) -> None:
+    latex = in_latex(asked(number).steps())
+    assert strict(latex) == "", latex
+
+
+NAMES = (
+    "x x1 x_1 W_hh x_t x_max W_a_b beta_hat beta_hat1 x_bar_t lambda Sigma_1 hidden dx dtheta"
+    " dhidden Wx theta_x x12y lambda_ x__1 omicron Rho a_hatch e T H I2 phi_alpha"
+).split()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("face", ["", "bold"])
+def test_names_read_back(name: str, face: str, strict: Callable[[str], str]) -> None:
+    shown = latex_name(name, face)
+    assert strict(shown) == "", shown
+    made = read(f"${shown}^\\top {shown}$", {name: "n"})
+    assert list(made.variables) == [name]
+    undeclared = read(f"${shown}$").variables
+    wanted = {"x_1": ["x1"], "Sigma_1": ["Sigma1"], "T": ["T"]}
+    assert list(undeclared) == wanted.get(name, [name])

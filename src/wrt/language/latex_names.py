@@ -269,7 +269,7 @@ class NameReader(Cursor):
             apart = before is not None and len(said) > 1 and token.kind != "number"
             ending += "_" * (apart and not ending.endswith("_")) + said
         if not ending[:1].isdigit() or f"{stem}_{ending}" in self.known:
-            return stem + "_" * (not ending.startswith("_")) + ending
+            return f"{stem}_{ending}"
         return stem + ending
 
     # Fonts and accents

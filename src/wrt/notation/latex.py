@@ -24,7 +24,7 @@ __all__ = ["Style", "einsum_latex", "index_latex", "latex_of"]
 Said = tuple[str, int]
 
 _PLACE = re.compile(r"@(\d)")
-_TALL = re.compile(r"\\(?:frac|sum|prod|begin|left)\b")
+_TALL = re.compile(r"\\(?:frac|sum|prod|begin|left)(?![A-Za-z])")
 _MARKS = frozenset({"T", "H", "*", "+", "-"})
 _SCIENTIFIC = re.compile(r"([\d.]+)e([+-]?\d+)")
 
@@ -294,7 +294,8 @@ class _Scribe:
             body = _side_by_side([*_factors(over, single), *self._links(chain)])
             return sign + (body or "1"), PRODUCT if body or sign else ATOM
         links = self._links(chain)
-        if chain and not any(map(_TALL.search, links)) and not under[0][0][:1].isdigit():
+        low = not any(map(_TALL.search, links)) and not any(t.word == "eye" for t in chain)
+        if chain and low and not under[0][0][:1].isdigit():
             over, links = [*over, *((link, ATOM) for link in links)], []
         fraction = rf"\frac{{{_row(over) or '1'}}}{{{_row(under)}}}"
         return sign + _side_by_side([fraction, *links]), PRODUCT
@@ -547,15 +548,16 @@ def _raised(said: Said, exponent: Fraction, mark: str) -> Said:
 
 def _number(text: str) -> Said:
     """A number; powers of ten as such."""
-    zeros = len(text) - len(text.rstrip("0"))
-    if text.isdigit() and zeros > 5 and len(text) > 9:
-        text = f"{text[:-zeros]}e{zeros}"
+    figures = text.rstrip("0")
+    if text.isdigit() and len(text) > 9 and len(text) - len(figures) > 5:
+        point = "." if len(figures) > 1 else ""
+        text = f"{figures[0]}{point}{figures[1:]}e{len(text) - 1}"
     match = _SCIENTIFIC.fullmatch(text)
     if match is None:
         return text, ATOM
     digits, power = match[1], int(match[2])
     ten = f"10^{{{power}}}"
-    return (ten, TIGHT) if digits == "1" else (rf"{digits} \cdot {ten}", PRODUCT)
+    return (ten, TIGHT) if digits == "1" else (rf"{digits} \cdot {ten}", ATOM)
 
 
 def _filled(template: str, arguments: Sequence[Said]) -> Said:

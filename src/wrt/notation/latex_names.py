@@ -44,7 +44,8 @@ def latex_name(word: str, face: str = "", apart: Collection[str] = ()) -> str:
     if _CHANGE.match(word):
         return r"\mathrm{d}" + latex_name(word[1:], face, apart)
     match = _PARTS.fullmatch(word)
-    if match is None or (match[3] and not match[4]):
+    is_identity = match is not None and match[1] == "I" and word != "I"
+    if match is None or (match[3] and not match[4]) or is_identity:
         return rf"\mathrm{{{word.replace('_', chr(92) + '_')}}}"
     stem, accent, line, rest = match.groups()
     if accent and (rest[:1].isalpha() and not line):
@@ -62,7 +63,7 @@ def dressed(stem: str, face: str = "") -> str:
     if stem in _LATIN:
         return rf"\mathrm{{{stem}}}"
     if len(stem) > 1 and stem not in _SPELLED:
-        return rf"\boldsymbol{{\mathrm{{{stem}}}}}" if face else rf"\mathrm{{{stem}}}"
+        return rf"\textbf{{{stem}}}" if face else rf"\mathrm{{{stem}}}"
     if not face:
         return shown
     return rf"\boldsymbol{{{shown}}}" if stem in _SPELLED else rf"\mathbf{{{shown}}}"
