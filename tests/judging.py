@@ -169,7 +169,7 @@ def judge_kronecker(D: wrt.Derivative, values: Values, sizes: Mapping[str, int])
     """The ⊗ forms are the matrix that takes vec(dX) to vec(df), by rows and by columns."""
     tensor = evaluate(D.plain, values, sizes)
     axes = list(range(tensor.ndim))
-    first, last = axes[: D._rows], axes[D._rows :]
+    first, last = axes[: D.rows], axes[D.rows :]
     for order in ("rows", "columns"):
         text = D.kronecker(order)
         if text is None:
