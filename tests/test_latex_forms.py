@@ -10,7 +10,8 @@ import pytest
 
 import wrt
 from case_data import CASES, SIZES, draw
-from judging import close, declared, read_back, said_shape
+from fuzzing import question
+from judging import close, declared, place, read_back, said_shape
 from katex import katex
 from wrt import notation
 from wrt.algebra import settled
@@ -146,3 +147,23 @@ def test_names_read_back(name: str, face: str, strict: Callable[[str], str]) -> 
     undeclared = read(f"${shown}$").variables
     wanted = {"x_1": ["x1"], "Sigma_1": ["Sigma1"], "T": ["T"]}
     assert list(undeclared) == wanted.get(name, [name])
+
+
+@pytest.mark.parametrize("start", range(0, 60, 10))
+def test_random_formulas(start: int, strict: Callable[[str], str]) -> None:
+    for seed in range(start, start + 10):
+        asked_for = question(seed)
+        D = wrt.derivative(asked_for.text, *asked_for.wrt, shapes=asked_for.shapes)
+        try:
+            sizes, values = place(D)
+        except AssertionError:  # defined nowhere near the places that are tried
+            continue
+        for form in LATEX_FORMS:
+            latex = D.latex(form)
+            if latex is None:
+                continue
+            assert strict(latex) == "", (asked_for, latex)
+            if form in ("matrix", "index", "einsum"):
+                made = read_back(D, f"${latex}$", D.flat)
+                wanted = evaluate(D.flat, values, sizes)
+                close(evaluate(made, values, sizes), wanted, f"{asked_for}: {latex}")

@@ -14,7 +14,7 @@ from itertools import groupby
 from wrt.expression.coefficient import ONE, Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.notation.conjugates import joined
-from wrt.notation.latex_names import spellings
+from wrt.notation.latex_names import latex_name, spellings
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
 from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread, times
@@ -145,12 +145,15 @@ class _Scribe:
         parts = list(_every(tree, definitions))
         apart = {c for c in letters if c.isalpha()}
         apart |= {k for p in parts for k in p.letters or ()}
-        apart |= {p.parts[0].word for p in parts if p.latex in ("sum", "prod")}
+        bound = {p.parts[0].word for p in parts if p.latex in ("sum", "prod")}
+        apart |= bound
         self.apart = frozenset(apart)
         faces = dict.fromkeys(style.names, "")
         faces |= {p.word: self._face(p) for p in parts if p.head == "name"}
         faces |= {d.word: faces.get(d.word, "") for d in self.definitions}
         self.names = spellings(sorted(faces.items()), self.apart)
+        free = (c for c in "jklirstuv" if c not in {*apart, *faces, *self.names.values()})
+        self.names |= {k: next(free, k) for k in sorted(bound) if len(latex_name(k)) > 1}
         self.has_sigma = "sigma" in faces and "sigma" not in style.macros
 
     def _face(self, tree: Tree) -> str:
@@ -243,8 +246,9 @@ class _Scribe:
             return said
         arguments = [self._say(p) for p in tree.parts]
         if tree.latex in ("sum", "prod") and len(tree.parts) == 4:
-            k, low, high = (a[0] for a in arguments[:3])
-            body = _fit(arguments[3], PRODUCT)
+            k, low, high = self.name(tree.parts[0].word), arguments[1][0], arguments[2][0]
+            signed = arguments[3][0].startswith("-")
+            body = _fit(arguments[3], ATOM + 1 if signed else PRODUCT)
             return rf"\{tree.latex}_{{{k}={low}}}^{{{high}}} {body}", ADD + 1
         axis = len(tree.parts) == 2 and tree.parts[1].head == "literal"
         if axis and tree.parts[0].head != "literal":
@@ -441,15 +445,14 @@ class _Scribe:
         if len(calls) > 1:
             return None
         if calls:
-            held = calls[0]
-            groups, _, output = held.parts[0].word.strip('"').partition("->")
-            factors = list(zip(held.parts[1:], groups.split(","), strict=True))
+            held: Tree | None = calls[0]
+            groups, _, output = calls[0].parts[0].word.strip('"').partition("->")
+            factors = list(zip(calls[0].parts[1:], groups.split(","), strict=True))
         else:
             chain = chain_of(term)
-            held = times(ONE, chain) if chain else term
-            axes = held.axes if held.axes > 2 else sum(side is not None for side in held.shape)
-            output = "ijklmnopqrst"[:axes]
-            factors = [(held, output)] if chain else []
+            held = times(ONE, chain) if chain else None
+            output = "ijklmnopqrst"[: _axes(term)] if chain else ""
+            factors = [] if held is None else [(held, output)]
         met = dict.fromkeys([*output, *sorted({*"".join(g for _, g in factors)})])
         if len(met) > len(letters):
             return None
@@ -473,6 +476,11 @@ class _Scribe:
             return _below(r"\mathbf{1}", ",".join(group))
         entry = Tree("index", ",".join(group), (part,)) if group else part
         return _fit(self._say(entry), PRODUCT + 1)
+
+
+def _axes(tree: Tree) -> int:
+    """How many axes a phrase has."""
+    return tree.axes if tree.axes > 2 else sum(side is not None for side in tree.shape)
 
 
 def _size(tree: Tree) -> Coefficient:
