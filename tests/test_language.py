@@ -477,3 +477,19 @@ def test_an_index_beside_a_bracket_is_not_summed_inside_it(text: str) -> None:
     x, z = rng.normal(size=(2, 4))
     got = evaluate(read(text, shapes=shapes).formula, {"A": A, "B": B, "x": x, "z": z})
     assert np.allclose(got, (A + B) @ (x * z))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("X - mean(X,1)", "perhaps X - ones(n)*mean(X,1)"),
+        ("X - sum(X,2)", "perhaps X - sum(X,2)*ones(m)'"),
+        ("X./sum(X,2)", "perhaps X./(sum(X,2)*ones(m)')"),
+    ],
+)
+def test_the_mean_of_columns_does_not_make_a_vector_of_a_matrix(text, hint) -> None:
+    with pytest.raises(ShapeMistake) as refused:
+        read(text)
+    assert "(X read as a matrix by its letter)" in str(refused.value)
+    assert str(refused.value).endswith(hint)
+    assert read(hint.removeprefix("perhaps ")).formula.ndim == 2

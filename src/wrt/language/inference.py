@@ -19,6 +19,7 @@ from wrt.language import mistakes
 from wrt.language.elaboration import Constraint, Elaboration
 from wrt.language.kinds import COLUMN, MATRIX, SCALAR, axes, bit, kinds_in, narrow, only
 from wrt.language.lexer import letter_class
+from wrt.language.syntax import Name
 
 __all__ = ["MOST_STEPS", "Choice", "infer"]
 
@@ -174,11 +175,19 @@ def infer(made: Elaboration) -> Choice:
         start = _with_clashes(network, made, start)
         found = _search(network, start)
         first = next(found, None)
-        if first is None:
+        if first is None or _reads_away(made, first[1]):
             raise _told(network, made)
     except _TooManySteps:
         raise _refused(made) from None
     return Choice(tuple(first[1]), first[0], _runner_up(network, made, first, found))
+
+
+def _reads_away(made: Elaboration, kinds: Sequence[int]) -> bool:
+    """Whether the X of mean(X,1), a matrix by its letter, was read as none: that is a mistake."""
+    along = (part for use in made.uses.values() if use.how == "axis" for part in use.operands)
+    names = {part.name for part in along if isinstance(part, Name)} & made.open.keys()
+    matrices = [name for name in names if letter_class(name) == "matrix"]
+    return any(kinds[made.open[name]] != MATRIX for name in matrices)
 
 
 def _search(network: _Network, start: list[int]) -> Iterator[tuple[Cost, list[int]]]:

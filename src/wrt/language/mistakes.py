@@ -287,7 +287,8 @@ def _infix_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str
             pair = f"{bare}{sign}{other}" if a == ROW else f"{other}{sign}{bare}"
             return f"{whole}: a row and a column do not fit", f"perhaps {pair}"
         first, second = (b, a) if name == "subtract" else (a, b)
-        return f"{whole}: a {described(first)} cannot be {verb} a {described(second)}", None
+        said = f"{whole}: a {described(first)} cannot be {verb} a {described(second)}"
+        return said, _repeated(part, left, right, of)
     if name == "divide":
         hint = f"perhaps {left}./{right} (entry by entry)" if b != MATRIX else None
         hint = hint or f"perhaps {left}*inv({right}), {left}./{right} or {right}\\{left}"
@@ -302,6 +303,22 @@ def _infix_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str
     if name == "solve":
         return f"{whole}: A\\b wants a square matrix and a vector or a matrix", None
     return f"{whole}: the Kronecker product is of vectors and matrices", None
+
+
+def _repeated(part: Infix, left: str, right: str, of: tuple[int, ...]) -> str | None:
+    """A row under every row of a matrix, or a column beside every column, as a product."""
+    vectors = [side for side, k in zip((part.left, part.right), of, strict=True) if k != MATRIX]
+    if MATRIX not in of or not {ROW, COLUMN} & set(of) or not isinstance(vectors[0], Call):
+        return None
+    ones = {ROW: "ones(n)*{}", COLUMN: "{}*ones(m)'"}
+    sides = [
+        ones[kind].format(_wrapped(side, text)) if kind in ones else text
+        for side, text, kind in zip((part.left, part.right), (left, right), of, strict=True)
+    ]
+    if part.operator.name.startswith("entry_"):
+        sides = [f"({side})" if k in ones else side for side, k in zip(sides, of, strict=True)]
+    spaced = " " if part.operator.name in ("add", "subtract") else ""
+    return f"perhaps {sides[0]}{spaced}{part.operator.plain}{spaced}{sides[1]}"
 
 
 def _product_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str | None]:
