@@ -126,7 +126,16 @@ def wrt_value(D: wrt.Derivative, values) -> np.ndarray:
 def test_views_by_vec_have_a_matrix(text, view) -> None:
     D = wrt.derivative(text, "X").view(view)
     assert D.matrix is not None
+    assert D.latex() is not None
+    assert D.index is not None
     assert len(D.shape) == 2
+    _, values = place(wrt.derivative(text, "X"))
+    tensor = wrt_value(wrt.derivative(text, "X"), values)
+    lead = tensor.ndim - 2
+    turned = tensor.transpose([*range(lead)[::-1], lead + 1, lead])
+    wide = tensor if view == "vec-rows" else turned
+    wanted = wide.reshape(-1, values["X"].size)
+    assert np.allclose(wrt_value(D, values), wanted)
 
 
 def test_the_commutation_matrix() -> None:

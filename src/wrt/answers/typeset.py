@@ -36,6 +36,8 @@ def latex(D: Derivative, form: str | None, style: notation.Style) -> str | None:
     style = replace(style, names=(*names, *style.names))
     if form in (None, "matrix"):
         said = notation.latex(D.flat, names=names, where=True, style=style)
+        if said is None and D.layout in ("vec-rows", "vec-columns"):
+            said = latex(D, f"kronecker-{D.layout.removeprefix('vec-')}", style)
         if said is not None or form is not None:
             return said
     if form == "einsum":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wrt.algebra.reshaping import reshaped
+from wrt.algebra.reshaping import axis_groups, reshaped
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Node
+from wrt.expression.nodes import Node, Reshape
 
 __all__ = ["VIEWS", "laid_out"]
 
@@ -28,9 +28,19 @@ def laid_out(node: Node, cut: int, groups: Sequence[int], view: str) -> Node:
         case "gradient":
             return build.transpose(node, x + f)
         case "vec-columns":
-            node = build.transpose(node, _columns(_parts(groups)))
+            node = _turned(node, _columns(_parts(groups)))
     rows, columns = _volume(node.dims[:cut]), _volume(node.dims[cut:])
     return reshaped(node, (rows, columns))
+
+
+def _turned(node: Node, order: Sequence[int]) -> Node:
+    """A transpose; axes that are made of several others are turned with those inside."""
+    groups = axis_groups(node.body.dims, node.dims) if isinstance(node, Reshape) else None
+    if groups is None or any(len(new) > 1 for _, new in groups):
+        return build.transpose(node, order)
+    assert isinstance(node, Reshape)
+    inner = build.transpose(node.body, [k for axis in order for k in groups[axis][0]])
+    return build.reshape(inner, [node.dims[axis] for axis in order])
 
 
 def _parts(groups: Sequence[int]) -> list[range]:
