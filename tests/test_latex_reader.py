@@ -82,13 +82,25 @@ READ = [
     (r"x^\top A x, \quad A \in \mathbb{R}^{n \times n}", "A: n n; x'*A*x"),
     (r"\operatorname{tr} S, S \in \mathbb{S}^n_{++}", "S: n n spd; tr(S)"),
     (r"y - X\beta", "y - X*beta"),
+    (r"{\bf x}^T {\bf A} {\bf x} + {\rm tr}(B)", "x'*A*x + tr(B)"),
+    (r"\langle A, B \rangle_F", "dot(A, B)"),
+    (r"\hat{y} = W x, \quad L = \|\hat{y} - y\|", "y_hat = W*x; L = norm2(y_hat - y)"),
+    (r"\Sigma^{1/2} x + \mathbf{e}^{(n)}_{2}", "Sigma^(1/2)*x + unit(n, 2)"),
+    (r"[x]_{2} + X_{1,:} x + (A y)_{1}", "x[2] + X[1,:]*x + (A*y)[1]"),
+    (r"\mathrm{K}_{n,m} \operatorname{vec}(A)", "commutation(n, m)*vec(A)"),
+    (r"L_{\operatorname{expm}}(X, E)", "frechet(expm, X, E)"),
+    (r"A\, \mathrm{d}X\, b", "A*dX*b"),
+    (r"\lVert X \rVert_{\mathrm{op}} + \|Y\|_*", "normspec(X) + normnuc(Y)"),
+    (r"\overline{z}^\top z + z^{\mathsf H} z + \operatorname{Re}(z^* z)", None),
+    (r"X^+ y + X^{\dagger} y", "pinv(X)*y + pinv(X)*y"),
     (r"\frac12 x'*A*x % a remark", "1/2*x'*A*x"),
 ]
 
 
 @pytest.mark.parametrize(("latex", "text"), READ)
-def test_latex_is_read_as_text_that_reads_to_the_same(latex: str, text: str) -> None:
+def test_latex_is_read_as_text_that_reads_to_the_same(latex: str, text: str | None) -> None:
     reading = read(latex)
+    text = text or reading.text
     assert (reading.text, reading.source) == (text, latex)
     assert read(text).formula is reading.formula
 
@@ -130,6 +142,8 @@ REFUSED = [
     (r"\sum_{i} x", "nothing behind this sign has the index i", 0),
     (r"\sum_{i=2}^{n} x_i", "a sum over entries begins at 1", 8),
     (r"\sum_i i x_i", "i stands here as an index and as a number", 0),
+    (r"\sum_i x_i^\top w", "x_i is an entry here, a number, and has no transpose", 7),
+    (r"\kappa(A) x", "nobody knows a function kappa", 0),
     (r"\sum_i x_{i+1}", "an index stands alone below a name", 10),
     (r"\mathbb{E} x", "expectations are not read in a formula", 0),
     (r"\begin{cases} a \end{cases}", "cases is not known here", 0),
@@ -160,6 +174,8 @@ def test_mistakes_are_pointed_at(latex: str, message: str, place: int | None) ->
         (r"\lVert X \rVert_1", r"this norm of a matrix"),
         (r"e^{-A} \beta", "e to the power of a matrix"),
         (r"\sum_i (y_i - w^\top x_i)^2", "w stands beside entries without an index"),
+        (r"|\Sigma| x^\top \Sigma^{-1} x", "bars around a matrix"),
+        (r"\operatorname{softmax}(Q K^\top) V", "softmax of a matrix"),
         (r"h_{t} = \tanh(W x_t + b)", "W stands beside entries without an index"),
     ],
 )

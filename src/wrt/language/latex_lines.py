@@ -60,7 +60,8 @@ def parse_latex(text: str, known: frozenset[tuple[str, bool]] = frozenset()) -> 
             waiting += segment
             continue
         line = _line(segment, tokens, names, found, text)
-        if behind and formula is None and found.lines:
+        defined = found.lines and found.lines[-1].target is not None
+        if behind and formula is None and found.lines and not (behind == "," and defined):
             formula = found.lines.pop()
         found.lines.append(line)
     if waiting:
@@ -85,11 +86,11 @@ def _refuse(text: str, span: Span, message: str, hint: str | None = None) -> NoR
     raise SyntaxMistake(message, text=text, span=span, hint=hint)
 
 
-def _segments(tokens: list[Token], text: str) -> list[tuple[list[Token], bool]]:
-    """The tokens of each line, and whether it stands behind the formula."""
-    segments: list[tuple[list[Token], bool]] = []
+def _segments(tokens: list[Token], text: str) -> list[tuple[list[Token], str]]:
+    """The tokens of each line, and behind what it stands: a comma, a word such as `where`."""
+    segments: list[tuple[list[Token], str]] = []
     current: list[Token] = []
-    behind, depth = False, 0
+    behind, depth = "", 0
     for token in tokens:
         depth += _opens(token)
         is_end = token.kind == "end" and not token.text
@@ -103,7 +104,10 @@ def _segments(tokens: list[Token], text: str) -> list[tuple[list[Token], bool]]:
             elif word in _WHERE and not segments:
                 _refuse(text, token.span, f"{word} stands behind a formula")
             current = []
-            behind = behind or joins or (token.kind == "," and bool(segments))
+            if word in _WHERE or (joins and segments):
+                behind = "where"
+            elif token.kind == "," and segments:
+                behind = behind or ","
         elif token.kind != "&" or depth > 0:
             current.append(token)
     return segments

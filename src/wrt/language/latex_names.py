@@ -35,6 +35,8 @@ Below = Callable[["list[Token] | None"], Syntax]
 _POSTFIX = {o.name: o for o in OPERATORS if o.place == "postfix"}
 #: Letters that are functions where a bracket follows them.
 _FUNCTIONS = frozenset({"f", "g", "h", "phi", "psi"})
+#: Fonts that hold to the end of the braces around them.
+_SWITCHES = frozenset({r"\bf", r"\rm", r"\it", r"\sf", r"\tt", r"\cal"})
 _DAGGER = r"^\dagger is the pseudo-inverse (^{\mathsf H} is the conjugate transpose)"
 
 
@@ -161,6 +163,9 @@ class NameReader(Cursor):
             return False
         if name in self.known:
             return self.known[name]
+        alone = self.ahead(primes + 1).kind == "letter" and self.ahead(primes + 2).kind == ")"
+        if alone and name != "sigma" and self.ahead(primes + 3).kind not in ("^", "_", "'"):
+            return True  # nobody puts one letter in brackets to multiply it
         if name in self.bare or name in self.bound:
             return False
         return name in _FUNCTIONS or (name == "sigma" and not primes)
@@ -277,7 +282,8 @@ class NameReader(Cursor):
     def font(self, token: Token) -> Syntax:
         r"""A letter in another type, or a formula: \mathbf{x}, \boldsymbol\Sigma, \mathrm{W}."""
         face = FONTS[token.text[1:]]
-        held = self._held()
+        switch = token.text in _SWITCHES and self.at > 1 and self.tokens[self.at - 2].kind == "{"
+        held = self._rest() if switch else self._held()
         said = "".join(t.text for t in held).replace("\\", "")
         if said in ("0", "1"):
             self.at += self._length(held)
@@ -340,6 +346,26 @@ class NameReader(Cursor):
             found.append(token)
         return []
 
+    def switched_word(self) -> Token | None:
+        r"""The word of {\rm tr}, taken; None where no such thing stands here."""
+        if self.token.text not in (r"\rm", r"\it", r"\sf", r"\tt"):
+            return None
+        letters: list[Token] = []
+        while self.ahead(len(letters) + 1).kind == "letter":
+            letters.append(self.ahead(len(letters) + 1))
+        if len(letters) < 2 or self.ahead(len(letters) + 1).kind != "}":
+            return None
+        start = self.tokens[self.at - 1]
+        self.at += len(letters) + 2
+        return Token("words", "".join(t.text for t in letters), self.since(start))
+
+    def _rest(self) -> list[Token]:
+        r"""The letters up to the end of the braces: {\bf x}."""
+        found: list[Token] = []
+        while self.ahead(len(found)).kind in ("letter", "number"):
+            found.append(self.ahead(len(found)))
+        return found
+
     def _length(self, held: list[Token]) -> int:
         return len(held) + 2 * (self.token.kind == "{")
 
@@ -383,6 +409,13 @@ class NameReader(Cursor):
                 marks.append(self._mark(token))
         made = make(below)
         turned = any(mark.exponent is None for mark in marks)
+        if turned and self.by_entries and isinstance(made, Index) and made.names:
+            shown = self.quoted(made.span)
+            self.refuse(
+                self.since(made.span),
+                f"{shown} is an entry here, a number, and has no transpose",
+                rf"where {shown} is a row of a matrix X, its product with w is (X w)_{{i}}",
+            )
         if turned and self.by_entries and isinstance(made, Name) and made.name not in self.known:
             self.doubts.append(self._without_index(made))
         for mark in marks:

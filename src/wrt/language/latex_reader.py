@@ -16,7 +16,18 @@ from wrt.language.latex_names import Below, NameReader
 from wrt.language.latex_words import MATRICES, REFUSED, WORDS
 from wrt.language.lexer import Token
 from wrt.language.operators import INFIX, PREFIX
-from wrt.language.syntax import Bracket, Call, Doubt, Infix, Number, Prefix, Span, Syntax
+from wrt.language.syntax import (
+    Bracket,
+    Call,
+    Doubt,
+    Infix,
+    Name,
+    Number,
+    Prefix,
+    Span,
+    Syntax,
+    postorder,
+)
 from wrt.language.words import all_words
 
 __all__ = ["FormulaReader"]
@@ -138,6 +149,8 @@ class FormulaReader(NameReader):
                 return self._function(WORDS[token.text[1:]], token)
             case "words":
                 return self.words(token.text, token)
+            case "{" if (word := self.switched_word()) is not None:
+                return self.words(word.text, word)
             case "(" | "[" | "{":
                 inside = self.inside(token, CLOSERS[token.kind])
                 return self.marked(replace(inside, span=self.since(token)))
@@ -171,18 +184,22 @@ class FormulaReader(NameReader):
         span = self.since(token)
         if kind == "‖":
             return self.scripted(self._norm(inside, token))
-        self._doubt(
-            inside,
-            span,
-            "bars around a matrix",
-            r"\det(…) is the determinant, \operatorname{abs}(…) every entry without its sign",
-        )
+        hint = r"\det(…) is the determinant, \operatorname{abs}(…) every entry without its sign"
+        self._doubt(inside, span, "bars around a matrix", hint)
+        self._doubt_numbers(inside, span, "bars around a matrix", hint)
         return self.marked(Call("abs", (inside,), span, token.span))
 
     def _doubt(self, part: Syntax, span: Span, what: str, hint: str) -> None:
         """What is refused should a part turn out to be a matrix."""
         message = f"{self.quoted(span)}: {what} can be read in two ways"
         self.doubts.append(Doubt(part, message, hint))
+
+    def _doubt_numbers(self, part: Syntax, span: Span, what: str, hint: str) -> None:
+        """What is refused should a capital in a part turn out to be a number."""
+        for one in postorder(part):
+            if isinstance(one, Name) and one.name[0].isupper() and one.name not in self.known:
+                message = f"{self.quoted(span)}: {what} can be read in two ways"
+                self.doubts.append(Doubt(one, message, hint, "scalar"))
 
     def _norm(self, inside: Syntax, opened: Token) -> Below:
         """Which norm it is, by what stands below it."""
@@ -215,6 +232,8 @@ class FormulaReader(NameReader):
         self.take()
         second = self.expression()
         self.close(token, "⟩")
+        if self.token.kind == "_" and self.ahead(1).text == "F":
+            self.at += 2
         return self.marked(Call("dot", (first, second), self.since(token), token.span))
 
     def argument(self, command: Token) -> Syntax:
@@ -348,6 +367,9 @@ class FormulaReader(NameReader):
             self.take()
             word = "logdet"
         arguments = self._behind(token)
+        if word in ("softmax", "logsoftmax") and below is None:
+            hint = rf"\operatorname{{{word}}}_{{2}}(…) is over each row, _{{1}} over each column"
+            self._doubt_numbers(arguments[0], self.since(token), f"{word} of a matrix", hint)
         made = self._called(word, arguments, token, below)
         if power is not None:
             made = Infix(INFIX[".^"], made, power, made.span)

@@ -52,6 +52,7 @@ MATRICES = frozenset("matrix bmatrix pmatrix Bmatrix smallmatrix array vmatrix".
 #: Fonts whose argument is a formula in that type: the kind of type.
 FONTS: Mapping[str, str] = MappingProxyType(
     dict.fromkeys("mathbf boldsymbol bm pmb symbf mathbfit vb symbfit".split(), "bold")
+    | {"bf": "bold", "cal": "script", "it": "plain", "sf": "plain", "tt": "plain"}
     | dict.fromkeys("mathcal mathscr mathfrak".split(), "script")
     | {"mathbb": "blackboard"}
     | dict.fromkeys("mathrm mathit mathsf mathtt mathnormal rm symup".split(), "plain")
