@@ -2,7 +2,9 @@
 
 Reading order: `operators` (one table), `lexer`, `syntax`, `parser`, `declarations`, `words`,
 `kinds`, `elaboration`, `inference`, `shapes`, `builder`, `indexform`, `reader`; `mistakes` words
-what is wrong.
+what is wrong. LaTeX makes the same syntax: `latex_words` (the commands), `latex_tokens`,
+`latex_cursor`, `latex_marks`, `latex_names`, `latex_reader`, `latex_sums`, `latex_lines`; `written`
+says syntax in the text language.
 """
 
 from __future__ import annotations

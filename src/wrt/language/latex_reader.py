@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from wrt.errors import TooLarge
 from wrt.language.latex_cursor import CLOSERS, shown
-from wrt.language.latex_names import Below, NameReader
+from wrt.language.latex_marks import Below
+from wrt.language.latex_names import NameReader
 from wrt.language.latex_words import MATRICES, REFUSED, WORDS
 from wrt.language.lexer import Token
 from wrt.language.operators import INFIX, PREFIX
@@ -356,7 +357,7 @@ class FormulaReader(NameReader):
             if sign.kind == "_":
                 below = self.below(sign)
                 continue
-            power = self._mark(sign).exponent
+            power = self.mark(sign).exponent
             if not isinstance(power, Number):
                 self.refuse(
                     self.since(sign),

@@ -1,9 +1,9 @@
 """Formula to the shortest sentence: matrix, index, einsum and Kronecker form, as text and as LaTeX.
 
 What is printed is input: the language room reads every text back to the same numbers. Reading
-order: `tree` (the sentence as a small tree), `text` and `latex` (printing it), `signs`, `sums` (the
-factoring move), `elimination` (a product over indices becomes matrices), `sentence` (whole
-formulas), `differential`, `indexed`, `kronecker`, `typeset`.
+order: `tree` (the sentence as a small tree), `text`, `latex_names`, `latex` and `latex_einsum`
+(printing it), `signs`, `sums` (the factoring move), `elimination` (a product over indices becomes
+matrices), `sentence` (whole formulas), `differential`, `indexed`, `kronecker`, `typeset`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from wrt.notation.differential import Sentence, entries, sentence, written_as
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
-from wrt.notation.latex import Style, einsum_latex, index_latex, latex_of
+from wrt.notation.latex import Style, index_latex, latex_of
+from wrt.notation.latex_einsum import einsum_latex
 from wrt.notation.sentence import Speaker, with_where
 from wrt.notation.tree import Tree, flip
 from wrt.notation.typeset import typeset

@@ -11,15 +11,24 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
 
-from wrt.expression.coefficient import ONE, Base, Coefficient
+from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.notation.conjugates import joined
 from wrt.notation.latex_names import latex_name, spellings
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
-from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread, times
+from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread
 
-__all__ = ["Style", "einsum_latex", "index_latex", "latex_of"]
+__all__ = [
+    "Scribe",
+    "Style",
+    "below",
+    "every",
+    "fit",
+    "index_latex",
+    "latex_of",
+    "side_by_side",
+]
 
 Said = tuple[str, int]
 
@@ -43,7 +52,7 @@ class Style:
 
 def latex_of(tree: Tree, definitions: Mapping[str, Definition], style: Style | None = None) -> str:
     """A phrase in LaTeX, its definitions behind it."""
-    return _Scribe(tree, definitions, "", style or Style()).sentence("")
+    return Scribe(tree, definitions, "", style or Style()).sentence("")
 
 
 def index_latex(
@@ -54,9 +63,9 @@ def index_latex(
     style: Style | None = None,
 ) -> str:
     """The index form in LaTeX; `letters` with commas, those of joined axes in brackets."""
-    scribe = _Scribe(tree, definitions, letters, style or Style())
+    scribe = Scribe(tree, definitions, letters, style or Style())
     if letters:
-        return scribe.sentence(f"{_below(scribe.name(left), letters)} = ")
+        return scribe.sentence(f"{below(scribe.name(left), letters)} = ")
     terms = tree.parts if tree.head == "sum" else (tree,)
     summed = [",".join(sorted(_letters(term))) for term in terms]
     if not any(summed):
@@ -64,48 +73,7 @@ def index_latex(
     return scribe.sentence(f"{scribe.name(left)} = ", summed)
 
 
-def einsum_latex(
-    left: str, tree: Tree, definitions: Mapping[str, Definition], style: Style | None = None
-) -> str | None:
-    """A sum of einsums with the signs of their sums; None where a phrase is no einsum."""
-    style = style or Style()
-    taken = {*style.names, *definitions, *(p.word for p in _every(tree, definitions))}
-    letters = [c for c in "ijklpqrstuvwabcdefghmnoxyz" if c not in taken]
-    scribe = _Scribe(tree, definitions, ",".join(letters), style)
-    said = [scribe.einsum(term, letters) for term in _opened(tree)]
-    if None in said:
-        return None
-    body, axes = "", 0
-    for count, sign, text in filter(None, said):
-        body += (f" {sign} " if body else "-" if sign == "-" else "") + text
-        axes = count
-    head = _below(scribe.name(left), ",".join(letters[:axes]))
-    return scribe.with_where(f"{head} = {body}")
-
-
-def _opened(tree: Tree) -> list[Tree]:
-    """The terms of a sum, products with sums of einsums multiplied out."""
-    done: list[Tree] = []
-    stack = [tree]
-    while stack:
-        term = stack.pop()
-        if term.head == "sum":
-            stack += reversed(term.parts)
-            continue
-        k = next((k for k, p in enumerate(term.parts) if p.head == "sum" and _is_einsum(p)), None)
-        if term.head != "product" or k is None:
-            done.append(term)
-            continue
-        others = [*term.parts[:k], *term.parts[k + 1 :]]
-        stack += [times(term.coefficient, [*others, p]) for p in reversed(term.parts[k].parts)]
-    return done
-
-
-def _is_einsum(tree: Tree) -> bool:
-    return tree.word == "einsum" or any(p.head != "index" and _is_einsum(p) for p in tree.parts)
-
-
-def _below(base: str, items: str) -> str:
+def below(base: str, items: str) -> str:
     """Indices below a base; LaTeX refuses a second subscript without braces."""
     if not items:
         return base
@@ -126,7 +94,8 @@ def _letters(tree: Tree) -> set[str]:
     return found
 
 
-def _every(tree: Tree, definitions: Mapping[str, Definition]) -> Iterator[Tree]:
+def every(tree: Tree, definitions: Mapping[str, Definition]) -> Iterator[Tree]:
+    """Every part of a phrase and of the definitions that it needs."""
     stack = [tree, *(d.body for d in needed(tree, definitions))]
     while stack:
         part = stack.pop()
@@ -134,7 +103,7 @@ def _every(tree: Tree, definitions: Mapping[str, Definition]) -> Iterator[Tree]:
         stack.extend(part.parts)
 
 
-class _Scribe:
+class Scribe:
     """Writes one sentence: its names are spelled so that no two look alike."""
 
     def __init__(
@@ -142,7 +111,7 @@ class _Scribe:
     ) -> None:
         self.tree, self.style = tree, style
         self.definitions = needed(tree, definitions)
-        parts = list(_every(tree, definitions))
+        parts = list(every(tree, definitions))
         apart = {c for c in letters if c.isalpha()}
         apart |= {k for p in parts for k in p.letters or ()}
         bound = {p.parts[0].word for p in parts if p.latex in ("sum", "prod")}
@@ -175,12 +144,12 @@ class _Scribe:
         return self.with_where(head + (self._sum(self.tree, summed) if summed else self._whole()))
 
     def _whole(self) -> str:
-        return self._say(self.tree)[0]
+        return self.say(self.tree)[0]
 
     def with_where(self, said: str) -> str:
         """A phrase with its definitions behind it."""
         lines = [
-            f"{_below(self.name(d.word), d.letters)} = {self._say(d.body)[0]}"
+            f"{below(self.name(d.word), d.letters)} = {self.say(d.body)[0]}"
             for d in self.definitions
         ]
         if not lines:
@@ -189,10 +158,10 @@ class _Scribe:
 
     # Phrases
 
-    def _say(self, tree: Tree) -> Said:
+    def say(self, tree: Tree) -> Said:
         match tree.head:
             case "unvec":
-                return self._say(tree.parts[0])
+                return self.say(tree.parts[0])
             case "name":
                 return self.name(tree.word), ATOM
             case "literal":
@@ -202,31 +171,31 @@ class _Scribe:
             case "index":
                 return self._index(tree), ATOM
             case "conj":
-                return rf"\overline{{{self._say(tree.parts[0])[0]}}}", ATOM
+                return rf"\overline{{{self.say(tree.parts[0])[0]}}}", ATOM
             case "transpose":
                 return self._transposed(tree), TIGHT
             case "product":
-                return self._product(tree)
+                return self.product(tree)
             case "dot":
-                return _side_by_side(self._links(tree.parts)), PRODUCT
+                return side_by_side(self._links(tree.parts)), PRODUCT
             case "power":
-                return self._product(Tree("product", "", (tree,)))
+                return self.product(Tree("product", "", (tree,)))
             case "entry" | "raised":
                 return self._entry(tree)
             case "sum":
                 return self._sum(tree), ADD
-        return r" \otimes ".join(_fit(self._say(p), KRON + 1) for p in tree.parts), KRON
+        return r" \otimes ".join(fit(self.say(p), KRON + 1) for p in tree.parts), KRON
 
     def _index(self, tree: Tree) -> str:
         base = tree.parts[0]
         if is_ones(base) and base.head == "name":
-            return r"\mathbf{1}" + _below("", tree.word)
-        said = self._say(base)
+            return r"\mathbf{1}" + below("", tree.word)
+        said = self.say(base)
         if base.head == "name" and "," not in tree.word and tree.letters is None:
             return f"[{said[0]}]_{{{tree.word}}}"  # x_{1} is a name
         if base.head == "name" and tree.letters is not None and self._face(base):
             said = spellings([(base.word, "")], self.apart)[base.word], ATOM
-        return _below(_fit(said, ATOM), tree.word)
+        return below(fit(said, ATOM), tree.word)
 
     def _transposed(self, tree: Tree) -> str:
         (inner,) = tree.parts
@@ -235,20 +204,20 @@ class _Scribe:
             (inner,) = inner.parts
             mark = r"\mathsf H"
         if inner.head == "call" and inner.word == "inv":
-            return _fit(self._say(inner.parts[0]), ATOM) + rf"^{{-{mark}}}"
+            return fit(self.say(inner.parts[0]), ATOM) + rf"^{{-{mark}}}"
         mark = mark if mark == r"\top" else f"{{{mark}}}"
-        return _fit(self._say(inner), ATOM) + f"^{mark}"
+        return fit(self.say(inner), ATOM) + f"^{mark}"
 
     def _call(self, tree: Tree) -> Said:
         own = _OWN.get(tree.word)
         said = own(self, tree) if own is not None else None
         if said is not None:
             return said
-        arguments = [self._say(p) for p in tree.parts]
+        arguments = [self.say(p) for p in tree.parts]
         if tree.latex in ("sum", "prod") and len(tree.parts) == 4:
             k, low, high = self.name(tree.parts[0].word), arguments[1][0], arguments[2][0]
             signed = arguments[3][0].startswith("-")
-            body = _fit(arguments[3], ATOM + 1 if signed else PRODUCT)
+            body = fit(arguments[3], ATOM + 1 if signed else PRODUCT)
             return rf"\{tree.latex}_{{{k}={low}}}^{{{high}}} {body}", ADD + 1
         axis = len(tree.parts) == 2 and tree.parts[1].head == "literal"
         if axis and tree.parts[0].head != "literal":
@@ -272,7 +241,7 @@ class _Scribe:
             negative = term.head == "product" and term.coefficient.value < 0
             if negative:
                 term = Tree("product", "", term.parts, term.shape, -term.coefficient)
-            text = _fit(self._say(term), ADD + 1 if not summed else PRODUCT)
+            text = fit(self.say(term), ADD + 1 if not summed else PRODUCT)
             if summed and summed[k]:
                 text = rf"\sum_{{{summed[k]}}} {text}"
             sign = "-" if negative else "+"
@@ -281,9 +250,9 @@ class _Scribe:
 
     # Products
 
-    def _product(self, tree: Tree) -> Said:
+    def product(self, tree: Tree) -> Said:
         if spread(tree) is not tree:
-            return self._say(spread(tree))
+            return self.say(spread(tree))
         over, under = self._coefficient(tree.coefficient)
         for scalar in scalars_of(tree):
             is_power = scalar.head == "power"
@@ -293,25 +262,25 @@ class _Scribe:
         sign = "-" if tree.coefficient.value < 0 else ""
         if not under:
             if len(over) + len(chain) == 1 and not sign:
-                return over[0] if over else self._say(chain[0])
+                return over[0] if over else self.say(chain[0])
             single = sum(s.head == "dot" for s in scalars_of(tree)) == 1 and not chain
-            body = _side_by_side([*_factors(over, single), *self._links(chain)])
+            body = side_by_side([*_factors(over, single), *self._links(chain)])
             return sign + (body or "1"), PRODUCT if body or sign else ATOM
         links = self._links(chain)
         low = not any(map(_TALL.search, links)) and not any(t.word == "eye" for t in chain)
         if chain and low and not under[0][0][:1].isdigit():
             over, links = [*over, *((link, ATOM) for link in links)], []
         fraction = rf"\frac{{{_row(over) or '1'}}}{{{_row(under)}}}"
-        return sign + _side_by_side([fraction, *links]), PRODUCT
+        return sign + side_by_side([fraction, *links]), PRODUCT
 
     def _links(self, chain: Sequence[Tree]) -> list[str]:
         links: list[str] = []
         for link, run in groupby(joined(chain)):
             count = len(list(run))
             if count > 1 and None not in link.shape:
-                links.append(f"{_fit(self._say(link), ATOM)}^{{{count}}}")
+                links.append(f"{fit(self.say(link), ATOM)}^{{{count}}}")
             else:
-                links += [_fit(self._say(link), PRODUCT + 1)] * count
+                links += [fit(self.say(link), PRODUCT + 1)] * count
         return links
 
     def _power(self, base: Tree, exponent: Fraction) -> Said:
@@ -320,7 +289,7 @@ class _Scribe:
             if x.shape[1] is None and x.axes == 2:
                 mark = r"^{\mathsf H}" if x.is_complex else r"^\top"
                 return f"{self.name(x.word)}{mark} {self.name(x.word)}", PRODUCT
-        return _raised(self._say(base), exponent, "")
+        return _raised(self.say(base), exponent, "")
 
     def _entry(self, tree: Tree) -> Said:
         parts = tree.parts if tree.head == "entry" else (tree,)
@@ -329,11 +298,11 @@ class _Scribe:
         for part in parts:
             is_raised = part.head == "raised"
             base, e = (part.parts[0], part.exponent) if is_raised else (part, Fraction(1))
-            (over if e > 0 else under).append(_raised(self._say(base), abs(e), r"\circ "))
+            (over if e > 0 else under).append(_raised(self.say(base), abs(e), r"\circ "))
         if len(over) == 1 and not under:
             return over[0]
-        text = r" \odot ".join(_fit(s, PRODUCT + 1) for s in over) or "1"
-        return text + "".join(r" \oslash " + _fit(s, PRODUCT + 1) for s in under), PRODUCT
+        text = r" \odot ".join(fit(s, PRODUCT + 1) for s in over) or "1"
+        return text + "".join(r" \oslash " + fit(s, PRODUCT + 1) for s in under), PRODUCT
 
     # Numbers
 
@@ -370,7 +339,7 @@ class _Scribe:
         sign = {"eye": "I", "ones": r"\mathbf{1}", "zeros": r"\mathbf{0}"}[tree.word]
         if self.style.bold and tree.word == "eye":
             sign = r"\mathbf{I}"
-        sizes = r" \times ".join(self._say(p)[0] for p in tree.parts)
+        sizes = r" \times ".join(self.say(p)[0] for p in tree.parts)
         return (f"{sign}_{{{sizes}}}" if sizes else sign), ATOM
 
     def _summed(self, tree: Tree) -> Said | None:
@@ -381,14 +350,14 @@ class _Scribe:
         rows, columns = (side is not None for side in inner.shape)
         if not rows and not columns:
             return None
-        said = _fit(self._say(inner), PRODUCT + 1)
+        said = fit(self.say(inner), PRODUCT + 1)
         left = rows and (not axis or axis[0].word == "1")
         right = columns and (not axis or axis[0].word == "2")
         return " ".join([rf"{one}^\top"] * left + [said] + [one] * right), PRODUCT
 
     def _norm(self, tree: Tree) -> Said:
         (inner,) = tree.parts
-        said = self._say(inner)[0]
+        said = self.say(inner)[0]
         is_matrix = None not in inner.shape or inner.axes > 2
         below = {"norm1": "_1", "norminf": r"_\infty"}.get(tree.word, "_F" if is_matrix else "")
         if is_matrix and tree.word != "norm2":
@@ -398,7 +367,7 @@ class _Scribe:
 
     def _modulus(self, tree: Tree) -> Said | None:
         (inner,) = tree.parts
-        said = self._say(inner)[0]
+        said = self.say(inner)[0]
         if None not in inner.shape or inner.axes > 2:
             return r"\operatorname{abs}" + _bracketed(said), ATOM
         wide = (r"\left", r"\right") if _TALL.search(said) else ("", "")
@@ -408,19 +377,19 @@ class _Scribe:
         """The sigmoid by its name, where sigma is another thing."""
         if not self.has_sigma:
             return None
-        return r"\operatorname{sigmoid}" + _bracketed(self._say(tree.parts[0])[0]), ATOM
+        return r"\operatorname{sigmoid}" + _bracketed(self.say(tree.parts[0])[0]), ATOM
 
     def _unit(self, tree: Tree) -> Said:
-        size, place = (self._say(p)[0] for p in tree.parts)
+        size, place = (self.say(p)[0] for p in tree.parts)
         return rf"\mathbf{{e}}^{{({size})}}_{{{place}}}", TIGHT
 
     def _commutation(self, tree: Tree) -> Said:
-        sizes = ",".join(self._say(p)[0] for p in tree.parts)
+        sizes = ",".join(self.say(p)[0] for p in tree.parts)
         return rf"\mathrm{{K}}_{{{sizes}}}", ATOM
 
     def _repeated(self, tree: Tree) -> Said:
         """A number beside a matrix; 1 and 2 would be axes."""
-        text, binds = self._say(tree.parts[0])
+        text, binds = self.say(tree.parts[0])
         if text not in ("1", "2"):
             return text, binds
         ones = r"\mathbf{1} \mathbf{1}^\top"
@@ -431,80 +400,28 @@ class _Scribe:
         base, exponent = tree.parts
         if all(side is None for p in tree.parts for side in p.shape) and tree.axes == 2:
             return None
-        said = self._say(exponent)[0]
-        return rf"{_fit(self._say(base), ATOM)}^{{\circ {said}}}", TIGHT
+        said = self.say(exponent)[0]
+        return rf"{fit(self.say(base), ATOM)}^{{\circ {said}}}", TIGHT
 
     def _kron(self, tree: Tree) -> Said:
-        return r" \otimes ".join(_fit(self._say(p), KRON + 1) for p in tree.parts), KRON
-
-    # einsum
-
-    def einsum(self, term: Tree, letters: Sequence[str]) -> tuple[int, str, str] | None:
-        """One einsum: how many axes it has, its sign, its factors behind the sign of their sum."""
-        calls = [p for p in (*chain_of(term), *scalars_of(term)) if p.word == "einsum"]
-        if len(calls) > 1:
-            return None
-        if calls:
-            held: Tree | None = calls[0]
-            groups, _, output = calls[0].parts[0].word.strip('"').partition("->")
-            factors = list(zip(calls[0].parts[1:], groups.split(","), strict=True))
-        else:
-            chain = chain_of(term)
-            held = times(ONE, chain) if chain else None
-            output = "ijklmnopqrst"[: _axes(term)] if chain else ""
-            factors = [] if held is None else [(held, output)]
-        met = dict.fromkeys([*output, *sorted({*"".join(g for _, g in factors)})])
-        if len(met) > len(letters):
-            return None
-        spelled = dict(zip(met, letters, strict=False))
-        said = [self._factor(part, [spelled[k] for k in group]) for part, group in factors]
-        summed = ",".join(spelled[k] for k in met if k not in output)
-        others = tuple(p for p in scalars_of(term) if p is not held)
-        rest = Tree("product", "", others, coefficient=_size(term))
-        bare = not others and rest.coefficient == ONE
-        ahead = "" if bare else _fit(self._product(rest), PRODUCT)
-        sign = "+" if rest.coefficient == term.coefficient or term.head != "product" else "-"
-        total = rf"\sum_{{{summed}}}" if summed else ""
-        text = _side_by_side([piece for piece in (ahead, total, *said) if piece])
-        return len(output), sign, text or "1"
-
-    def _factor(self, part: Tree, group: Sequence[str]) -> str:
-        """One factor of an einsum at its letters."""
-        if part.word == "eye":
-            return _below(r"\delta", ",".join(group))
-        if is_ones(part):
-            return _below(r"\mathbf{1}", ",".join(group))
-        entry = Tree("index", ",".join(group), (part,)) if group else part
-        return _fit(self._say(entry), PRODUCT + 1)
-
-
-def _axes(tree: Tree) -> int:
-    """How many axes a phrase has."""
-    return tree.axes if tree.axes > 2 else sum(side is not None for side in tree.shape)
-
-
-def _size(tree: Tree) -> Coefficient:
-    """The coefficient of a term without its sign."""
-    if tree.head != "product":
-        return ONE
-    return -tree.coefficient if tree.coefficient.value < 0 else tree.coefficient
+        return r" \otimes ".join(fit(self.say(p), KRON + 1) for p in tree.parts), KRON
 
 
 _OWN = {
-    "eye": _Scribe._sized,
-    "ones": _Scribe._sized,
-    "zeros": _Scribe._sized,
-    "sum": _Scribe._summed,
-    "norm1": _Scribe._norm,
-    "norm2": _Scribe._norm,
-    "norminf": _Scribe._norm,
-    "abs": _Scribe._modulus,
-    "sigmoid": _Scribe._sigmoid,
-    "unit": _Scribe._unit,
-    "commutation": _Scribe._commutation,
-    "matrix": _Scribe._repeated,
-    "kron": _Scribe._kron,
-    "power": _Scribe._entry_power,
+    "eye": Scribe._sized,
+    "ones": Scribe._sized,
+    "zeros": Scribe._sized,
+    "sum": Scribe._summed,
+    "norm1": Scribe._norm,
+    "norm2": Scribe._norm,
+    "norminf": Scribe._norm,
+    "abs": Scribe._modulus,
+    "sigmoid": Scribe._sigmoid,
+    "unit": Scribe._unit,
+    "commutation": Scribe._commutation,
+    "matrix": Scribe._repeated,
+    "kron": Scribe._kron,
+    "power": Scribe._entry_power,
 }
 
 
@@ -516,12 +433,13 @@ def _bracketed(text: str) -> str:
     return rf"\left({text}\right)" if _TALL.search(text) else f"({text})"
 
 
-def _fit(said: Said, level: int) -> str:
+def fit(said: Said, level: int) -> str:
+    """A phrase as an operand: in brackets where it binds less tightly than wanted."""
     text, binds = said
     return text if binds >= level else _bracketed(text)
 
 
-def _side_by_side(factors: Sequence[str]) -> str:
+def side_by_side(factors: Sequence[str]) -> str:
     """Factors in a row; a dot before a digit, where two numbers would run together."""
     out = ""
     for factor in factors:
@@ -534,7 +452,7 @@ def _side_by_side(factors: Sequence[str]) -> str:
 def _factors(said: Sequence[Said], bare: bool) -> list[str]:
     """Factors with the brackets that they need; the last sum, and a single x'y, need none."""
     level = PRODUCT if bare else PRODUCT + 1
-    made = [_fit(s, level) for s in said]
+    made = [fit(s, level) for s in said]
     if said and said[-1][0].startswith((r"\sum", r"\prod")) and said[-1][1] == ADD + 1 and bare:
         made[-1] = said[-1][0]
     return made
@@ -542,7 +460,7 @@ def _factors(said: Sequence[Said], bare: bool) -> list[str]:
 
 def _row(said: Sequence[Said]) -> str:
     """Factors above or below a line."""
-    return said[0][0] if len(said) == 1 else _side_by_side([_fit(s, PRODUCT + 1) for s in said])
+    return said[0][0] if len(said) == 1 else side_by_side([fit(s, PRODUCT + 1) for s in said])
 
 
 def _raised(said: Said, exponent: Fraction, mark: str) -> Said:
@@ -550,7 +468,7 @@ def _raised(said: Said, exponent: Fraction, mark: str) -> Said:
         return said
     if exponent == Fraction(1, 2):
         return rf"\sqrt{{{said[0]}}}", ATOM
-    base = f"{{{said[0]}}}" if said[0] == "e" else _fit(said, ATOM)
+    base = f"{{{said[0]}}}" if said[0] == "e" else fit(said, ATOM)
     return f"{base}^{{{mark}{exponent}}}", TIGHT
 
 
@@ -580,7 +498,7 @@ def _filled(template: str, arguments: Sequence[Said]) -> Said:
         if before.endswith("+"):
             minus = text.startswith("-") and binds >= PRODUCT
             gap = gap.rstrip("+ ") + " - " if minus else gap
-            out += gap + (text[1:] if minus else _fit((text, binds), ADD + 1))
+            out += gap + (text[1:] if minus else fit((text, binds), ADD + 1))
         elif before.endswith("(") and after.startswith(")") and _TALL.search(text):
             out += gap[: gap.rindex("(")] + r"\left(" + text + r"\right"
         elif _encloses(before, after):
@@ -588,7 +506,7 @@ def _filled(template: str, arguments: Sequence[Said]) -> Said:
             out += gap + (f"{{{text}}}" if alone else text)
         else:
             bare += 1
-            out += gap + _fit((text, binds), ATOM)
+            out += gap + fit((text, binds), ATOM)
         at = match.end()
     out += template[at:]
     return out, ATOM if not bare else TIGHT if bare == 1 else PRODUCT
