@@ -69,7 +69,8 @@ inv(X') | inv(X'*X) | X'^2 | X'^3 | kron(X,A) | kron(A,X) | kron(X,X) | kron(X',
 kron(x,A) | kron(A,x) | vec(X') | vec(X*X') | vec(X)*vec(X)' | tanh(X') | tanh(X*B) | tanh(A*X')
 X'.*Y | relu(W*X) | softmax(X,2) | softmax(X,1) | X.*(X*B) | exp(X)*Y | diag(X*Y) | X*diag(x)
 diag(x)*X | (a'*X*b)*X' | X*X'*x | X'*x*x'*X | x'*X | (X*Y)' | X*inv(X'*X)*X' | a*b'*X' | X'*a*b'
-Y*X*Y'*X' | X'/norm2(X) | (A+X')*(B+X) | [X, X'] | commutation(n,m)*vec(X)"""
+kron(A,B)*vec(X) | commutation(n,m)*vec(X*Y) | Y*X*Y'*X' | X'/norm2(X) | (A+X')*(B+X)
+[X, X'] | commutation(n,m)*vec(X)"""
 
 
 @pytest.mark.parametrize("text", [t.strip() for t in ALL.replace("\n", " | ").split("|")])

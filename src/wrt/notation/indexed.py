@@ -147,8 +147,10 @@ class IndexSpeaker(Speaker):
         if not unsaid:
             return self.trees
         pinned = any(isinstance(c, Pattern) for c in node.children)
-        for child, exponent, _ in node.factors:
-            if child in self.bodies and (pinned or not self._fits(child, exponent)):
+        for child, exponent, indices in node.factors:
+            power_of_diagonal = exponent != 1 and len(set(indices)) < len(indices)
+            named = pinned or power_of_diagonal
+            if child in self.bodies and (named or not self._fits(child, exponent)):
                 self._close(child)
         inside: dict[Node, Tree | None] = {
             c: self.bodies[c] for c in unsaid if self.trees.get(c) is None

@@ -19,6 +19,7 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Reshape, Sum
 from wrt.notation.elimination import Network, network
+from wrt.notation.joining import unfolded
 from wrt.notation.signs import settled
 from wrt.notation.sums import collected
 from wrt.notation.tree import (
@@ -103,6 +104,8 @@ def _form(node: Node, first: list[int], last: list[int], speaker: Speaker) -> Tr
     if isinstance(node, BoundedSum) and node.kind == "sum":
         body = _form(node.body, first, last, speaker)
         return None if body is None else speaker.ranged(node, body)
+    if isinstance(node, Einsum):
+        node = unfolded(node)
     if isinstance(node, Reshape):
         groups = axis_groups(node.body.dims, node.dims)
         if groups is None or any(len(new) != 1 for _, new in groups):
