@@ -195,6 +195,12 @@ def test_latex_is_read() -> None:
     ]
     claimed = wrt(r"x^\top A x", "x", "--claim", r"\frac{\partial f}{\partial x} = 2 A x").out
     assert "right only where A is symmetric" in claimed
+    assert "read as        2*A*x" in claimed
+    declared = (r"\theta^\top W_{hh} \theta", r"\theta", "--shape", "W_{hh}=n,n symmetric")
+    given = wrt(*declared, "--at", r"\theta=[1]", "--at", "W_{hh}=[[3]]").out
+    assert "value          [6.]" in given
+    assert "matrix         2*W_hh*theta" in wrt(*declared).out
+    assert "read as        theta'*W_hh*theta" in wrt(*declared[:1], "--all").out
     assert wrt(r"\frac{1}{2", "x").err.splitlines() == [
         "{ is never closed",
         r"    \frac{1}{2",

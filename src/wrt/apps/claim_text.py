@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.apps.answer_text import described, proof, remarks, spaced, title, typeset
 from wrt.apps.page import Page, unbroken
+from wrt.language import in_text
 
 if TYPE_CHECKING:
     from wrt.answers.claims import Verdict
@@ -24,7 +25,11 @@ def write_verdict(found: Found, page: Page) -> None:
     assert verdict is not None
     assert claim is not None
     page.head(title(D), described(D))
-    page.row("claim", spaced(" ".join(claim.split())))
+    said = in_text(claim, D.question)
+    claim = " ".join(claim.split())
+    page.row("claim", spaced(claim) if said == claim else claim)
+    if said != claim and said.split() != claim.split():
+        page.row("read as", spaced(said))
     page.row("verdict", spoken(verdict.sentence), _STYLES[verdict.kind])
     for fault in verdict.faults:
         page.row("", spoken(fault))

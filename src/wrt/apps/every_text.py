@@ -32,6 +32,8 @@ def write_every(found: Sequence[Found], page: Page) -> None:
     for one in found:
         _block(one, page)
     derivatives = [one.derivative for one in found]
+    if derivatives[0].question.source is not None:
+        page.row("read as", spaced(derivatives[0].question.text))
     valid = dict.fromkeys(v for D in derivatives for v in D.valid)
     if valid:
         page.row("valid where", "; ".join(map(unbroken, valid)))

@@ -16,7 +16,8 @@ __all__ = ["arrays", "indices", "shapes"]
 _REAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _COMPLEX = re.compile(rf"[-+]?(?:{_REAL}[-+])?(?:{_REAL})?[ij]")
 _BARE = re.compile(rf"(?<=[\[,\s])({_COMPLEX.pattern})(?=[\],\s])")
-_GIVEN = re.compile(r"\s*([^\W\d]\w*'*)\s*=(.*)", re.DOTALL)
+#: A name, also in LaTeX (`W_{hh}`, `\\theta`), and what is said of it.
+_GIVEN = re.compile(r"\s*((?:[^\W\d]\w*|[\\\w][\\\w{}]*)'*)\s*=(.*)", re.DOTALL)
 #: A file of values in JSON is refused beyond this many bytes.
 MOST_BYTES = 100_000_000
 
@@ -35,11 +36,20 @@ def shapes(given: Iterable[str]) -> dict[str, str]:
                 f"{text!r} declares nothing; write NAME=AXES, as in --shape W=n,m",
                 param_hint="--shape",
             )
-        name, shape = match[1], match[2]
+        name, shape = _plain(match[1]), match[2]
         if name in found:
             raise click.BadParameter(f"{name} is declared twice", param_hint="--shape")
         found[name] = shape if "->" in shape else " ".join(shape.replace(",", " ").split())
     return found
+
+
+def _plain(name: str) -> str:
+    """A name in the text language; LaTeX is loaded only for what may be it."""
+    if not any(sign in name for sign in "\\{}"):
+        return name
+    from wrt.language.latex_lines import plain_name
+
+    return plain_name(name)
 
 
 def indices(text: str) -> tuple[int, ...]:
@@ -73,8 +83,9 @@ def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
     for text in given:
         match = _GIVEN.fullmatch(text)
         if match:  # a file of such a name is given as ./x=1.npz
-            found[match[1]] = _inline(match[1], match[2])
-            filed.discard(match[1])
+            name = _plain(match[1])
+            found[name] = _inline(name, match[2])
+            filed.discard(name)
         else:
             read = _file(Path(text))
             found.update(read)

@@ -66,11 +66,20 @@ def declared_shapes(shapes: Shapes | None) -> dict[str, Declared | Function]:
     """
     found: dict[str, Declared | Function] = {}
     for name, shape in (shapes or {}).items():
-        plain = spelled(str(name))
+        plain = _plain(str(name))
         if not _NAME.fullmatch(plain):
             raise SyntaxMistake(f"{name!r} is declared, but it is no name")
         found[plain] = declared(plain, shape)
     return found
+
+
+def _plain(name: str) -> str:
+    """A name in its spelled form, that of LaTeX too."""
+    if not any(sign in name for sign in "\\{}"):
+        return spelled(name)
+    from wrt.language.latex_lines import plain_name
+
+    return plain_name(name)
 
 
 def declared(name: str, shape: Shape) -> Declared | Function:

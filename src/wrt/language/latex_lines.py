@@ -15,7 +15,7 @@ from wrt.language.latex_tokens import latex_tokens
 from wrt.language.lexer import Token
 from wrt.language.syntax import Declaration, Doubt, Index, Line, Name, Program, Span, Syntax
 
-__all__ = ["parse_latex"]
+__all__ = ["parse_latex", "plain_name"]
 
 _WHERE = frozenset({"where", "with", "for", "given"})
 _JOINS = frozenset({"and", "so that", "such that"})
@@ -327,3 +327,16 @@ def _names_of(tokens: list[Token], text: str) -> list[str]:
             return []
         found.append(made.name)
     return found
+
+
+def plain_name(text: str) -> str:
+    r"""A name in LaTeX as the text language has it.
+
+    >>> plain_name("W_{hh}"), plain_name(r"\theta_1"), plain_name(r"\hat{\mathbf{x}}")
+    ('W_hh', 'theta1', 'x_hat')
+    """
+    program = parse_latex(f"${text}$")
+    body = program.lines[-1].body
+    if len(program.lines) > 1 or not isinstance(body, Name):
+        _refuse(text, (0, len(text)), f"{text} is no name", r"as in W_{hh} or \theta")
+    return body.name

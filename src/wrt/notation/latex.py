@@ -35,6 +35,8 @@ Said = tuple[str, int]
 _PLACE = re.compile(r"@(\d)")
 _TALL = re.compile(r"\\(?:frac|sum|prod|begin|left)(?![A-Za-z])")
 _MARKS = frozenset({"T", "H", "*", "+", "-"})
+#: Letters for the names of ranges that LaTeX has no letter for.
+_BOUND = ("j", "k", "l", "i", "r", "s", "t", "kappa", "nu", "rho", "tau", "iota", "xi", "zeta")
 _SCIENTIFIC = re.compile(r"([\d.]+)e([+-]?\d+)")
 
 
@@ -121,7 +123,8 @@ class Scribe:
         faces |= {p.word: self._face(p) for p in parts if p.head == "name"}
         faces |= {d.word: faces.get(d.word, "") for d in self.definitions}
         self.names = spellings(sorted(faces.items()), self.apart)
-        free = (c for c in "jklirstuv" if c not in {*apart, *faces, *self.names.values()})
+        known = {*apart, *faces}
+        free = (latex_name(w) for w in _BOUND if w not in known)
         self.names |= {k: next(free, k) for k in sorted(bound) if len(latex_name(k)) > 1}
         self.has_sigma = "sigma" in faces and "sigma" not in style.macros
 
