@@ -493,3 +493,12 @@ def test_the_mean_of_columns_does_not_make_a_vector_of_a_matrix(text, hint) -> N
     assert "(X read as a matrix by its letter)" in str(refused.value)
     assert str(refused.value).endswith(hint)
     assert read(hint.removeprefix("perhaps ")).formula.ndim == 2
+
+
+def test_sigma_of_something_is_the_sigmoid() -> None:
+    for text in ("σ(W*x+b)", "sigma(W*x+b)"):
+        assert read(text).formula is read("sigmoid(W*x+b)").formula
+    assert read("sigma(x)", {"sigma": "entrywise"}).formula is not read("sigmoid(x)").formula
+    with pytest.raises(NameMistake, match="sigma"):
+        read("sigma(x)", {"sigma": "n"})
+    assert read("ln(x)").formula is read("log(x)").formula

@@ -32,7 +32,7 @@ from wrt.language.syntax import (
     Syntax,
     Words,
 )
-from wrt.language.words import CONSTANTS, FILLS, SIZED, Use, book, use_of
+from wrt.language.words import CONSTANTS, FILLS, LETTERS, SIZED, Use, book, use_of
 
 __all__ = ["Elaboration", "elaborate"]
 
@@ -287,7 +287,7 @@ def _role(made: Elaboration, part: Name, bound: frozenset[str]) -> str:
 
 def _use(made: Elaboration, call: Call) -> Use:
     use = use_of(call, made.functions)
-    if use is None:
+    if use is None or (call.word in LETTERS and call.word in made.declared):
         raise mistakes.call(made.text, call, made.functions, {**made.declared, **made.variables})
     if use.how == "einsum" and not (call.arguments and isinstance(call.arguments[0], Words)):
         raise mistakes.einsum(made.text, call)

@@ -19,6 +19,7 @@ __all__ = [
     "BOUNDED",
     "CONSTANTS",
     "FILLS",
+    "LETTERS",
     "SIZED",
     "Use",
     "all_words",
