@@ -75,8 +75,8 @@ def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
 
     A complex number is a text in JSON, "1+2i", its quotes left out behind `NAME=`.
 
-    >>> arrays(["a=2", "x=[1, 2.5]", "z=[1+2i, -1i]"])
-    ({'a': 2, 'x': [1, 2.5], 'z': [(1+2j), (-0-1j)]}, frozenset())
+    >>> arrays(["a=2", "x=[1, 2.5]", "z=[1+2i, 3i]"])
+    ({'a': 2, 'x': [1, 2.5], 'z': [(1+2j), 3j]}, frozenset())
     """
     found: dict[str, Any] = {}
     filed: set[str] = set()
