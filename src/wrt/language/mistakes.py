@@ -114,7 +114,12 @@ def call(
             hint=f"perhaps {word}*{inside.lstrip(chr(39))}",
         )
     near = did_you_mean(word, [*all_words(), *functions])
-    hint = near or f"declare it, as in `{word}: entrywise` on a line of its own"
+    declare = f"declare it, as in `{word}: entrywise` on a line of its own"
+    if "\\" in text:
+        declare = (
+            f"declare it, as in --shape {word}=entrywise; a product with it is {word} \\cdot (…)"
+        )
+    hint = near or declare
     if letter_class(word) == "matrix" or len(word) == 1:
         hint = near or f"perhaps {word}*(…), a product; or declare `{word}: entrywise`"
     return NameMistake(f"nobody knows a function {word}", text=text, span=part.word_span, hint=hint)
