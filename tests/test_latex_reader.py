@@ -224,6 +224,15 @@ def test_names_to_differentiate_by(name: str, text: str) -> None:
     assert read_wrt(name, reading).text == text
 
 
+def test_an_unknown_function_is_declared_or_a_product() -> None:
+    with pytest.raises(NameMistake) as caught:
+        read(r"\kappa(A) x")
+    said = r"declare it, as in --shape kappa=entrywise; a product is \kappa \cdot (…)"
+    assert caught.value.hint == said
+    assert read(r"\kappa \cdot (A) x").text == "kappa*A*x"
+    assert read(r"\kappa(A)", {"kappa": "entrywise"}).text == "kappa(A)"
+
+
 def test_the_sigmoid_is_no_name() -> None:
     with pytest.raises(NameMistake, match=r"sigma\(…\) is read as the sigmoid"):
         read_wrt(r"\sigma", read(r"\sigma(W x)"))

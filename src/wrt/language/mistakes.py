@@ -116,9 +116,8 @@ def call(
     near = did_you_mean(word, [*all_words(), *functions])
     declare = f"declare it, as in `{word}: entrywise` on a line of its own"
     if "\\" in text:
-        declare = (
-            f"declare it, as in --shape {word}=entrywise; a product with it is {word} \\cdot (…)"
-        )
+        shown = text[slice(*part.word_span)]
+        declare = f"declare it, as in --shape {word}=entrywise; a product is {shown} \\cdot (…)"
     hint = near or declare
     if letter_class(word) == "matrix" or len(word) == 1:
         hint = near or f"perhaps {word}*(…), a product; or declare `{word}: entrywise`"
