@@ -52,8 +52,9 @@ SAID = [
     ("sum(max(A*x,0))", {}, "f is convex in x: maximum is convex; so the Hessian is positive"),
     ("-logdet(X)", SPD, "f is convex in X: logdet is concave; so the Hessian is positive semi"),
     ("tr(A*inv(X)*A')", SPD, "f is convex in X: inv is convex; so the Hessian is positive semi"),
-    ("norm2(A*X-B)^2", {}, "positive semidefinite; so f is convex in X"),
-    ("tr(X'*S*X)", {"S": "n n spd"}, "positive definite; so f is strictly convex in X"),
+    ("norm2(A*X-B)^2", {}, "positive semidefinite: A'*A; so f is convex in X"),
+    ("-norm2(A*x)^2", {}, "negative semidefinite: -A'*A; so f is concave in x"),
+    ("tr(X'*S*X)", {"S": "n n spd"}, "positive definite: S is spd; so f is strictly convex in X"),
     (
         "sum(sqrt(x))",
         {},
@@ -64,7 +65,11 @@ SAID = [
     ("x*x*step(x)", {"x": ""}, "positive or 0; so f is convex in x on convex sets where it is"),
     ("sum((A*x).^4)+norm1(x)", {}, "positive semidefinite: A'*diag(w)*A with w = 12*(A*x).^2 ≥ 0"),
     ("sum(sqrt((A*x).^2+1))", {}, "f is convex in x: sqrt((A*x).^2+1) is convex"),
-    ("norm2(A*x-b)^2 + lambda*norm2(x)^2", {"lambda": "positive"}, "positive definite; so f is"),
+    (
+        "norm2(A*x-b)^2 + lambda*norm2(x)^2",
+        {"lambda": "positive"},
+        "positive definite: one term of the sum is, the others are semidefinite; so f is strictly",
+    ),
 ]
 UNSAID = [
     "(a'*x)^3",

@@ -15,7 +15,7 @@ from wrt.algebra.bounds import bounds
 from wrt.algebra.curvature import Curvature, curvature
 from wrt.algebra.definite import Square, definite, squares
 from wrt.expression import build
-from wrt.expression.nodes import Apply, Node, Variable
+from wrt.expression.nodes import Apply, Node, Sum, Variable
 from wrt.expression.walk import users
 
 __all__ = ["Bend", "bend"]
@@ -155,10 +155,19 @@ def _said(asked: _Question, node: Node) -> str:
 
 
 def _square_reason(asked: _Question, form: Node) -> str:
-    """The square that a Hessian is: `A'*diag(w)*A with w = exp(A*x) > 0`."""
-    found = squares(flat_form(form), asked.positive) if form.ndim == 2 else None
-    if found is None or len(found) != 1:
+    """The square that a Hessian is: `A'*diag(w)*A with w = exp(A*x) > 0`; what a sum adds."""
+    found = squares(flat_form(form), asked.positive)
+    while found is not None and len(found) == 1 and found[0].rows is None:
+        (inside, *others) = found[0].kernels or (None,)
+        if others or not isinstance(inside, Sum):
+            break
+        found = squares(flat_form(inside), asked.positive)
+    if found is None:
         return ""
+    if len(found) > 1:
+        some = any(abs(one.sign) == 2 for one in found)
+        more = "one term of the sum is, the others are semidefinite"
+        return f": {more if some else 'every term of the sum is'}"
     said = _square(asked, found[0])
     return f": {said}" if said else ""
 
@@ -177,11 +186,12 @@ def _square(asked: _Question, one: Square) -> str | None:
     left = left if left.isidentifier() else f"({left})"
     if one.rows.ndim == 1 and not one.weights.ndim:
         weight = asked.text(one.weights) if one.weights.names else None
-        sign = _SIGNS[bounds(one.weights, asked.positive)[one.weights].sign]
-        return f"{left}*{left}'" + (f", {weight} {sign}" if weight else "")
+        symbol = _SIGNS[bounds(one.weights, asked.positive)[one.weights].sign]
+        return f"{left}*{left}'" + (f", {weight} {symbol}" if weight else "")
+    if one.rows.ndim == 2 and not one.weights.names:
+        sign = bounds(one.weights, asked.positive)[one.weights].sign
+        return f"{'-' * (sign < 0)}{left}'*{left}"
     if one.rows.ndim == 2 and one.weights.ndim == 1:
-        if not one.weights.names:
-            return f"{left}'*{left}"
         return _weights(asked, one, f"{left}'*diag(w)*{left}")
     return None
 
