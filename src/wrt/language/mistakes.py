@@ -43,10 +43,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     >>> did_you_mean("sofmax", ["softmax", "sum"])
     'did you mean softmax?'
     """
-    near = difflib.get_close_matches(word, sorted(set(known)), 1, 0.6)
+    near = difflib.get_close_matches(word, sorted(set(known)), 3, 0.6)
+    near = [k for k in near if k[0] == word[0] or _likeness(k, word) > 0.7][:1]
     swapped = [k for k in known if sorted(k.lower()) == sorted(word.lower())]
     chosen = sorted(swapped)[:1] or near
     return f"did you mean {chosen[0]}?" if chosen and chosen[0] != word else None
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 # Names and words
