@@ -650,3 +650,10 @@ def test_a_declaration_to_no_use_is_noted() -> None:
     assert "  note           X is declared and does not occur; did you mean x?" in said
     assert "note" not in answered("W*x", "s", "--shape", "s=3")
     assert "note" not in answered("Σ*x", "x", "--shape", "Sigma=n,n symmetric")
+
+
+def test_a_direction_of_a_constrained_variable() -> None:
+    shape = ("--shape", "S=n,n symmetric", "--symmetric", "tied")
+    said = answered("norm2(S*x)^2", "S", *shape, "--direction", "V")
+    assert "  where          V is symmetric, as S is" in said
+    assert "where" not in answered("norm2(A*x)^2", "x", "--direction", "V")

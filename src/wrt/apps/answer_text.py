@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wrt import notation
 from wrt.algebra import flat_form
 from wrt.apps.page import LABELS, Page, unbroken, wrapped
+from wrt.calculus import constraint
 
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative, Step
@@ -293,6 +294,12 @@ def _one(found: Found, page: Page) -> None:
             page.row("value", _number(found.entry_value))
     if asked.direction is not None:
         page.row(f"along {asked.direction}"[: LABELS - 3], _sentence(found.direction))
+        x = found.derivative.wanted[-1]
+        rules = constraint(x.variable) if x.selection is None else ()
+        if rules:
+            page.row(
+                "where", f"{asked.direction} is {' and '.join(rules)}, as {x.variable.name} is"
+            )
         if found.direction_value is not None:
             page.block("value", page.shortened(numbers(found.direction_value, page)))
 
