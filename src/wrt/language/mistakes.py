@@ -120,13 +120,21 @@ def call(
         )
     near = did_you_mean(word, [*all_words(), *functions])
     declare = f"declare it, as in `{word}: entrywise` on a line of its own"
-    if "\\" in text:
+    if _is_latex(text):
         shown = text[slice(*part.word_span)]
         declare = f"declare it, as in --shape {word}=entrywise; a product is {shown} \\cdot (…)"
     hint = near or declare
     if letter_class(word) == "matrix" or len(word) == 1:
         hint = near or f"perhaps {word}*(…), a product; or declare `{word}: entrywise`"
     return NameMistake(f"nobody knows a function {word}", text=text, span=part.word_span, hint=hint)
+
+
+def _is_latex(text: str) -> bool:
+    if "\\" not in text:
+        return False
+    from wrt.language.latex_tokens import is_latex
+
+    return is_latex(text)
 
 
 def einsum(text: str, part: Call) -> SyntaxMistake:
