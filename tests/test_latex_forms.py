@@ -14,7 +14,7 @@ from fuzzing import question
 from judging import close, declared, place, read_back, said_shape
 from katex import katex
 from wrt import notation
-from wrt.algebra import settled
+from wrt.algebra import equal, settled
 from wrt.algebra.equality import sample_point, sample_sizes
 from wrt.answers.steps import in_latex
 from wrt.answers.typeset import LATEX_FORMS
@@ -167,3 +167,23 @@ def test_random_formulas(start: int, strict: Callable[[str], str]) -> None:
                 made = read_back(D, f"${latex}$", D.flat)
                 wanted = evaluate(D.flat, values, sizes)
                 close(evaluate(made, values, sizes), wanted, f"{asked_for}: {latex}")
+
+
+def test_names_stay_as_they_were_written(strict: Callable[[str], str]) -> None:
+    question = r"\lVert \mathbf{W}_{hh} \vec{x} - \hat{\mathbf y}_1 \rVert^2"
+    D = wrt.derivative(question, r"\vec{x}")
+    said = r"2 \mathbf{W}_{hh}^\top (\mathbf{W}_{hh} \vec{x} - \hat{\mathbf y}_1)"
+    assert D.latex() == said
+    assert D.latex(macros={"W_hh": r"\mW"}) == said.replace(r"\mathbf{W}_{hh}", r"\mW")
+    assert r"\mathrm{d}\vec{x}" in (D.latex("differential") or "")
+    shapes = declared(D, D.flat)
+    for form in ("matrix", "index", "einsum"):
+        latex = D.latex(form)
+        assert latex is not None
+        assert strict(latex) == ""
+        assert equal(read(f"${latex}$", shapes).formula, D.flat), latex
+
+
+def test_a_variable_sigma_is_no_function() -> None:
+    D = wrt.derivative(r"\sigma \cdot \operatorname{sigmoid}(x)", r"\sigma")
+    assert D.latex() == r"\operatorname{sigmoid}(x)"

@@ -33,7 +33,8 @@ def latex(D: Derivative, form: str | None, style: notation.Style) -> str | None:
     if D.is_huge:
         return None
     names = (*D.question.variables, *sorted(D.question.dimensions))
-    style = replace(style, names=(*names, *style.names))
+    spellings = {} if style.bold else dict(D.question.spellings)
+    style = replace(style, names=(*names, *style.names), macros={**spellings, **style.macros})
     if form in (None, "matrix"):
         said = notation.latex(D.flat, names=names, where=True, style=style)
         if said is None and D.layout in ("vec-rows", "vec-columns"):
@@ -59,6 +60,9 @@ def _differential(D: Derivative, names: tuple[str, ...], style: notation.Style) 
     x = D.wanted[0].variable
     change = unused(f"d{x.name}", tuple(D.question.variables))
     known = (*names, change)
+    if x.name in style.macros:
+        spelled = rf"\mathrm{{d}}{style.macros[x.name]}"
+        style = replace(style, macros={change: spelled, **style.macros})
     if D.convention is None and D.layout is None:
         whole = D.f.ndim == 0 and D.whole is D.plain
         moving = Variable(change, x.dims)

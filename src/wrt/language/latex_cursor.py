@@ -42,6 +42,8 @@ class Cursor:
         self.every = tokens
         self.doubts: list[Doubt] = []
         self.notes: list[str] = []
+        #: Names and how they were written.
+        self.spellings: dict[str, str] = {}
         #: Open brackets.
         self.frames: list[str] = []
 

@@ -30,6 +30,7 @@ class _Found:
     declarations: list[Declaration]
     doubts: list[Doubt]
     notes: list[str]
+    spellings: dict[str, str]
 
 
 @lru_cache(maxsize=256)
@@ -46,7 +47,7 @@ def parse_latex(text: str, known: frozenset[tuple[str, bool]] = frozenset()) -> 
         raise SyntaxMistake(
             "there is no formula: the text is empty", hint=r"perhaps W x + b, or x^\top A x"
         )
-    found = _Found([], [], [], [])
+    found = _Found([], [], [], [], {})
     formula: Line | None = None
     names = dict(known)
     waiting: list[Token] = []
@@ -78,7 +79,12 @@ def _program(found: _Found, formula: Line | None, text: str) -> Program:
         if line.target is None:
             _refuse(text, line.span, "this line defines nothing", r"as in h = W x \\ h^\top h")
     return Program(
-        tuple(lines), tuple(found.declarations), text, tuple(found.doubts), tuple(found.notes)
+        tuple(lines),
+        tuple(found.declarations),
+        text,
+        tuple(found.doubts),
+        tuple(found.notes),
+        tuple(found.spellings.items()),
     )
 
 
@@ -152,6 +158,7 @@ def _line(
         _enter(reader, indices, body)
     made = reader.whole()
     found.doubts += reader.doubts
+    found.spellings |= reader.spellings
     found.notes += [note for note in reader.notes if note not in found.notes]
     span = (segment[0].span[0], segment[-1].span[1])
     if equals is None and indices is None:

@@ -58,6 +58,7 @@ class NameReader(MarkReader):
             self.spoken.add(name)
             return Name(self.bound[name], span)
         self.faces.setdefault(name, {}).setdefault(face, span)
+        self.spellings.setdefault(name, self.text[slice(*span)])
         made = Name(name, span)
         if self.by_entries and name not in self.known and name[0].isupper():
             self.doubts.append(self.without_index(made))

@@ -64,6 +64,8 @@ class Reading:
     functions: Mapping[str, Function] = field(default_factory=dict)
     #: The LaTeX that was given, where `text` is what it says in the text language.
     source: str | None = None
+    #: How that LaTeX writes names.
+    spellings: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(
@@ -114,7 +116,13 @@ def read(
     from wrt.language.written import written
 
     assumed = reading.assumed + program.notes
-    return replace(reading, text=written(program), source=text, assumed=assumed)
+    return replace(
+        reading,
+        text=written(program),
+        source=text,
+        assumed=assumed,
+        spellings=dict(program.spellings),
+    )
 
 
 def _is_latex(text: str) -> bool:

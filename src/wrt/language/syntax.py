@@ -236,6 +236,8 @@ class Program:
     doubts: tuple[Doubt, ...] = ()
     #: How notation with several meanings was read.
     notes: tuple[str, ...] = ()
+    #: Names and how LaTeX wrote them.
+    spellings: tuple[tuple[str, str], ...] = ()
 
 
 def postorder(root: Syntax) -> list[Syntax]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
+from string import ascii_letters
 
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
@@ -37,6 +38,7 @@ _TALL = re.compile(r"\\(?:frac|sum|prod|begin|left)(?![A-Za-z])")
 _MARKS = frozenset({"T", "H", "*", "+", "-"})
 #: Letters for the names of ranges that LaTeX has no letter for.
 _BOUND = ("j", "k", "l", "i", "r", "s", "t", "kappa", "nu", "rho", "tau", "iota", "xi", "zeta")
+_BELOW = re.compile(r"_\{?([A-Za-z]+)\}?$")
 _SCIENTIFIC = re.compile(r"([\d.]+)e([+-]?\d+)")
 
 
@@ -114,8 +116,9 @@ class Scribe:
         self.tree, self.style = tree, style
         self.definitions = needed(tree, definitions)
         parts = list(every(tree, definitions))
-        apart = {c for c in letters if c.isalpha()}
-        apart |= {k for p in parts for k in p.letters or ()}
+        apart = {k for p in parts for k in p.letters or ()}
+        if letters or apart or any(d.letters for d in self.definitions):
+            apart |= {*ascii_letters}  # where letters are indices, others are read as such too
         bound = {p.parts[0].word for p in parts if p.latex in ("sum", "prod")}
         apart |= bound
         self.apart = frozenset(apart)
@@ -126,7 +129,7 @@ class Scribe:
         known = {*apart, *faces}
         free = (latex_name(w) for w in _BOUND if w not in known)
         self.names |= {k: next(free, k) for k in sorted(bound) if len(latex_name(k)) > 1}
-        self.has_sigma = "sigma" in faces and "sigma" not in style.macros
+        self.has_sigma = "sigma" in faces and style.macros.get("sigma", r"\sigma") == r"\sigma"
 
     def _face(self, tree: Tree) -> str:
         is_array = tree.axes > 2 or any(side is not None for side in tree.shape)
@@ -136,9 +139,15 @@ class Scribe:
         """A name as it is spelled here."""
         if word == "δ":
             return r"\delta"
-        if word in self.style.macros:
-            return self.style.macros[word]
+        macro = self.style.macros.get(word)
+        if macro is not None and not self._has_indices(macro):
+            return macro
         return self.names.get(word) or spellings([(word, "")], self.apart)[word]
+
+    def _has_indices(self, macro: str) -> bool:
+        """Whether all that stands below a name are letters that are indices here."""
+        match = _BELOW.search(macro)
+        return match is not None and all(c in self.apart for c in match[1])
 
     # Sentences
 
