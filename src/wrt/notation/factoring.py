@@ -326,8 +326,8 @@ def _freed(term: Tree, inverse: Tree, ahead: bool) -> Tree:
     vector, rest = _edge(term, ahead)
     assert vector is not None
     left = entrywise([vector, inverse])
-    outer = len(rest) == 1 and None in rest[0].shape
-    if outer and is_ones(left) and is_ones(rest[0]):
+    outer = _is_outer(rest, ahead)
+    if outer and len(rest) == 1 and is_ones(left) and is_ones(rest[0]):
         return _term(term, [ones(term.shape)])
     if outer:
         return _term(term, [left, *rest] if ahead else [*rest, flip(left)])
@@ -337,11 +337,16 @@ def _freed(term: Tree, inverse: Tree, ahead: bool) -> Tree:
     return _term(term, rest or [eye(vector.shape[0])])
 
 
+def _is_outer(rest: Sequence[Tree], ahead: bool) -> bool:
+    """Whether what stands beside a column (or row) is a row (or column) and no matrix."""
+    return bool(rest) and (rest[0].shape[0] if ahead else rest[-1].shape[1]) is None
+
+
 def _edged(vector: Tree, inside: Tree, ahead: bool) -> Tree:
     """A matrix with its rows, or columns, multiplied by a column."""
     other, rest = _edge(inside, ahead)
     joint = vector if other is None else entrywise([vector, other])
-    if len(rest) == 1 and None in rest[0].shape:
+    if _is_outer(rest, ahead):
         return _term(inside, [joint, *rest] if ahead else [*rest, flip(joint)])
     matrix = [diagonal(joint)]
     if inside.head == "sum":
