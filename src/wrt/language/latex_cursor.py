@@ -88,6 +88,8 @@ class Cursor:
             before = self.tokens[self.at - 1] if self.at else None
         if before is not None and before.kind in _JOINING:
             self.refuse(before.span, f"{shown(before)} has nothing on its right")
+        if token.kind == "end" and token.text:
+            self.refuse(token.span, f"{shown(token)} has nothing before it")
         if token.kind == "end" and self.frames:
             self.refuse(token.span, f"{self.frames[-1]} is never closed")
         if token.kind == "end":

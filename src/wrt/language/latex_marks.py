@@ -213,6 +213,8 @@ class MarkReader(Cursor):
         letters = [t for t in kept if t.kind == "letter"]
         numbers = [t for t in kept if t.kind == "number"]
         met = [t for t in letters if t.text in self.bound]
+        if not letters and any(t.kind == "(" for t in below):
+            return None
         if met and any(t.kind in ("+", "-", "*") for t in kept):
             self.refuse(
                 (below[0].span[0], below[-1].span[1]),

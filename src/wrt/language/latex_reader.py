@@ -92,7 +92,7 @@ class FormulaReader(NameReader):
                 left = _infix(_PRODUCTS[kind], left, self._signed())
                 divided = left if kind == "/" else None
             elif self._starts(self.token):
-                if divided is not None and not isinstance(divided.right, Number):
+                if divided is not None and not _is_fraction(divided):
                     self._unclear_quotient(divided)
                 left, divided = _infix("*", left, self.factor()), None
             else:
@@ -392,6 +392,9 @@ class FormulaReader(NameReader):
             return Infix(INFIX["/"], over, under, span)
         if below is not None:
             number = below[0]
+            if word in ("max", "min") and number.kind == "letter":
+                message = f"an optimum over {number.text} is no formula that is differentiated here"
+                self.refuse((token.span[0], below[-1].span[1]), message)
             if len(below) > 1 or number.value not in (1, 2):
                 self.refuse(
                     (token.span[0], below[-1].span[1]),
@@ -444,6 +447,11 @@ _EXAMPLES = {"frac": r"as in \frac{a}{b}", "sqrt": r"as in \sqrt{x}", "^": "as i
 
 def _infix(spelling: str, left: Syntax, right: Syntax) -> Infix:
     return Infix(INFIX[spelling], left, right, (left.span[0], right.span[1]))
+
+
+def _is_fraction(divided: Infix) -> bool:
+    """Whether a quotient is of two numbers, which 1/2 x leaves no doubt about."""
+    return isinstance(divided.left, Number) and isinstance(divided.right, Number)
 
 
 def _with_signs(signs: list[Token], made: Syntax) -> Syntax:

@@ -34,6 +34,9 @@ def ranged(reader: FormulaReader, token: Token) -> Syntax:
         ranges += _ranges(reader, reader.take())
     if reader.token.kind == "end":
         reader.refuse(token.span, f"{token.text} has nothing behind it")
+    twice = [k for k, count in Counter(one.letter for one in ranges).items() if count > 1]
+    if twice:
+        reader.refuse(token.span, f"{twice[0]} runs over two ranges here")
     bound, entered, spoken = dict(reader.bound), reader.entered, reader.spoken
     lines, within = len(reader.lines), reader.by_entries
     for one in ranges:
