@@ -275,6 +275,9 @@ class Scribe:
         if not under:
             if len(over) + len(chain) == 1 and not sign:
                 return over[0] if over else self.say(chain[0])
+            whole = self.say(chain[0]) if len(chain) == 1 else ("", 0)
+            if over and whole[0].startswith("1 " + r"\oslash"):
+                return sign + side_by_side(_factors(over, False)) + whole[0][1:], PRODUCT
             single = sum(s.head == "dot" for s in scalars_of(tree)) == 1 and not chain
             body = side_by_side([*_factors(over, single), *self._links(chain)])
             return sign + (body or "1"), PRODUCT if body or sign else ATOM
@@ -286,6 +289,9 @@ class Scribe:
         return sign + side_by_side([fraction, *links]), PRODUCT
 
     def _links(self, chain: Sequence[Tree]) -> list[str]:
+        if len(chain) == 1 and chain[0].head == "entry":  # numbers before it scale its first part
+            said = self.say(chain[0])
+            return [fit(said, PRODUCT + said[0].startswith("1 "))]
         links: list[str] = []
         for link, run in groupby(joined(chain)):
             count = len(list(run))
