@@ -6,6 +6,8 @@ import pytest
 
 import wrt
 from test_notation import same
+from wrt import notation
+from wrt.algebra import settled
 from wrt.errors import Mistake
 from wrt.language import read
 
@@ -68,6 +70,14 @@ def test_joined_axes(text: str, name: str, shapes: dict[str, str], wanted: str) 
     assert D.matrix == wanted
     assert D.check().passed
     assert same(wanted, D.flat)
+
+
+def test_ones_that_are_laid_out_count() -> None:
+    """A summed index that no factor carries is worth its size."""
+    made = read("tr(kron(ones(m,m),tril(A)*B))", shapes={"A": "n n", "B": "n n"}).formula
+    text = notation.index(settled(made), "f")
+    assert text is not None
+    assert same(text, made)
 
 
 def test_joined_indices_are_read() -> None:
@@ -192,3 +202,13 @@ def test_short_forms_have_no_definitions() -> None:
     for text in ("(x-a)/norm2(x-a)", "softmax(x)", "norm2(A*x-b)^2", "x'*A*x/(x'*B*x)"):
         D = wrt.derivative(text, "x", shapes={"a": "n", "b": "m"} if "A" in text else {"a": "n"})
         assert "where" not in f"{D.matrix} {D.index}"
+
+
+def test_rows_divided_by_a_column_keep_their_ones() -> None:
+    """In A*diag(s) - A*s*s' the s at the right leaves ones behind: A - A*s*ones'."""
+    D = wrt.derivative("A*softmax(B*x)", "B", shapes={"A": "n m", "B": "m p", "x": "p"})
+    assert D.index is not None
+    assert same(D.index, D.flat)
+    D = wrt.derivative("A*softmax(x)", "x", shapes={"A": "n m", "x": "m"})
+    assert D.matrix is not None
+    assert same(D.matrix, D.flat)

@@ -151,7 +151,7 @@ class Network:
         for tree, indices in list(self.tensors):
             places = [i for _, held in self.items() for i in held]
             alone = all(places.count(i) == 1 and i not in self.output for i in indices)
-            if alone and tree.head != "entries":
+            if alone and not tree.is_open:
                 self.tensors.remove((tree, indices))
                 coefficient, scalars, body = _apart(tree)
                 square = body.head == "raised" and body.exponent == 2

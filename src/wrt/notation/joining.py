@@ -152,7 +152,7 @@ class _Unfolding:
             fine = tuple(k for i in indices for k in self.fine(i))
             factors.append((build.reshape(child, [self.dims[k] for k in fine]), exponent, fine))
         output = tuple(k for i in node.output for k in self.fine(i))
-        live = sorted({k for _, _, idx in factors for k in idx} | set(output))
+        live = sorted({k for i in range(len(self.dims)) for k in self.fine(i)})
         place = {i: k for k, i in enumerate(live)}
         whole = build.product(
             node.coefficient * self.coefficient,

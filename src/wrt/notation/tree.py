@@ -137,6 +137,11 @@ class Tree:
         return scalars, tuple([p for p in self.parts if p.is_array])
 
     @cached_property
+    def is_open(self) -> bool:
+        """Whether a tensor stands in it that only its entries say."""
+        return self.head == "entries" or any(p.is_open for p in self.parts)
+
+    @cached_property
     def is_cut(self) -> bool:
         """Whether a column cut into a matrix stands in it, which is long to say."""
         return self.head == "unvec" or any(p.is_cut for p in self.parts)
@@ -430,6 +435,8 @@ def power(base: Tree, exponent: Exponent) -> Tree:
     exponent = Fraction(exponent)
     if base.head == "product":
         c = base.coefficient
+        if not c.value and exponent > 0:
+            return base
         whole = exponent.denominator == 1
         if whole or (c.has_real_root() and len(base.parts) <= 1):
             return times(c**exponent, [power(p, exponent) for p in base.parts])
