@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import wrt
-from wrt.algebra import expand, flat_form, normal_form
+from wrt.algebra import expand, flat_form, normal_form, settled
 from wrt.answers.checking import points, small_sizes
 from wrt.errors import CheckFailed
 from wrt.expression import build
@@ -129,7 +129,9 @@ def judge_notation(
             made = read_back(D, text, node)
             close(evaluate(made, values, sizes), evaluate(node, values, sizes), f"{what}: {text}")
             if what in ("f", "matrix"):
-                again = matrix(flat_form(expand(made)), names=names)
+                answer = what == "matrix"
+                shown = settled(made) if answer else flat_form(expand(made))
+                again = matrix(shown, names=names, where=answer)
                 texts.append((what, text, again))
     judge_kronecker(D, values, sizes)
     return texts

@@ -45,10 +45,10 @@ def test_nearly_all_are_defined(verdicts: dict[int, Verdict]) -> None:
 
 
 def test_nearly_all_sentences_stay(verdicts: dict[int, Verdict]) -> None:
-    """What is printed and read is printed as the same text again, but for 6 of 100 sentences."""
+    """What is printed and read is printed as the same text again, but for 4 of 100 sentences."""
     texts = sum(len(verdict.texts) for verdict in verdicts.values())
     restless = [said for verdict in verdicts.values() for said in verdict.restless]
-    assert 100 * len(restless) <= 6 * texts + 100, restless[:5]
+    assert 100 * len(restless) <= 4 * texts + 100, restless[:5]
 
 
 def test_every_word_of_the_book_is_tried() -> None:

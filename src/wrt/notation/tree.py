@@ -291,6 +291,9 @@ def _diagonal(matrix: Tree) -> Tree:
 
 def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
     """Entries or slices; `items` is what stands in the square brackets."""
+    if tree.head == "product" and not tree.coefficient.is_one:
+        rest = times(ONE, [*scalars_of(tree), *chain_of(tree)])
+        return times(tree.coefficient, [pick(rest, items, shape)])
     if tree.head == "conj":
         inner = pick(tree.parts[0], items, shape)
         return Tree("conj", "", (inner,), inner.shape)
@@ -532,6 +535,9 @@ def wrapped(tree: Tree) -> Tree:
     """The transpose as a mark behind the phrase."""
     if tree.head == "transpose":
         return tree.parts[0]
+    if tree.head == "product" and tree.is_array and not tree.coefficient.is_one:
+        rest = times(ONE, [*scalars_of(tree), *chain_of(tree)])
+        return times(tree.coefficient, [wrapped(rest)])
     return Tree("transpose", "", (tree,), tree.shape[::-1])
 
 
