@@ -53,6 +53,7 @@ _HOMES = {
     "check_gradient": "wrt.answers.gradients",
     "derivative": "wrt.answers",
     "fill": "wrt.answers.public",
+    "frechet": "wrt.answers.public",
     "gradients": "wrt.answers.several",
     "matrix": "wrt.answers.public",
     "read": "wrt.answers.public",

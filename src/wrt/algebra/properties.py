@@ -165,6 +165,8 @@ def conditions(
                 condition = over_complex(condition, signs)
                 if is_formula or not _is_count(condition[1]):
                     found[condition] = None
+    found = dict.fromkeys(map(_of_base, found))
+    wholes = [node for domain, node in found if domain == "whole"]
     strict = {node for domain, node in found if domain in ("positive", "slit")}
     regular = {node for domain, node in found if domain in ("principal", "definite")}
     known = {node: _INTERVALS[domain] for domain, node in found if domain in _INTERVALS}
@@ -172,6 +174,7 @@ def conditions(
         (d, node)
         for d, node in found
         if not (d == "nonzero" and (node in strict or _opposite(node, strict)))
+        and not (d == "whole" and any(_is_below(other, node) for other in wholes))
         and not (d == "invertible" and _is_regular(node, regular))
         and not (known and d in ("positive", "nonzero") and _follows(d, node, known))
     ]
@@ -199,6 +202,22 @@ def _follows(domain: str, node: Node, known: Mapping[Node, Interval]) -> bool:
     """Whether a condition holds wherever others do: 1 - x^2 > 0 where |x| < 1."""
     sign = bounds(node, (), known)[node].sign
     return sign == 2 or (domain == "nonzero" and sign == -2)
+
+
+def _of_base(condition: tuple[str, Node]) -> tuple[str, Node]:
+    """That a power or an inverse is invertible is said of the matrix."""
+    domain, node = condition
+    while domain == "invertible" and isinstance(node, Apply):
+        if node.function.name not in ("matrix_power", "inv", "adj"):
+            break
+        node = node.children[0]
+    return domain, node
+
+
+def _is_below(a: Node, b: Node) -> bool:
+    """Whether one number is another less a positive whole number."""
+    gap = build.plus(b, build.negative(a))
+    return isinstance(gap, Constant) and gap.coefficient.is_number and gap.coefficient.value > 0
 
 
 def _is_regular(node: Node, regular: set[Node]) -> bool:

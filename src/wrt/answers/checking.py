@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from wrt.algebra import conditions, expand
-from wrt.algebra.equality import constrained_value, declared_value, even_names
+from wrt.algebra.equality import RANKED, constrained_value, declared_value, even_names
 from wrt.answers.spectra import spectrum_holds
 from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
@@ -107,14 +107,24 @@ def places(
     choice has none.
     """
     wanted = POINTS if len(users(f, derivative)) <= LARGE else 1
+    by_shape = wanted > 1 and _differs_by_shape(f)
+    places: list[tuple[dict[str, int], dict[str, Array]]] = []
     for sizes in small_sizes(f, xs, derivative):
-        found = list(islice(points(f, derivative, xs, sizes), wanted))
-        if found:
-            return [(sizes, values) for values in found]
+        left = wanted - len(places) - (by_shape and not places)
+        places += [(sizes, v) for v in islice(points(f, derivative, xs, sizes), left)]
+        if places and (len(places) == wanted or not by_shape):
+            return places
+    if places:
+        return places
     raise CheckFailed(
         "no point was found at which the formula is defined: "
         "declare what its variables are (positive, spd, …)"
     )
+
+
+def _differs_by_shape(f: Node) -> bool:
+    """Whether a word of the formula has other derivatives of wide matrices than of tall ones."""
+    return any(isinstance(n, Apply) and n.function.domain in RANKED for n in postorder(f))
 
 
 def small_sizes(f: Node, xs: Sequence[Node], derivative: Node) -> Iterator[dict[str, int]]:

@@ -9,14 +9,17 @@ from typing import Any
 from wrt.errors import NameMistake, ShapeMistake
 from wrt.expression import build
 from wrt.expression.dimensions import parse_dimensions
+from wrt.expression.directions import open_directions
+from wrt.expression.function import Function
 from wrt.expression.nodes import Node, Variable
 from wrt.functions import BOOK
+from wrt.functions.matrix_functions import frechet as record_along
 from wrt.language import read as read_text
 from wrt.language.declarations import Declared, declared, variable
 
 _NAME = re.compile(r"[^\W\d_]\w*")
 
-__all__ = ["fill", "matrix", "read", "scalar", "tensor", "vector"]
+__all__ = ["fill", "frechet", "matrix", "read", "scalar", "tensor", "vector"]
 
 
 def read(text: str, shapes: Mapping[str, Any] | None = None) -> Node:
@@ -26,6 +29,22 @@ def read(text: str, shapes: Mapping[str, Any] | None = None) -> Node:
     (3,)
     """
     return read_text(text, shapes=shapes).formula
+
+
+def frechet(function: Function, X: Node, *directions: Node) -> Node:
+    """The derivative of a matrix function along directions; without any, as a tensor of four axes.
+
+    >>> import wrt
+    >>> X, E = wrt.matrix("X", "n n"), wrt.matrix("E", "n n")
+    >>> frechet(wrt.expm, X, E).shape, frechet(wrt.expm, X).shape
+    (('n', 'n'), ('n', 'n', 'n', 'n'))
+    """
+    if not isinstance(function, Function) or not function.commuting:
+        said = getattr(function, "name", function)
+        raise NameMistake(f"{said} is no matrix function", hint="expm, logm, sqrtm, sinm, cosm are")
+    given = [build.as_node(node) for node in (X, *directions)]
+    record = record_along(function.name, len(directions) or 1)
+    return open_directions(record, given, 0 if directions else 1)
 
 
 def tensor(name: str, shape: str | tuple[int | str, ...] = "") -> Variable:

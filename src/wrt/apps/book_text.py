@@ -16,6 +16,7 @@ from wrt.functions import (
     reductions,
     spectral,
 )
+from wrt.functions.matrix_functions import ABOUT
 
 __all__ = ["write_book", "write_record"]
 
@@ -45,7 +46,7 @@ def write_record(word: str, page: Page) -> None:
       valid where    X is invertible
       ...
     """
-    record = find(word)
+    record = ABOUT if word == "frechet" else find(word)
     page.head(word, record.doc)
     if word != record.name:
         page.row("also", f"{record.name}, of which {word} is another spelling")
@@ -119,6 +120,8 @@ def write_book(page: Page) -> None:
         page.lines.append(page.styled("head", name))
         for record in room.RECORDS:
             page.row(record.name, record.doc)
+        if room is matrix_functions:
+            page.row(ABOUT.name, ABOUT.doc)
     others = {w: r.name for w, r in BOOK.items() if w != r.name}
     page.lines += ["", page.styled("head", "other spellings")]
     for word in sorted(others):

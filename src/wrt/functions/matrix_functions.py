@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from wrt.expression.function import Function
 
-__all__ = ["RECORDS", "frechet", "of_word"]
+__all__ = ["ABOUT", "RECORDS", "frechet", "of_word"]
 
 _ALL = "symmetric diagonal lower upper"
 _SQRTM_ALONG = """\
@@ -100,7 +100,12 @@ RECORDS: tuple[Function, ...] = (
         differential="frechet(sqrtm, X, dX)",
         commuting="inv(Y)*dX/2",
         array="scipy.linalg.sqrtm",
-        laws=("sqrtm(X)*sqrtm(X) = X", "sqrtm(X') = sqrtm(X)'", "sqrtm(inv(X)) = inv(sqrtm(X))"),
+        laws=(
+            "sqrtm(X)*sqrtm(X) = X",
+            "inv(sqrtm(X))*inv(sqrtm(X)) = inv(X)",
+            "sqrtm(X') = sqrtm(X)'",
+            "sqrtm(inv(X)) = inv(sqrtm(X))",
+        ),
         keeps=f"{_ALL} spd",
         domain="principal",
         analytic=_SQRTM_ALONG,
@@ -131,6 +136,17 @@ RECORDS: tuple[Function, ...] = (
         analytic=_TRIGONOMETRIC_ALONG + "C",
         holomorphic=True,
     ),
+)
+
+#: What a person may read about the word itself: its first argument is a word.
+ABOUT = Function(
+    "frechet(f, X: n n, E: n n) -> Y: n n",
+    "The derivative of a matrix function f at X along E, linear in E.",
+    latex=r"L_{{f}}({X}, {E})",
+    note="f is expm, logm, sqrtm, sinm or cosm. frechet(f, X) has four axes, those of f and then "
+    "those of X; frechet(f, X, E, F) is the second derivative along E and F; a number at the end "
+    "leaves so many directions open.",
+    examples=("frechet(expm, X, E)", "frechet(expm, X)", "frechet(expm, X, E, 1)"),
 )
 
 _BY_NAME: Mapping[str, Function] = MappingProxyType({f.name: f for f in RECORDS})
