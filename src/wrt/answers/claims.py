@@ -233,6 +233,14 @@ class _Judge:
         found = None if equal else self.under_convention(fits) or self.where_defined(fits)
         if found:
             return found
+        return self.supposing(fits[:1], equal, also) or self.supposing(fits[1:], equal, also)
+
+    def supposing(
+        self, fits: Sequence[_Fit], equal: Mapping[str, Dimension], also: str
+    ) -> Verdict | None:
+        """The first condition on the variables under which a claim is right in one of its fits."""
+        if not fits:
+            return None
         groups = _groups(equal)
         whole = whole_variables(self.D.f, self.truth, *(f.formula for f in fits))
         variables = sorted(self.D.f.names - frozenset(whole), key=lambda v: v.name)
