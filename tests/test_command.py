@@ -277,6 +277,7 @@ KEYS = [
     "matrix",
     "index",
     "einsum",
+    "differential",
     "kronecker",
     "latex",
     "structure",

@@ -27,6 +27,7 @@ from wrt.answers.asking import (
 from wrt.answers.checking import Check, check
 from wrt.answers.layers import Layer, layers
 from wrt.answers.maps import Maps, keys
+from wrt.answers.notations import differential
 from wrt.answers.parts import needed, picked, swept, unused
 from wrt.answers.remarks import Bend, bend
 from wrt.answers.shrinking import shrunk
@@ -265,11 +266,6 @@ class Derivative:
         """The names in the order they are met, then those of sizes, which no index may take."""
         return (*self.question.variables, *sorted(self.question.dimensions))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names in the order a person meets them, then those of sizes."""
-        return self._names
-
     @cached_property
     def matrix(self) -> str | None:
         """The closed form in matrix notation, text of the language; None where there is none, or
@@ -296,6 +292,11 @@ class Derivative:
         if self.is_huge:
             return None
         return notation.einsum(self.flat, names=self._names)
+
+    @property
+    def differential(self) -> str | None:
+        """How f changes with x, as in `df = tr(G'*dX)`; None where no notation says it."""
+        return differential(self, self._names)
 
     def kronecker(self, order: str = "rows") -> str | None:
         """The matrix that takes vec(dX) to vec(df), x and f laid out by "rows" or by "columns".
@@ -344,7 +345,7 @@ class Derivative:
         """The derivation line by line: each named part, its differential and the rule that
         gave it.
         """
-        return steps(self)
+        return steps(self, self._names)
 
     def entry(self, *indices: int) -> str:
         """The closed form of one entry, indices counted from 1.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from wrt import notation
@@ -45,6 +45,19 @@ def inner(node: Node, other: Node) -> Node:
     return build.add(
         *(build.product(ONE, ((t, 1, axes), (other, 1, axes)), (), node.dims) for t in terms)
     )
+
+
+def contracted(node: Node, change: Node) -> Node:
+    """A derivative times the change of what it is by: its last axes summed away."""
+    axes, cut = tuple(range(node.ndim)), node.ndim - change.ndim
+    factors = ((node, 1, axes), (change, 1, axes[cut:]))
+    return build.product(ONE, factors, axes[:cut], node.dims)
+
+
+def fresh(wanted: str, taken: Container[str]) -> str:
+    """The first of some letters that is free, and whose change is, else the first with a number."""
+    letters: list[str] = [*wanted, *(f"{wanted[0]}{k}" for k in range(1, 100))]
+    return next(c for c in letters if c not in taken and f"d{c}" not in taken)
 
 
 def unused(name: str, taken: Sequence[str]) -> str:

@@ -13,12 +13,11 @@ from wrt import notation
 from wrt.algebra import expand, flat_form, normal_form, settled
 from wrt.algebra.conjugation import bar, frozen
 from wrt.answers.derivation import Derivation, Line, in_terms_of
-from wrt.answers.parts import swept
+from wrt.answers.parts import contracted, fresh, swept
 from wrt.answers.proving import line_errors
 from wrt.answers.rules import constraint_rule, gathering_rule, reading_rule
 from wrt.calculus import constraint, free_derivative
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import postorder
 
@@ -48,7 +47,7 @@ class Step:
     latex: str = ""
 
 
-def steps(D: Derivative) -> tuple[Step, ...]:
+def steps(D: Derivative, names: Sequence[str]) -> tuple[Step, ...]:
     """The derivation line by line, every line proved in numbers; the last one is the answer.
 
     Raises CheckFailed where a line is wrong.
@@ -67,7 +66,7 @@ def steps(D: Derivative) -> tuple[Step, ...]:
         return (Step(f"{what}: too many to write out", ""),)
     found: list[Step] = []
     for order in range(len(D.wanted)):
-        one = _Order(D, order)
+        one = _Order(D, order, names)
         found += one.steps()
         if one.is_nothing:
             break
@@ -101,21 +100,17 @@ def in_latex(steps: Sequence[Step]) -> str:
 class _Order:
     """The steps of one differentiation: of the formula, or of the derivative so far."""
 
-    def __init__(self, D: Derivative, order: int) -> None:
-        self.D, self.order, self.names = D, order, D.names
+    def __init__(self, D: Derivative, order: int, names: Sequence[str]) -> None:
+        self.D, self.order, self.names = D, order, names
         self.convention = D.convention or "projected"
         self.by = [one.by for one in D.wanted]
-        self.taken = {*D.names, *(f"d{name}" for name in D.names)}
-        self.left = self._letter("fFhy" if not order else "gHTK"[min(order, 4) - 1 :])
+        self.taken = {*names, *(f"d{name}" for name in names)}
+        self.left = fresh("fFhy" if not order else "gHTK"[min(order, 4) - 1 :], self.taken)
         given = D.f if not order else settled(self._whole(order))
         self.given, self.x, self.held = _held(given, D.wanted[order])
         self.is_nothing = self.x not in self.given.names
         self.is_last = self.is_nothing or order == len(self.by) - 1
         self.axes = (given.ndim, self.x.ndim)
-
-    def _letter(self, wanted: str) -> str:
-        every: list[str] = [*wanted, *(f"{wanted[0]}{k}" for k in range(1, 100))]
-        return next(c for c in every if c not in self.taken and f"d{c}" not in self.taken)
 
     def _whole(self, order: int) -> Node:
         """The derivative by the first so many variables, whole."""
@@ -154,7 +149,7 @@ class _Order:
     def _gathered(self, made: Derivation, free: Node) -> list[Line]:
         """The differential with the change of x behind everything else, where that says more."""
         last = made.lines[-1]
-        node = _contracted(free, made.change)
+        node = contracted(free, made.change)
         known = dict(pair for part, v in made.known.items() for pair in _forms(part, v))
         named = settled(in_terms_of(settled(free), known))
         said = made.gathered(named)
@@ -196,7 +191,7 @@ class _Order:
         letters = left[:-1].partition("[")[2].split(",")[-self.axes[1] :] if "[" in left else []
         change = f"{made.change.name}[{','.join(letters)}]" if letters else made.change.name
         rule = reading_rule(last.left.partition("[")[0], answer, change, self.axes, is_sum)
-        node = _contracted(free, made.change)
+        node = contracted(free, made.change)
         return Line(left, text, latex.partition(" = ")[2], rule, node, made.f, True)
 
     def _later(self) -> list[tuple[Node, str]]:
@@ -214,7 +209,7 @@ class _Order:
 
     def _letters(self, later: int) -> list[str]:
         """Names for the derivative, and for what is made of it."""
-        final = "D" if self.is_last else _Order(self.D, self.order + 1).left
+        final = "D" if self.is_last else _Order(self.D, self.order + 1, self.names).left
         kept = [c for c in ("G", "P", "Q", "G1", "G2", "G3") if c not in self.taken]
         return [*kept[:later], final]
 
@@ -240,13 +235,6 @@ def _answer(D: Derivative) -> tuple[str, str, str]:
         return "D", D.matrix, f"D = {latex}"
     left, _, text = (D.index or f"D = {D.einsum}").partition(" = ")
     return left, text, latex
-
-
-def _contracted(node: Node, change: Node) -> Node:
-    """A derivative times the change of what it is by."""
-    axes, cut = tuple(range(node.ndim)), node.ndim - change.ndim
-    factors = ((node, 1, axes), (change, 1, axes[cut:]))
-    return build.product(ONE, factors, axes[:cut], node.dims)
 
 
 def _forms(part: Node, name: Variable) -> list[tuple[Node, Node]]:

@@ -13,6 +13,7 @@ Texts of formulas are sentences of the text language, null where a notation cann
     matrix       the closed form in matrix notation
     index        the index form
     einsum       the einsum form
+    differential the change of the formula, as in "df = tr(G'*dX)"
     kronecker    {"rows", "columns"}: the matrix between the entries, by rows and by columns;
                  null for a second derivative that is no Hessian of a scalar
     latex        the shortest form as LaTeX
@@ -102,6 +103,7 @@ def as_dict(found: Found) -> dict[str, Any]:
         "matrix": D.matrix,
         "index": D.index,
         "einsum": D.einsum,
+        "differential": D.differential,
         "kronecker": _kronecker(D),
         "latex": D.latex(),
         "structure": _structure(D),

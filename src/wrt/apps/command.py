@@ -134,6 +134,7 @@ class Question(click.Command):
 @click.option(
     "--latex", is_flag=True, help="Print LaTeX only, with --steps that of the derivation."
 )
+@click.option("--notation", type=click.Choice(FORMS), help="Print this notation only, as text.")
 @click.option("--form", type=click.Choice(FORMS), help="LaTeX in this notation.")
 @click.option("--bold", is_flag=True, help="LaTeX with vectors and matrices in bold type.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
@@ -156,6 +157,7 @@ def answer(
     claim: str | None,
     steps: bool,
     latex: bool,
+    notation: str | None,
     form: str | None,
     bold: bool,
     code: str | None,
@@ -184,6 +186,7 @@ def answer(
             "--claim": claim,
         }
         other |= {"--steps": steps, "--form": form, "--bold": bold, "--latex": latex}
+        other |= {"--notation": notation}
         other |= {names[0] if names else "NAME": names}
         _refuse_beside("--all", other, ctx)
         asked = Asked(values=numbers if given else None, filed=filed)
@@ -191,6 +194,8 @@ def answer(
         return
     if not names:
         raise click.UsageError(_nameless(text, declared), ctx)
+    if notation:
+        _refuse_beside("--notation", {"--latex": latex, "--steps": steps, "--entry": entry}, ctx)
     if latex and steps:
         _refuse_beside("--steps", {"--form": form, "--bold": bold}, ctx)
     if latex and not as_data:
@@ -222,6 +227,8 @@ def answer(
         click.echo(page, color=page.colour)
     elif code:
         click.echo(D.source(code, entry=place, direction=direction).rstrip())
+    elif notation:
+        click.echo(_written(D, notation))
     elif latex:
         click.echo(_latex(D, steps, form, bold))
     else:
@@ -266,6 +273,15 @@ def _answer_all(
         page = _page(full)
         write_every(found, page)
         click.echo(page, color=page.colour)
+
+
+def _written(D: Derivative, notation: str) -> str:
+    """The answer in one notation only."""
+    kronecker = notation.removeprefix("kronecker-")
+    said = getattr(D, notation) if kronecker == notation else D.kronecker(kronecker)
+    if said is None:
+        raise TooLarge(f"{D.title} has no short form in the notation {notation}")
+    return str(said)
 
 
 def _latex(D: Derivative, with_steps: bool, form: str | None, bold: bool) -> str:
