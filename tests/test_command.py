@@ -658,3 +658,26 @@ def test_a_direction_of_a_constrained_variable() -> None:
     said = answered("norm2(S*x)^2", "S", *shape, "--direction", "V")
     assert "  where          V is symmetric, as S is" in said
     assert "where" not in answered("norm2(A*x)^2", "x", "--direction", "V")
+
+
+@pytest.mark.parametrize(
+    ("question", "notation", "said"),
+    [
+        (("tr(A*X*B)", "X"), "differential", "df = tr(B*A*dX)"),
+        (("x'*A*x", "x", "x"), "differential", "d2f = dx'*(A+A')*dx"),
+        (("A*X*B", "X"), "differential", "df[i,j] = A[i,a]*B[b,j]*dX[a,b]"),
+        (("x'*A", "x"), "differential", "df' = A'*dx"),
+        (("A*X*B", "X"), "kronecker-columns", "B' ⊗ A"),
+        (("A*x", "x"), "matrix", "A"),
+        (("W*x", "W"), "index", "D[i,a,b] = δ[i,a]*x[b]"),
+    ],
+)
+def test_one_notation_stands_alone(question: tuple[str, ...], notation: str, said: str) -> None:
+    assert wrt(*question, "--notation", notation).out == f"{said}\n"
+
+
+def test_a_notation_that_cannot_say_it_says_so() -> None:
+    done = wrt("W*x", "W", "--notation", "matrix")
+    assert done.code == 1
+    assert "no short form in the notation matrix" in done.err
+    assert wrt("W*x", "W", "--notation", "index", "--latex").code == 2

@@ -342,9 +342,7 @@ class Derivative:
         return latex(self, form, notation.Style(bold, macros or {}))
 
     def steps(self) -> tuple[Step, ...]:
-        """The derivation line by line: each named part, its differential and the rule that
-        gave it.
-        """
+        """The derivation line by line, each with the rule that gave it."""
         return steps(self, self._names)
 
     def entry(self, *indices: int) -> str:
