@@ -12,7 +12,7 @@ import pytest
 
 import wrt
 from judging import judge_answer
-from wrt.algebra import conditions, equal, expand
+from wrt.algebra import conditions, equal, expand, flat_form
 from wrt.algebra.conjugation import bar, conjugate, frozen, has_real_values, is_real, thawed
 from wrt.apps import command
 from wrt.expression.dimensions import Dimension
@@ -21,6 +21,7 @@ from wrt.expression.nodes import Variable
 from wrt.expression.walk import variables
 from wrt.functions import BOOK
 from wrt.language import read
+from wrt.notation import index, matrix
 
 SHAPES = {
     "A": "m n complex",
@@ -148,10 +149,10 @@ def differences(code: str, name: str, conjugated: bool, values: dict[str, Any]) 
 
     h, base = 1e-5, values[name]
     columns = []
-    for index in np.ndindex(base.shape):
-        slope = (at(h, index) - at(-h, index)) / (2 * h)
+    for place in np.ndindex(base.shape):
+        slope = (at(h, place) - at(-h, place)) / (2 * h)
         if np.iscomplexobj(base):
-            across = (at(1j * h, index) - at(-1j * h, index)) / (2 * h)
+            across = (at(1j * h, place) - at(-1j * h, place)) / (2 * h)
             slope = (slope + (1j if conjugated else -1j) * across) / 2
         columns.append(slope)
     table = np.array(columns).reshape((*base.shape, *np.shape(columns[0])))
@@ -422,3 +423,33 @@ def test_every_option_takes_complex_formulas(option: list[str]) -> None:
 def test_latex_marks() -> None:
     assert asked("norm2(A*x-b)^2", "x").latex() == r"A^\top \overline{A x - b}"
     assert asked("norm2(A*x-b)^2", "conj(x)").latex() == (r"A^{\mathsf H} (A x - b)")
+
+
+@pytest.mark.parametrize(
+    ("f", "text"),
+    [
+        ("real(tr(Z*Z'))", "real(sum(Z.^2))"),
+        ("real(tr(C*Z))", "real(tr(C*Z))"),
+        ("abs(tr(C*Z))^2", "abs(tr(C*Z))^2"),
+        ("tr(Z*Z')", "sum(Z.^2)"),
+        ("x'*x", "x'*x"),
+        ("x^H*x", "x^H*x"),
+        ("abs(x^H*C*z)^2", "abs(x^H*C*z)^2"),
+    ],
+)
+def test_a_number_and_its_conjugate_are_recognised(f: str, text: str) -> None:
+    assert matrix(flat_form(expand(read(f, shapes=SHAPES).formula)), names=list(SHAPES)) == text
+
+
+def test_inner_products_stay_closed_beside_entries() -> None:
+    text = "norm2(z*z^H*conj(C)*(C*z)*(x+z)^H)^2"
+    judge_answer(asked(text, "conj(C)"))
+    shapes = dict.fromkeys("ABCD", "n n") | dict.fromkeys("wxyz", "n")
+    said = "E[i,j] = (y'*A*B*y)*z[i]*x[j] + (y'*C*D*y)*w[i]*z[j]"
+    node = flat_form(expand(read(said, shapes=shapes).formula))
+    again = read(index(node, "E", split=1) or "", shapes=shapes).formula
+    point = {
+        name: np.random.default_rng(ord(name)).normal(size=(3,) * len(d.split()))
+        for name, d in shapes.items()
+    }
+    assert np.allclose(evaluate(again, point), evaluate(node, point))

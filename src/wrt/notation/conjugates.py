@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import IMAGINARY, MINUS_ONE, ONE, Coefficient
+from wrt.notation.traces import least, traces
 from wrt.notation.tree import (
     SCALAR,
     Exponent,
@@ -74,9 +75,17 @@ def _inside(tree: Tree) -> Tree:
         from wrt.notation.sums import listed
 
         return listed(parts)
+    if tree.word == "tr" and _is_chain(parts[0]):
+        return least(traces(chain_of(parts[0])))
+    if tree.word == "sum" and len(parts) == 1 and None not in parts[0].shape:
+        return replace(tree, parts=(least([parts[0], flip(parts[0])]),))
     if tree.flips and tree.shape == SCALAR and None not in parts[0].shape:
         parts = (cheaper(parts[0], flip(parts[0])), *parts[1:])
     return replace(tree, parts=parts)
+
+
+def _is_chain(tree: Tree) -> bool:
+    return tree.coefficient == ONE and not scalars_of(tree)
 
 
 def _over(tree: Tree) -> Tree:

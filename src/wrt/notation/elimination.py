@@ -19,6 +19,7 @@ from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Reshape
 from wrt.notation.conjugates import conjugated
 from wrt.notation.directions import said_axes
 from wrt.notation.joining import is_split, opened
+from wrt.notation.traces import least, traces
 from wrt.notation.tree import (
     SCALAR,
     Shape,
@@ -202,6 +203,8 @@ class Network:
             base = body.parts[0]
             if base.is_real:
                 return power(_length(base), 2)
+            if None not in base.shape:
+                return self._trace(base, base)
             return times(ONE, [flip(base), base])
         pair = body.head == "entry" and len(body.parts) == 2 and body.shape[1] is None
         if pair and all(p.head != "raised" for p in body.parts):
@@ -242,8 +245,12 @@ class Network:
         if core_a == conjugated(core_b):
             flat = power(_length(core_a), 2)
         best = flat
-        for rotated in _rotations([*chain_of(core_a), *chain_of(flip(core_b))]):
-            best = cheaper(best, call("tr", [rotated], latex=r"\operatorname{tr}(@0)"))
+        closed = traces([*chain_of(core_a), *chain_of(flip(core_b))])
+        if best.is_real:
+            for trace in closed:
+                best = cheaper(best, trace)
+        else:  # the same one for the conjugate
+            best = cheaper(best, least(closed))
         return times(ca * cb, [*sa, *sb, best])
 
     def product(self) -> Tree | None:
@@ -333,17 +340,6 @@ def _sums(matrix: Tree) -> Tree:
     return (
         cheaper(flip(down), across) if matrix.head == "transpose" else cheaper(across, flip(down))
     )
-
-
-def _rotations(chain: Sequence[Tree]) -> list[Tree]:
-    """A closed chain cut open at each place, either way round."""
-    back = [flip(t) for t in reversed(chain)]
-    count = len(chain)
-    return [
-        times(ONE, [*way[k:], *way[:k]])
-        for way in (list(chain), back)
-        for k in range(min(count, 8))
-    ]
 
 
 # From nodes

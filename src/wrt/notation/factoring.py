@@ -177,9 +177,12 @@ def _ends(terms: Sequence[Tree]) -> list[_Move]:
 
 
 def _open(term: Tree) -> tuple[tuple[Tree, ...], Tree | None]:
-    """The chain of a term; of a scalar with one inner product, its links and that product."""
+    """The chain of a term; of a scalar with one inner product, its links and that product.
+
+    Beside entries at letters an inner product stays closed: matrices have no place there.
+    """
     chain = chain_of(term)
-    if not chain:
+    if not chain and not term.is_lettered:
         dots = [s for s in scalars_of(term) if s.head == "dot"]
         if len(dots) == 1:
             return dots[0].parts, dots[0]

@@ -351,7 +351,7 @@ def _unrepeated(terms: Sequence[Tree]) -> list[Tree]:
     for k, term in enumerate(terms):
         others = set().union(*(c for j, c in enumerate(carried) if j != k))
         parts = [p for p in scalars_of(term) if not (_repeats(p) and p.word in others)]
-        kept.append(times(_coefficient(term), parts))
+        kept.append(times(_coefficient(term), [*parts, *chain_of(term)]))
     return kept
 
 
@@ -409,6 +409,8 @@ def _place_of(term: Tree) -> Tree | None:
     """The entry of a term that has just one, all else being without letters."""
     found = [p for p in scalars_of(term) if p.is_lettered]
     if len(found) != 1 or found[0].letters is None or found[0].parts[0].axes > 2:
+        return None
+    if chain_of(term):
         return None
     letters = found[0].letters
     plain = "(" not in found[0].word and not any(k.isdigit() for k in letters)

@@ -1,0 +1,28 @@
+"""Traces of products: the ways to cut a closed chain open, and the one that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wrt.expression.coefficient import ONE
+from wrt.notation.tree import Tree, call, flip, times
+
+__all__ = ["least", "traces"]
+
+#: A closed chain is cut open at this many places.
+MOST_CUTS = 8
+
+
+def traces(chain: Sequence[Tree]) -> list[Tree]:
+    """The traces of a closed chain cut open at each place, either way round."""
+    back = [flip(t) for t in reversed(chain)]
+    return [
+        call("tr", [times(ONE, [*way[k:], *way[:k]])], latex=r"\operatorname{tr}(@0)")
+        for way in (list(chain), back)
+        for k in range(min(len(chain), MOST_CUTS))
+    ]
+
+
+def least(ways: Sequence[Tree]) -> Tree:
+    """The one that a person would write; the same one however the ways are ordered."""
+    return min(ways, key=lambda t: (*t.cost, t.order, t.text))
