@@ -453,3 +453,9 @@ def test_inner_products_stay_closed_beside_entries() -> None:
         for name, d in shapes.items()
     }
     assert np.allclose(evaluate(again, point), evaluate(node, point))
+
+
+def test_a_conjugate_in_latex() -> None:
+    D = wrt.derivative(r"\lVert A x - b \rVert^2", r"\overline{x}")
+    assert D.matrix == "A^H*(A*x-b)"
+    assert wrt.derivative(r"x^{\mathsf H} A x", "x").matrix == "A'*conj(x)"

@@ -23,7 +23,7 @@ MOST_SAID = 150
 Formula = str | Node | Reading
 Name = str | Node
 
-_CONJ = re.compile(r"\s*conj\s*\(")
+_CONJ = re.compile(r"[\s$]*(conj\s*\(|\\overline\b)")
 
 
 def question_of(
