@@ -3,9 +3,10 @@
 from wrt.algebra.equality import equal
 from wrt.algebra.expand import expand
 from wrt.algebra.laws import meant
-from wrt.algebra.merging import merged, settled
+from wrt.algebra.merging import merged
 from wrt.algebra.normal import flat_form, normal_form
 from wrt.algebra.properties import conditions, is_diagonal, is_symmetric
+from wrt.algebra.reading import settled
 from wrt.algebra.structure import Structure, structure
 
 __all__ = [

@@ -12,7 +12,17 @@ from typing import NamedTuple
 from wrt.algebra.matching import Held, Matcher, Wanted
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Factor, Node, Sum, whole
+from wrt.expression.nodes import (
+    Apply,
+    BoundedSum,
+    Constant,
+    Einsum,
+    Factor,
+    Node,
+    Sum,
+    Variable,
+    whole,
+)
 
 __all__ = ["cancelled", "counted", "divided", "over_index_dims", "ranged", "turned"]
 
@@ -26,21 +36,26 @@ def _is(word: str, node: Node) -> bool:
 
 
 def cancelled(node: Einsum, symmetric: Symmetric) -> Node | None:
-    """The product with one inverse or one run of powers shortened; None where there is none."""
-    if not any(_is(_INVERSE, c) or _is(_POWER, c) for c in node.children):
+    """The product with one inverse, orthogonal matrix or run of powers shortened; None where there
+    is none.
+    """
+    kinds = [_kind(c) for c in node.children]
+    if not any(kinds):
         return None
     net = _Net(node, symmetric)
-    for k, child in enumerate(node.children):
-        if _is(_INVERSE, child) and net.is_matrix(k):
-            made = net.inverse(k)
-            if made is not None:
-                return made
-    for k, child in enumerate(node.children):
-        if (_is(_INVERSE, child) or _is(_POWER, child)) and net.is_matrix(k):
-            made = net.run(k)
-            if made is not None:
-                return made
+    for step, wanted in ((net.inverse, "inv"), (net.orthogonal, "orthogonal"), (net.run, "power")):
+        for k, kind in enumerate(kinds):
+            if (kind == wanted or (wanted == "power" and kind == "inv")) and net.is_matrix(k):
+                made = step(k)
+                if made is not None:
+                    return made
     return None
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, Variable):
+        return "orthogonal" if "orthogonal" in node.properties else ""
+    return "inv" if _is(_INVERSE, node) else "power" if _is(_POWER, node) else ""
 
 
 def divided(node: Einsum) -> Node | None:
@@ -99,6 +114,7 @@ class _Net:
             for position, i in enumerate(indices):
                 carriers.setdefault(i, []).append((k, position))
         kept = set(node.output)
+        self.carried = set(carriers) - kept
         self.links = {i: c for i, c in carriers.items() if len(c) == 2 and i not in kept}
 
     def is_matrix(self, k: int) -> bool:
@@ -107,7 +123,9 @@ class _Net:
 
     def beside(self, k: int, position: int) -> tuple[int, int] | None:
         """The matrix that shares an index with another one alone, and at which of its axes."""
-        index = self.factors[k][2][position]
+        return self.at_index(k, self.factors[k][2][position])
+
+    def at_index(self, k: int, index: int) -> tuple[int, int] | None:
         for other, place in self.links.get(index, ()):
             if other != k and self.is_matrix(other):
                 return other, place
@@ -118,21 +136,73 @@ class _Net:
     def inverse(self, k: int) -> Node | None:
         """An inverse that meets what it is the inverse of, or the near end of that."""
         inverse, _, at = self.factors[k]
-        inside = inverse.children[0]
-        for near in (0, 1):
-            found = self.beside(k, near)
-            if found is None:
-                continue
-            other, place = found
-            matrix, _, to = self.factors[other]
-            far = to[1 - place]
-            if matrix is inside and (place == 1 - near or self.symmetric(matrix)):
+        for axes in (at, at[::-1]) if self.symmetric(inverse) else (at,):
+            for near in (0, 1):
+                made = self.inverse_at(k, axes, near)
+                if made is None:
+                    made = self.all_of_it(k, axes, near)
+                if made is not None:
+                    return made
+        return None
+
+    def inverse_at(self, k: int, at: tuple[int, ...], near: int) -> Node | None:
+        """An inverse that meets one matrix at one of its axes."""
+        found = self.at_index(k, at[near])
+        if found is None:
+            return None
+        inside = self.factors[k][0].children[0]
+        other, place = found
+        matrix, _, to = self.factors[other]
+        far = to[1 - place]
+        if matrix is inside and (place == 1 - near or self.symmetric(matrix)):
+            delta = build.identity(self.node.index_dims[far])
+            return self.without((k, other), (delta, 1, (at[1 - near], far)))
+        rest = self.shortened(inside, 1 - near, matrix, place)
+        if rest is None:
+            return None
+        made = _called(_INVERSE, rest)
+        return self.without((k, other), (made, 1, (at[0], far) if near else (far, at[1])))
+
+    def all_of_it(self, k: int, at: tuple[int, ...], near: int) -> Node | None:
+        """An inverse of a product that meets all factors of the product."""
+        inside = self.factors[k][0].children[0]
+        if not isinstance(inside, Einsum) or inside.repeats or at[near] not in self.carried:
+            return None
+        if not set(inside.children) <= set(self.node.children):
+            return None
+        matcher = Matcher(self.node.index_dims, self.node.summed)
+        found, (start,) = matcher.fixed((at[near],))
+        end = matcher.pattern_label()
+        matcher.open.add(end)
+        label = {i: matcher.pattern_label() for i in inside.summed}
+        bound = set(label.values())
+        label |= {inside.output[1 - near]: start, inside.output[near]: end}
+        wanted = [
+            Wanted(n, e, tuple([label[i] for i in idx]), True) for n, e, idx in inside.factors
+        ]
+        held = [Held(*f) for j, f in enumerate(self.factors) if j != k]
+        for _, rest, known in matcher.factors(wanted, held, found, partly=True):
+            used = {i for _, _, labels in rest for i in labels} | set(self.node.output)
+            if used.isdisjoint([at[near], *(known.places[b] for b in bound)]):
+                far = known.places[end]
                 delta = build.identity(self.node.index_dims[far])
-                return self.without((k, other), (delta, 1, (at[1 - near], far)))
-            rest = self.shortened(inside, 1 - near, matrix, place)
-            if rest is not None:
-                made = _called(_INVERSE, rest)
-                return self.without((k, other), (made, 1, (at[0], far) if near else (far, at[1])))
+                made = over_index_dims(
+                    self.node, [*rest, (delta, 1, (at[1 - near], far))], self.node.output
+                )
+                return build.scale(inside.coefficient**-1, made)
+        return None
+
+    def orthogonal(self, k: int) -> Node | None:
+        """Q'*Q and Q*Q' are the identity."""
+        matrix, _, at = self.factors[k]
+        for position in (0, 1):
+            found = self.beside(k, position)
+            if found is not None and self.factors[found[0]][0] is matrix:
+                other, place = found
+                if place == position or self.symmetric(matrix):
+                    far = self.factors[other][2][1 - place]
+                    delta = build.identity(self.node.index_dims[far])
+                    return self.without((k, other), (delta, 1, (at[1 - position], far)))
         return None
 
     def shortened(self, inside: Node, axis: int, matrix: Node, place: int) -> Node | None:
@@ -236,6 +306,8 @@ def turned(node: Node) -> Node | None:
     word = _INVERSE if _is(_INVERSE, node) else _POWER
     if word == _INVERSE and _is(_INVERSE, inside):
         return inside.children[0]
+    if word == _INVERSE and _kind(inside) == "orthogonal":
+        return build.transpose(inside)
     if not isinstance(inside, Einsum) or inside.repeats:
         return None
     if len(inside.children) == 1 and inside.coefficient.is_one and inside.indices[0] == (1, 0):

@@ -3,7 +3,7 @@
 A law says that two sentences are equal, and the shorter one is kept: `exp(x)/sum(exp(x))` becomes
 softmax(x) wherever it stands, along rows and columns too. What a person means by a formula is the
 word: `meant` finds words before a formula is differentiated, so that the answer is in them and its
-programs are stable. `reading` also folds words that abbreviate a sentence, as var.
+programs are stable. `abbreviated` also folds words that abbreviate a sentence, as var.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from wrt.algebra.normal import flat_form, is_minus, normal_form, scalars_opened
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.function import Function
-from wrt.expression.nodes import Apply, Einsum, Factor, Node, Sum, Variable
+from wrt.expression.nodes import Apply, Einsum, Exponent, Factor, Node, Sum, Variable, whole
 from wrt.expression.walk import postorder, rewrite, users
 from wrt.functions import BOOK
 
-__all__ = ["meant", "reading", "shortened"]
+__all__ = ["abbreviated", "meant", "shortened"]
 
 #: Formulas of more nodes are left as they are spelled.
 MOST_NODES = 500
@@ -33,6 +33,8 @@ MOST_NODES = 500
 MOST_PASSES = 6
 #: Ways to apply a law in one place that are compared.
 MOST_WAYS = 6
+
+Kind = tuple[type, Function | None]
 
 _WORD = re.compile(r"([^\W\d]\w*)\(")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d]\w*")
@@ -53,9 +55,23 @@ def shortened(root: Node) -> Node:
     return _rewritten(root, _laws(), flat=True)
 
 
-def reading(root: Node) -> Node:
-    """A formula in flat form with all words that make it shorter; no more is compared by value."""
-    return _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
+def abbreviated(root: Node) -> Node:
+    """A formula in flat form, with the words that abbreviate a sentence folded too."""
+    folded = _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
+    return rewrite(folded, _deviations)
+
+
+def _deviations(node: Node) -> Node:
+    """A product with std(x) for the square root of var(x)."""
+    if not isinstance(node, Einsum) or all(e.denominator != 2 for e in node.exponents):
+        return node
+    factors: list[Factor] = [
+        (Apply(BOOK["std"], c.children, c.batch), whole(2 * e), i)
+        if isinstance(c, Apply) and c.function is BOOK["var"] and e.denominator == 2
+        else (c, e, i)
+        for c, e, i in node.factors
+    ]
+    return build.product(node.coefficient, factors, node.output, node.index_dims)
 
 
 def _rewritten(root: Node, laws: Iterable[Law], flat: bool) -> Node:
@@ -94,19 +110,16 @@ class Rule:
     signs: bool = False
 
     @cached_property
-    def heads(self) -> frozenset[tuple[type, Function | None]]:
-        """The factors or terms that are no variables: their kinds and functions."""
-        parts = self.left.children if isinstance(self.left, (Einsum, Sum)) else (self.left,)
-        bare = [build.split(part)[1] for part in parts]
-        return frozenset(_head(part) for part in bare if isinstance(part, (Apply, Sum)))
+    def heads(self) -> tuple[tuple[Kind, Exponent], ...]:
+        """The factors or terms that are no variables: their kinds, functions and exponents."""
+        return tuple(h for h in _heads(self.left) if h[0][0] in (Apply, Sum))
 
     def may_fit(self, node: Node) -> bool:
         """A quick look, before anything is matched."""
         if type(node) is not type(self.left):
             return False
-        if isinstance(node, Apply):
-            return _head(node) in self.heads
-        return self.heads <= {_head(build.split(c)[1]) for c in node.children}
+        held = _heads(node)
+        return all(any(_holds(h, wanted) for h in held) for wanted in self.heads)
 
     def applied(self, node: Node) -> Node | None:
         """The node with what the law says in the place of the sentence; None where it is not there.
@@ -220,8 +233,22 @@ def _is_negative(node: Node) -> bool:
     return (number.value < 0) ^ (isinstance(core, Sum) and is_minus(core))
 
 
-def _head(node: Node) -> tuple[type, Function | None]:
+def _heads(node: Node) -> list[tuple[Kind, Exponent]]:
+    """The kinds of a product's factors, of a sum's terms, or of a call."""
+    if isinstance(node, Einsum):
+        bare = [build.split(c)[1] for c in node.children]
+        return [(_kind(c), e) for c, e in zip(bare, node.exponents, strict=True)]
+    terms = node.children if isinstance(node, Sum) else (node,)
+    return [(_kind(build.split(t)[1]), 1) for t in terms]
+
+
+def _kind(node: Node) -> Kind:
     return type(node), node.function if isinstance(node, Apply) else None
+
+
+def _holds(have: tuple[Kind, Exponent], want: tuple[Kind, Exponent]) -> bool:
+    enough = have[1] >= want[1] if want[1] > 0 else have[1] <= want[1]
+    return have[0] == want[0] and enough
 
 
 # Which laws
@@ -301,5 +328,5 @@ def _sign_goes(left: str, right: str) -> bool:
 @cache
 def _abbreviations() -> tuple[Law, ...]:
     """The words that abbreviate a sentence, folded again where an answer spells them."""
-    words = (BOOK[word] for word in ("silu", "var", "std"))
+    words = (BOOK[word] for word in ("silu", "var"))
     return tuple(Law(f, f.definition, f.name) for f in words)

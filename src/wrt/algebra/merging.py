@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import ratio, seeds, values_at_random
-from wrt.algebra.laws import reading, shortened
-from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.nodes import Einsum, Node, Sum
 from wrt.expression.walk import postorder, ranged_terms, rewrite, users
@@ -98,27 +96,44 @@ def _is_nothing(term: Node, terms: list[Node]) -> bool:
     """Whether a term is zero beside what it is made of, and not only small beside the others."""
     import numpy as np
 
-    _, core = build.split(term)
-    factors = core.factors if isinstance(core, Einsum) else ((core, 1, ()),)
-    pieces = [n.children if isinstance(n, Sum) else (n,) for n, _, _ in factors]
-    roots = [*terms, core, *(piece for some in pieces for piece in some)]
+    parts = _parts(term)
     for seed in seeds(terms):
-        value, *found = values_at_random(roots, seed)[len(terms) :]
-        sizes = iter([float(np.abs(v).max(initial=0)) for v in found])
-        scale = 1.0
-        for some, (_, exponent, _) in zip(pieces, factors, strict=True):
-            scale *= max(next(sizes) for _ in some) ** float(exponent)
-        if not np.abs(value).max(initial=0) <= NOTHING * scale:
+        value, *found = values_at_random([*terms, term, *parts], seed)[len(terms) :]
+        sizes = dict(zip(parts, (float(np.abs(v).max(initial=0)) for v in found), strict=True))
+        if not np.abs(value).max(initial=0) <= NOTHING * _scale(term, sizes):
             return False
     return True
+
+
+def _parts(term: Node) -> list[Node]:
+    """What a term is made of by products and sums alone."""
+    found: dict[Node, None] = {}
+    stack = [term]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Einsum | Sum) and node.children:
+            stack += node.children
+        else:
+            found[node] = None
+    return list(found)
+
+
+def _scale(term: Node, sizes: dict[Node, float]) -> float:
+    """How large a term would be if nothing in it cancelled."""
+    known = dict(sizes)
+    for node in postorder(term):
+        if node in known or not all(c in known for c in node.children):
+            continue
+        if isinstance(node, Sum):
+            known[node] = max(known[c] for c in node.children)
+        elif isinstance(node, Einsum):
+            number = abs(float(node.coefficient.value))
+            for child, exponent, _ in node.factors:
+                number *= known[child] ** float(exponent)
+            known[node] = number
+    return known[term]
 
 
 def _simplest(term: Node) -> tuple[int, bytes]:
     """The fewest nodes first; then by digest, the same in every process."""
     return sum(users(term).values()), term.digest
-
-
-def settled(node: Node) -> Node:
-    """A formula to read: flat, in the shortest words, its terms merged by value."""
-    flat = shortened(flat_form(node))
-    return reading(flat_form(merged(flat)))

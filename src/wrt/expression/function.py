@@ -444,5 +444,6 @@ POWER = Function(
     latex="{x}^{{y}}",
     differential="y*x^(y-1)*dx + log(x)*z*dy",
     array="power",
+    laws=("x*power(x, y-1) = power(x, y)", "power(x, y)/x = power(x, y-1)"),
     domain="positive",
 )
