@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 import wrt
-from wrt.algebra import equal, flat_form, normal_form
+from wrt.algebra import equal, expand, flat_form, normal_form, settled
 from wrt.language import read
 
 SHAPES = {
-    "A": "n n", "B": "n n", "X": "n n", "S": "n n symmetric", "W": "n m", "V": "m n",
+    "A": "n n", "B": "n n", "X": "n n", "S": "n n symmetric",
+    "Q": "n n orthogonal", "P": "n n symmetric orthogonal", "W": "n m", "V": "m n",
     "b": "n", "d": "m", "c": "", "j": "", "k": "",
 }  # fmt: skip
 
@@ -17,6 +18,13 @@ SAME = [
     ("(A*b).*(W*d)./(W*d)", "A*b"),
     ("A*b*(b'*X*b)/(b'*X*b)", "A*b"),
     ("(A*b)./(A*b).^2", "1./(A*b)"),
+    ("Q'*Q*b", "b"),
+    ("Q*A*inv(Q*A)", "eye(n)"),
+    ("A*Q*Q'*B", "A*B"),
+    ("inv(Q)*b", "Q'*b"),
+    ("P*A*A'*P*P", "P*A*A'"),
+    ("inv(W*V)*W*V*b", "b"),
+    ("A*W*V*inv(W*V)", "A"),
     ("inv(A*B)*A", "inv(B)"),
     ("B*inv(A*B)", "inv(A)"),
     ("B*inv(A*X*B)*A", "inv(X)"),
@@ -49,6 +57,9 @@ SAME = [
 
 APART = [
     ("(A*b)./(X*b)", "ones(n)"),
+    ("Q*Q*b", "b"),
+    ("V*inv(W*V)*W", "eye(m)"),
+    ("inv(W*V)*V'*W'", "eye(n)"),
     ("sum((W*d)*d'./(W*d*ones(m)'))", "sum(d)"),
     ("inv(A*B)*B", "inv(A)"),
     ("A*inv(A*B)", "inv(B)"),
@@ -107,3 +118,25 @@ def test_answers(text: str, name: str, answer: str) -> None:
     D = wrt.derivative(text, name, shapes={k: v for k, v in SHAPES.items() if k in words})
     assert D.matrix == answer
     assert D.check().passed
+
+
+BRACKETS = [
+    ("(1-b).*x-b.*(1-x)", "x-b"),
+    ("Q'*(Q*b-x)", "b-Q'*x"),
+    ("inv(A)*(A*b-x)+inv(A)*x", "b"),
+    ("(1-b).*sigmoid(x)-b.*sigmoid(-x)", "sigmoid(x)-b"),
+    ("sum(x-mean(x))*b+x", "x"),
+]
+
+
+@pytest.mark.parametrize(("left", "right"), BRACKETS)
+def test_brackets_open_where_they_cancel(left: str, right: str) -> None:
+    f, g = (read(t, shapes={**SHAPES, "x": "n"}).formula for t in (left, right))
+    assert settled(expand(f)) is settled(expand(g))
+    assert equal(expand(f), settled(expand(f)))
+
+
+@pytest.mark.parametrize("text", ["A'*(A*b-x)", "(1-b).*(1+x)", "sigmoid(x).*sigmoid(-x)"])
+def test_brackets_stay(text: str) -> None:
+    f = read(text, shapes={**SHAPES, "x": "n"}).formula
+    assert settled(f) is flat_form(f)

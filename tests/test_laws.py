@@ -124,5 +124,5 @@ def test_answers_are_in_words(text: str, name: str, short: str | None) -> None:
     if short is not None:
         assert D.matrix == short
     else:
-        words = {"x-mean(x)": "var(x)", "inv(W'*A'*A*W)": "pinv(A*W)"}
+        words = {"x-mean(x)": "std(x)", "inv(W'*A'*A*W)": "pinv(A*W)"}
         assert [v in str(D.matrix) for k, v in words.items() if k in text] == [True]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, cached_property, partial
 from itertools import islice
 
@@ -65,12 +66,14 @@ def _deviations(node: Node) -> Node:
     """A product with std(x) for the square root of var(x)."""
     if not isinstance(node, Einsum) or all(e.denominator != 2 for e in node.exponents):
         return node
-    factors: list[Factor] = [
-        (Apply(BOOK["std"], c.children, c.batch), whole(2 * e), i)
-        if isinstance(c, Apply) and c.function is BOOK["var"] and e.denominator == 2
-        else (c, e, i)
-        for c, e, i in node.factors
-    ]
+    factors: list[Factor] = []
+    for child, exponent, indices in node.factors:
+        if isinstance(child, Apply) and child.function is BOOK["var"] and exponent.denominator == 2:
+            root = 1 if exponent > 0 else -1
+            rest = whole(exponent - Fraction(root, 2))
+            factors += [(child, rest, indices)] if rest else []
+            child, exponent = Apply(BOOK["std"], child.children, child.batch), root
+        factors.append((child, exponent, indices))
     return build.product(node.coefficient, factors, node.output, node.index_dims)
 
 
