@@ -126,3 +126,10 @@ def test_answers_are_in_words(text: str, name: str, short: str | None) -> None:
     else:
         words = {"x-mean(x)": "std(x)", "inv(W'*A'*A*W)": "pinv(A*W)"}
         assert [v in str(D.matrix) for k, v in words.items() if k in text] == [True]
+
+
+def test_what_is_zero_is_zero_everywhere() -> None:
+    """The entries of softmax sum to 1, in programs as in sentences."""
+    D = wrt.derivative("logsoftmax(x + vector(c))", "c", shapes={"x": "n", "c": ""})
+    assert D.matrix == "zeros(n)"
+    assert D.structure.kind == "zero"

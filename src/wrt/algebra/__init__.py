@@ -2,7 +2,7 @@
 
 from wrt.algebra.equality import equal
 from wrt.algebra.expand import expand
-from wrt.algebra.laws import meant
+from wrt.algebra.laws import meant, simplified
 from wrt.algebra.merging import merged
 from wrt.algebra.normal import flat_form, normal_form
 from wrt.algebra.properties import conditions, is_diagonal, is_symmetric
@@ -21,5 +21,6 @@ __all__ = [
     "merged",
     "normal_form",
     "settled",
+    "simplified",
     "structure",
 ]

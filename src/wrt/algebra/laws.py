@@ -26,7 +26,7 @@ from wrt.expression.nodes import Apply, Einsum, Exponent, Factor, Node, Sum, Var
 from wrt.expression.walk import postorder, rewrite, users
 from wrt.functions import BOOK
 
-__all__ = ["abbreviated", "meant", "shortened"]
+__all__ = ["abbreviated", "meant", "shortened", "simplified"]
 
 #: Formulas of more nodes are left as they are spelled.
 MOST_NODES = 500
@@ -49,6 +49,16 @@ def meant(root: Node) -> Node:
     <{softplus({A[ij] x[j] -> i})[i] -> } : scalar>
     """
     return _rewritten(normal_form(expand(root)), _laws(), flat=False)
+
+
+def simplified(root: Node) -> Node:
+    """A formula in normal form, with the laws applied that leave fewer words to compute.
+
+    >>> from wrt.language import read
+    >>> simplified(normal_form(read("sum(softmax(A*x))*A").formula))
+    <A : n, m>
+    """
+    return _rewritten(root, _saving(), flat=False)
 
 
 def shortened(root: Node) -> Node:
@@ -309,6 +319,14 @@ def _laws() -> tuple[Law, ...]:
     """The laws of all records that shorten or lose a sign; what says most comes first."""
     found = [law for f in dict.fromkeys(BOOK.values()) for law in map(partial(_law, f), f.laws)]
     return tuple(sorted((law for law in found if law), key=lambda law: -_size(law.left)))
+
+
+@cache
+def _saving() -> tuple[Law, ...]:
+    """The laws that leave fewer words to compute: not 1 - sigmoid(x), which is there already."""
+    return tuple(
+        law for law in _laws() if len(_WORD.findall(law.right)) < len(_WORD.findall(law.left))
+    )
 
 
 def _law(function: Function, sentence: str) -> Law | None:

@@ -15,6 +15,7 @@ from wrt.algebra import (
     merged,
     normal_form,
     settled,
+    simplified,
     structure,
 )
 from wrt.answers.asking import (
@@ -137,7 +138,7 @@ class Derivative:
     @cached_property
     def whole(self) -> Node:
         """The derivative by the whole variables, in normal form."""
-        return normal_form(merged(normal_form(self.swept)))
+        return normal_form(merged(simplified(normal_form(self.swept))))
 
     @cached_property
     def plain(self) -> Node:
