@@ -18,7 +18,7 @@ from wrt.functions import BOOK
 __all__ = ["complemented", "names_in", "spread"]
 
 #: Formulas of more nodes, and brackets that open into more terms, are left alone.
-MOST_NODES, MOST_TERMS = 200, 24
+MOST_NODES, MOST_TERMS = 100, 10
 
 
 def spread(root: Node) -> Node:
