@@ -35,15 +35,17 @@ _RAW = re.compile(r"\\([a-z]+)\*?\s*\{([^{}]*)\}")
 _SAME = {"||": "‖", "∥": "‖", "−": "-", "·": "*", "⋅": "*", "×": "*", "∘": "⊙"}
 _WORD = re.compile(r"\\([A-Za-z]{2,})")
 _BRACES = re.compile(r"[{}$]|\\[^\sA-Za-z0-9(\[.]|\\[\[(](?=.*\\[\])])")
+#: A word of both languages that is called right behind an array: A\sin(x) solves A y = sin(x).
+_SOLVED = re.compile(r"[\w)\]'’′ᵀ]\\[A-Za-z]{2,}\(")
 _BEFORE_SOLVE = re.compile(r"[\w)\]'’′ᵀ]\s*\\[A-Za-z]")
 
 
 def is_latex(text: str) -> bool:
     r"""Whether a text is LaTeX and no sentence of the text language.
 
-    LaTeX has braces, dollars or commands. A\b is a sentence: it solves A x = b.
+    LaTeX has braces, dollars or commands. A\b is a sentence: it solves A x = b, as A\sin(b) does.
 
-    >>> [is_latex(t) for t in (r"x^\top A x", "W_{hh}", "$x$", "x'*A*x", r"A\b")]
+    >>> [is_latex(t) for t in (r"x^\top A x", "W_{hh}", "$x$", "x'*A*x", r"A\sin(b)")]
     [True, True, True, False, False]
     """
     if not isinstance(text, str):
@@ -52,7 +54,8 @@ def is_latex(text: str) -> bool:
         return True
     if "\\" not in text:
         return False
-    if any(match[1] in COMMANDS for match in _WORD.finditer(text)):
+    met = (m[1] for m in _WORD.finditer(text) if not _SOLVED.match(text, max(m.start() - 1, 0)))
+    if any(word in COMMANDS for word in met):
         return True
     starts = len(re.findall(r"\\[A-Za-z]", text))
     return starts > len(_BEFORE_SOLVE.findall(text))

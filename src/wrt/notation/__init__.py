@@ -8,6 +8,7 @@ matrices), `sentence` (whole formulas), `differential`, `indexed`, `kronecker`, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ __all__ = [
     "typeset",
     "written_as",
 ]
+
+_JOINED = re.compile(r"\(([a-z](?:,[a-z])+)\)(?=[,\]])")
+_BARE = re.compile(r"(?<!δ)\[([a-z](?:,[a-z])*)\]")
 
 
 def matrix(
@@ -95,7 +99,18 @@ def index(
         return None
     left, chosen, speaker, tree = _free_name(left, said), said.letters, said.speaker, said.tree
     head = f"{left}[{chosen}]" if node.ndim else left
-    return with_where(tree, speaker.definitions, f"{head} = ")
+    text = with_where(tree, speaker.definitions, f"{head} = ")
+    return None if text is None or _leaves_sizes_open(text) else text
+
+
+def _leaves_sizes_open(text: str) -> bool:
+    """Whether joined indices x[(i,j)] are all that tells the sizes of i and j: of many a product
+    nobody knows which.
+    """
+    said = text.partition(" = ")[2].partition(" where ")[0]
+    inside = {letter for group in _JOINED.findall(said) for letter in group.split(",")}
+    alone = {letter for group in _BARE.findall(said) for letter in group.split(",")}
+    return not inside <= alone
 
 
 class _Spoken(NamedTuple):

@@ -47,10 +47,10 @@ def unfolded(node: Einsum) -> Node:
 
     >>> from wrt.expression.nodes import Variable
     >>> n, m = map(Dimension.of, "nm")
-    >>> x, A = Variable("x", (n,)), Variable("A", (n * m, n * m))
+    >>> x, A = Variable("x", (n,)), Variable("A", (n * n, m))
     >>> column = build.reshape(build.einsum("i,j->ij", x, x), (n * n,))
-    >>> unfolded(build.einsum("i,i->i", column, column))
-    <reshape({x[i]^2 x[j]^2 -> ij}, n^2) : n^2>
+    >>> unfolded(build.einsum("i,ij->ij", column, A))
+    <reshape({reshape(A, n n m)[ijk] x[i] x[j] -> ijk}, n^2 m) : n^2, m>
     """
     work = _Unfolding(list(node.index_dims))
     pending = list(node.factors)
