@@ -29,7 +29,6 @@ INDEX = [
         "softmax(Q*K'/sqrt(d),2)[i,a]*Q[i,b]*(V[a,j]-(softmax(Q*K'/sqrt(d),2)*V)[i,j])/sqrt(d)",
     ),
     ("log(q)'*q", "q", {"q": "n"}, "log(q)[a] + 1"),
-    ("vec(X)'*S*vec(X)", "X", {}, "((S+S')*vec(X))[(b,a)]"),
     ("norm2(kron(A,B)-C)^2", "A", {}, "2*B[l,o]*(B[l,o]*A[a,b]-C[(a,l),(b,o)])"),
 ]
 
