@@ -186,6 +186,8 @@ class _Pass:
             if isinstance(child, Sum) and exponent.denominator == 1 and is_minus(child):
                 factors[k] = (build.add(*map(build.negative, child.children)), exponent, indices)
                 coefficient = coefficient * MINUS_ONE**exponent
+        if factors == list(node.factors):
+            return node
         return build.product(coefficient, factors, node.output, node.index_dims)
 
     def flatter(self, node: Einsum) -> Node:
@@ -319,12 +321,25 @@ class _Pass:
                 kept = "symmetric" in node.function.keeps or node.function.entrywise
                 return kept and all(self.symmetric.get(c) for c in node.children if c.ndim)
             case Einsum():
-                return self.transposed_product(node) is node
+                return self.may_turn(node) and self.transposed_product(node) is node
             case Sum():
-                turned_terms = {self.transposed(t) for t in node.children}
-                return turned_terms == set(node.children)
+                terms = set(node.children)
+                return all(self.transposed(t) in terms for t in node.children)
             case _:
                 return False
+
+    def may_turn(self, node: Einsum) -> bool:
+        """Whether the same factors stand at both ends of a product: a quick look."""
+        i, j = node.output
+        return i == j or self.ending(node, i) == self.ending(node, j)
+
+    def ending(self, node: Einsum, index: int) -> set[tuple[Node, Exponent, int]]:
+        """The factors that carry an index, and at which of their axes where that matters."""
+        return {
+            (child, exponent, -1 if self.symmetric.get(child) else indices.index(index))
+            for child, exponent, indices in node.factors
+            if index in indices
+        }
 
     def transposed_product(self, node: Einsum) -> Node:
         made = build.product(node.coefficient, node.factors, node.output[::-1], node.index_dims)

@@ -15,6 +15,17 @@ from wrt.expression.function import Function
 __all__ = ["ABOUT", "RECORDS", "frechet", "of_word"]
 
 _ALL = "symmetric diagonal lower upper"
+_EXPM_ALONG = """\
+def expm_along(X):
+    doublings = 1 + int(max(0, np.ceil(np.log2(1e-9 + np.abs(X).sum(axis=-1).max()))))
+    X = X / 2.0**doublings
+    term = Y = np.eye(X.shape[-1]) + 0 * X
+    for k in range(1, 18):
+        term = term @ X / k
+        Y = Y + term
+    for _ in range(doublings):
+        Y = Y @ Y
+    return Y"""
 _SQRTM_ALONG = """\
 def sqrtm_along(X):
     Y, Z = X, np.eye(X.shape[-1]) + 0 * X
@@ -77,6 +88,8 @@ RECORDS: tuple[Function, ...] = (
             "det(expm(X)) = exp(tr(X))",
         ),
         keeps=f"{_ALL} spd invertible",
+        analytic=_EXPM_ALONG,
+        holomorphic=True,
         examples=("expm(A*t)",),
     ),
     Function(

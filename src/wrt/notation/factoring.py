@@ -134,8 +134,8 @@ def _multiplied(term: Tree) -> list[Tree]:
 
 def _without(terms: Sequence[Tree], whole: Tree) -> list[Tree] | None:
     """Terms with a multiple of a sum in the place of its terms; None where they do not hold it."""
-    bodies = {_body(t): t for t in terms}
-    pieces = [bodies.get(_body(p)) for p in whole.parts]
+    bodies = {t.body: t for t in terms}
+    pieces = [bodies.get(p.body) for p in whole.parts]
     found = [p for p in pieces if p is not None]
     if len(found) < len(pieces) or len(found) == len(terms):
         return None
@@ -144,10 +144,6 @@ def _without(terms: Sequence[Tree], whole: Tree) -> list[Tree] | None:
     if len(ratios) != 1:
         return None
     return [*(t for t in terms if t not in found), times(ratios.pop(), [whole])]
-
-
-def _body(term: Tree) -> Tree:
-    return times(ONE, term.parts) if term.head == "product" else term
 
 
 def _number(term: Tree) -> Coefficient:

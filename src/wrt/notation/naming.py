@@ -80,6 +80,8 @@ def _worth_naming(bodies: Sequence[Tree]) -> Tree | None:
             counts[part] = counts.get(part, 0) + 1
     best, most = None, LEAST_SAVED - 1
     for part, count in counts.items():
+        if part.cost[0] < 2:  # a name for a name saves nothing
+            continue
         if None not in part.shape and count:
             count += counts.get(flip(part), 0) if flip(part) != part else 0
         saving = part.cost[0] * (count - 1) - 1 - count if count > 1 else 0

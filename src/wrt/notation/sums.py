@@ -108,9 +108,7 @@ def _merged(terms: Sequence[Tree]) -> list[Tree]:
 
 
 def _split(term: Tree) -> tuple[Coefficient, Tree]:
-    if term.head == "product":
-        return term.coefficient, times(ONE, term.parts)
-    return ONE, term
+    return (term.coefficient if term.head == "product" else ONE), term.body
 
 
 def _diagonals(terms: list[Tree]) -> list[Tree]:

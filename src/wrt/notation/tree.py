@@ -117,6 +117,16 @@ class Tree:
         return self.said[0]
 
     @cached_property
+    def body(self) -> Tree:
+        """The phrase without the number before it."""
+        return times(ONE, self.parts) if self.head == "product" else self
+
+    @cached_property
+    def flipped(self) -> Tree:
+        """The transpose, in the way that a person would write it."""
+        return _flipped(self)
+
+    @cached_property
     def depth(self) -> int:
         """How deeply phrases are nested."""
         return 1 + max((p.depth for p in self.parts), default=0)
@@ -543,8 +553,10 @@ def wrapped(tree: Tree) -> Tree:
 
 def flip(tree: Tree) -> Tree:
     """The transpose, in the way that a person would write it."""
-    if not tree.is_array:
-        return tree
+    return tree.flipped if tree.is_array else tree
+
+
+def _flipped(tree: Tree) -> Tree:
     if tree.head == "transpose":
         return tree.parts[0]
     if tree.head == "product":
