@@ -23,6 +23,7 @@ from wrt.expression.nodes import (
     Pattern,
     Reshape,
     Result,
+    Scan,
     Sum,
     Variable,
 )
@@ -103,7 +104,9 @@ def _needed(roots: Sequence[Node]) -> set[Node]:
 
 
 def _outside(node: Node) -> tuple[Node, ...]:
-    return (node.low, node.high) if isinstance(node, BoundedSum) else node.children
+    if isinstance(node, BoundedSum):
+        return (node.low, node.high)
+    return node.outside if isinstance(node, Scan) else node.children
 
 
 def measured(root: Node, arrays: Mapping[str, Array]) -> dict[str, int]:
@@ -149,6 +152,8 @@ def _value(
             return total
         case BoundedSum():
             return _bounded(node, children, values, sizes)
+        case Scan():
+            return _states(node, children, values, sizes)
         case Apply():
             if watch:
                 watch(node, children)
@@ -272,6 +277,26 @@ def _bounded(
         else:
             total = one @ total if one.ndim else one * total
     return total
+
+
+def _states(
+    node: Scan, outside: Sequence[Array], values: Mapping[str, Array], sizes: Mapping[str, int]
+) -> Array:
+    import numpy as np
+
+    count, length = len(node.carries), node.length.size(sizes)
+    if length < 1:
+        raise ValueMistake(f"a sequence of {length} steps has no states")
+    states, series = list(outside[:count]), outside[count:]
+    kept: list[Array] = [np.zeros(0)] * length
+    order = range(length)[::-1] if node.reverse else range(length)
+    for t in order:
+        inner = {v.name: one for v, one in zip(node.carries, states, strict=True)}
+        inner |= {v.name: one[t] for v, one in zip(node.elements, series, strict=True)}
+        before = states[node.position]
+        states = evaluate_all(node.nexts, {**values, **inner}, sizes)
+        kept[t] = before if node.before else states[node.position]
+    return np.stack([np.asarray(one) for one in kept])
 
 
 def _whole(value: Array) -> int:

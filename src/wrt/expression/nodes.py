@@ -40,6 +40,7 @@ __all__ = [
     "Relation",
     "Reshape",
     "Result",
+    "Scan",
     "Sum",
     "Variable",
     "whole",
@@ -483,6 +484,115 @@ class Reshape(Node):
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         return build.reshape(children[0], self.dims)
+
+
+class Scan(Node):
+    """A state of a recurrence at every step, stacked along a first axis of size `length`.
+
+    The states (`carries`, bound) start as `initials`. Every step replaces all of them by `nexts`,
+    in which they stand beside the `elements` (bound too), the entries of that step of the
+    `series`, whose first axis has the size `length`. The steps go from the first entry to the
+    last, or the other way where `reverse`. The value is the state at `position`, as it was before
+    each step where `before`, else after it; entry t belongs to the step that reads entry t.
+    """
+
+    __slots__ = ("before", "carries", "elements", "length", "position", "reverse")
+    carries: tuple[Variable, ...]
+    elements: tuple[Variable, ...]
+    length: Dimension
+    position: int
+    before: bool
+    reverse: bool
+    fields = ("carries", "elements", "children", "length", "position", "before", "reverse")
+
+    def __new__(
+        cls,
+        carries: Iterable[Variable],
+        elements: Iterable[Variable],
+        children: Iterable[Node],
+        length: Dimension,
+        position: int = 0,
+        before: bool = False,
+        reverse: bool = False,
+    ) -> Scan:
+        carries, elements, children = tuple(carries), tuple(elements), tuple(children)
+        count = len(carries)
+        assert len(children) == 2 * count + len(elements)
+        bound = ([v.digest for v in carries], [v.digest for v in elements])
+        made: Scan = cls._intern(
+            (bound, str(length), position, before, reverse),
+            children,
+            (length, *carries[position].dims),
+            carries=carries,
+            elements=elements,
+            length=length,
+            position=position,
+            before=before,
+            reverse=reverse,
+        )
+        for state, start, new in zip(carries, made.initials, made.nexts, strict=True):
+            assert state.dims == start.dims == new.dims, (state.dims, start.dims, new.dims)
+        for element, one in zip(elements, made.series, strict=True):
+            assert one.dims == (length, *element.dims), (one.dims, length, element.dims)
+        return made
+
+    def _free(self) -> frozenset[Variable]:
+        outside = frozenset().union(*(c.names for c in (*self.initials, *self.series)))
+        inside = frozenset().union(*(c.names for c in self.nexts))
+        return outside | (inside - self.bound)
+
+    @property
+    def bound(self) -> frozenset[Variable]:
+        """The variables that stand for what a step reads."""
+        return frozenset((*self.carries, *self.elements))
+
+    @property
+    def initials(self) -> tuple[Node, ...]:
+        """The states before the first step."""
+        return self.children[: len(self.carries)]
+
+    @property
+    def series(self) -> tuple[Node, ...]:
+        """What is read step by step, stacked."""
+        return self.children[len(self.carries) : -len(self.carries)]
+
+    @property
+    def nexts(self) -> tuple[Node, ...]:
+        """The states after a step."""
+        return self.children[-len(self.carries) :]
+
+    @property
+    def outside(self) -> tuple[Node, ...]:
+        """The children that hold no bound variable: initial states and series."""
+        return self.children[: -len(self.carries)]
+
+    @property
+    def system(self) -> Scan:
+        """The recurrence itself, told apart from others whichever of its states is asked for."""
+        return self.state(0)
+
+    def state(self, position: int, before: bool = False) -> Scan:
+        """Another state of the same recurrence."""
+        return Scan(
+            self.carries,
+            self.elements,
+            self.children,
+            self.length,
+            position,
+            before,
+            self.reverse,
+        )
+
+    def rebuild(self, children: Sequence[Node]) -> Node:
+        return Scan(
+            self.carries,
+            self.elements,
+            children,
+            self.length,
+            self.position,
+            self.before,
+            self.reverse,
+        )
 
 
 # The operators need the constructors, and those need the kinds above.

@@ -10,9 +10,10 @@ from typing import Any
 from wrt.expression import nodes
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Node, Pattern, Variable
+from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Node, Pattern, Scan, Variable
 
 __all__ = [
+    "bound_by",
     "dimension_names",
     "flattened",
     "holds_complex",
@@ -123,13 +124,26 @@ def substitute(root: Node, mapping: Mapping[Variable, Node]) -> Node:
         elif node.names.isdisjoint(wanted):
             done[node] = node
         else:
-            assert not (isinstance(node, BoundedSum) and _captures(node, mapping))
+            assert not _captures(node, mapping)
             done[node] = node.rebuild([done[c] for c in node.children])
     return done[root]
 
 
-def _captures(node: BoundedSum, mapping: Mapping[Variable, Node]) -> bool:
-    return any(node.variable in value.names for v, value in mapping.items() if v in node.names)
+def bound_by(node: Node) -> frozenset[Variable]:
+    """The variables that a node binds."""
+    match node:
+        case BoundedSum():
+            return frozenset({node.variable})
+        case Scan():
+            return node.bound
+    return frozenset()
+
+
+def _captures(node: Node, mapping: Mapping[Variable, Node]) -> bool:
+    bound = bound_by(node)
+    if not bound:
+        return False
+    return any(bound & value.names for v, value in mapping.items() if v in node.names)
 
 
 def flattened(root: Node) -> tuple[tuple[str, tuple[object, ...]], ...]:
@@ -209,8 +223,19 @@ def _said(node: Node, inside: list[str]) -> str:
             return f"{node.function.name}({', '.join(inside)})"
         case nodes.Result():
             return f"{inside[0]}.{node.position + 1}"
+        case Scan():
+            return _said_scan(node, inside)
         case _:
             return f"reshape({inside[0]}, {' '.join(map(str, node.dims))})"
+
+
+def _said_scan(node: Scan, inside: list[str]) -> str:
+    count = len(node.carries)
+    names = [v.name for v in (*node.carries, *node.elements)]
+    given = ", ".join(f"{name} in {text}" for name, text in zip(names, inside, strict=False))
+    told = f"{'before' if node.before else 'after'}{' backwards' if node.reverse else ''}"
+    asked = node.carries[node.position].name
+    return f"scan({asked} {told}; {given}; {', '.join(inside[-count:])})"
 
 
 def _said_product(node: Einsum, inside: Iterable[str]) -> str:
@@ -287,6 +312,16 @@ def _redimensioned(
                 done[node] = Einsum(coefficient, factors, node.output, dims(node.index_dims))
             case nodes.Reshape():
                 done[node] = nodes.Reshape(children[0], dims(node.dims))
+            case Scan():
+                done[node] = Scan(
+                    [Variable(v.name, dims(v.dims), v.properties) for v in node.carries],
+                    [Variable(v.name, dims(v.dims), v.properties) for v in node.elements],
+                    children,
+                    change(node.length),
+                    node.position,
+                    node.before,
+                    node.reverse,
+                )
             case _:
                 done[node] = node.rebuild(children)
     return done[root]
