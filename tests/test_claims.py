@@ -14,7 +14,7 @@ import pytest
 import wrt
 from test_cases import COVERED
 from wrt.answers.claims import Verdict
-from wrt.answers.editing import edits, terms
+from wrt.answers.claims.editing import edits, terms
 from wrt.apps.command import run
 from wrt.errors import NameMistake, SyntaxMistake
 from wrt.functions import BOOK

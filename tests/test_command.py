@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from wrt.answers import Derivative
-from wrt.answers.checking import Check
+from wrt.answers.proof import Check
 from wrt.apps import answer_text, book_text, command
 from wrt.apps.page import Page
 from wrt.errors import CheckFailed

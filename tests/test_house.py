@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import wrt
-from wrt.answers.views import VIEWS
+from wrt.answers.shown.views import VIEWS
 from wrt.apps import command
 from wrt.functions import BOOK
 

@@ -13,7 +13,7 @@ import pytest
 
 import wrt
 from wrt.algebra import equal, expand, flat_form, normal_form, structure
-from wrt.answers.checking import check
+from wrt.answers.proof import check
 from wrt.calculus import constrained_derivative, derivative, gradients
 from wrt.calculus.sweep import MOST_PATTERNS, _forward
 from wrt.errors import NotDifferentiable

@@ -19,7 +19,7 @@ from wrt import errors
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative, derivative
     from wrt.answers.claims import Verdict
-    from wrt.answers.gradients import GradientCheck, check_gradient
+    from wrt.answers.handwritten import GradientCheck, check_gradient
     from wrt.answers.public import fill, matrix, read, scalar, tensor, vector
     from wrt.answers.several import gradients
     from wrt.expression.function import Function
@@ -48,9 +48,9 @@ _HOMES = {
     "Check": "wrt.answers",
     "Derivative": "wrt.answers",
     "Function": "wrt.expression.function",
-    "GradientCheck": "wrt.answers.gradients",
+    "GradientCheck": "wrt.answers.handwritten",
     "Verdict": "wrt.answers.claims",
-    "check_gradient": "wrt.answers.gradients",
+    "check_gradient": "wrt.answers.handwritten",
     "derivative": "wrt.answers",
     "fill": "wrt.answers.public",
     "frechet": "wrt.answers.public",

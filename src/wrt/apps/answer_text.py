@@ -13,7 +13,7 @@ from wrt.calculus import constraint
 
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative, Step
-    from wrt.answers.layers import Layer
+    from wrt.answers.shown.layers import Layer
     from wrt.apps.asked import Found
 
 __all__ = ["described", "numbers", "proof", "remarks", "spaced", "title", "typeset", "write"]

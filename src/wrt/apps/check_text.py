@@ -25,7 +25,7 @@ from wrt.apps.answer_text import spaced, typeset
 from wrt.errors import ValueMistake
 
 if TYPE_CHECKING:
-    from wrt.answers.gradients import GradientCheck
+    from wrt.answers.handwritten import GradientCheck
     from wrt.apps.page import Page
 
 __all__ = ["as_json", "loaded", "write_check"]

@@ -288,7 +288,7 @@ def _latex(D: Derivative, with_steps: bool, form: str | None, bold: bool) -> str
     """The shortest form as LaTeX, or the derivation as lines under each other."""
     if not with_steps:
         return D.latex(form, bold=bold) or _no_latex(D.title, form)
-    from wrt.answers.steps import in_latex
+    from wrt.answers.derivation import in_latex
 
     return in_latex(D.steps()) or _no_latex(D.title)
 
@@ -375,7 +375,7 @@ def check_(
     and returns that by NAME, as a backward does. For several names it returns a tuple. NumPy, JAX
     and PyTorch are known. Exit codes: 0 right, 3 wrong, 1 where it cannot be called.
     """
-    from wrt.answers.gradients import check_gradient
+    from wrt.answers.handwritten import check_gradient
     from wrt.apps import values
     from wrt.apps.check_text import as_json, loaded, write_check
 

@@ -14,9 +14,9 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from wrt.answers.editing import Edit, Term, edits, inserted, terms
-from wrt.answers.places import TOLERANCE, Place, agree, value_at
-from wrt.answers.proportions import Multiple, multiples, ratio_of
+from wrt.answers.claims.editing import Edit, Term, edits, inserted, terms
+from wrt.answers.claims.places import TOLERANCE, Place, agree, value_at
+from wrt.answers.claims.proportions import Multiple, multiples, ratio_of
 from wrt.errors import WrtError
 from wrt.expression.nodes import Node
 

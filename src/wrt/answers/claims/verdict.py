@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import notation
 from wrt.algebra import conditions, expand, normal_form, settled
-from wrt.answers.checking import holds
-from wrt.answers.claimed import Claimed, Context, context
-from wrt.answers.counterexamples import Counterexample, counterexample
-from wrt.answers.faults import Faults, text_faults
-from wrt.answers.layouts import Layout, layouts, united
-from wrt.answers.misfits import axes_said, is_rule_for_numbers, mistaken_for
+from wrt.answers.claims.claimed import Claimed, Context, context
+from wrt.answers.claims.counterexamples import Counterexample, counterexample
+from wrt.answers.claims.faults import Faults, text_faults
+from wrt.answers.claims.layouts import Layout, layouts, united
+from wrt.answers.claims.misfits import axes_said, is_rule_for_numbers, mistaken_for
+from wrt.answers.claims.places import TOLERANCE, Place, agree, places, value_at
+from wrt.answers.claims.summands import said_terms
+from wrt.answers.claims.suppositions import equal_sizes, suppositions
 from wrt.answers.parts import swept
-from wrt.answers.places import TOLERANCE, Place, agree, places, value_at
-from wrt.answers.summands import said_terms
-from wrt.answers.suppositions import equal_sizes, suppositions
-from wrt.answers.words import valid_sentences
+from wrt.answers.proof.checking import holds
+from wrt.answers.shown.sentences import valid_sentences
 from wrt.calculus import constraint
 from wrt.calculus import derivative as sweep
 from wrt.errors import NameMistake, ShapeMistake, WrtError

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import constrained_value
-from wrt.answers.checking import PASSES, WIDTHS, is_analytic, places
-from wrt.answers.derivation import Derivation, Line
-from wrt.answers.shrinking import small_dimensions
+from wrt.answers.derivation.lines import Derivation, Line
+from wrt.answers.proof.checking import PASSES, WIDTHS, is_analytic, places
+from wrt.answers.proof.shrinking import small_dimensions
 from wrt.calculus import constraint
 from wrt.errors import CheckFailed
 from wrt.expression.meaning import evaluate, evaluate_all

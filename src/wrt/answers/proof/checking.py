@@ -21,7 +21,7 @@ from zlib import crc32
 
 from wrt.algebra import conditions, expand
 from wrt.algebra.equality import RANKED, constrained_value, declared_value, even_names
-from wrt.answers.spectra import spectrum_holds
+from wrt.answers.proof.spectra import spectrum_holds
 from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
 from wrt.expression.meaning import evaluate, evaluate_all

@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import constrained_value
-from wrt.answers.places import Change
+from wrt.answers.claims.places import Change
 from wrt.expression.nodes import Variable
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from wrt import notation
 from wrt.algebra import expand, flat_form, normal_form, settled
 from wrt.algebra.conjugation import bar, frozen
-from wrt.answers.derivation import Derivation, Line, in_terms_of
+from wrt.answers.derivation.lines import Derivation, Line, in_terms_of
+from wrt.answers.derivation.proving import line_errors
+from wrt.answers.derivation.rules import constraint_rule, gathering_rule, reading_rule
 from wrt.answers.parts import contracted, fresh, swept
-from wrt.answers.proving import line_errors
-from wrt.answers.rules import constraint_rule, gathering_rule, reading_rule
 from wrt.calculus import constraint, free_derivative
 from wrt.expression import build
 from wrt.expression.nodes import Apply, Node, Variable

@@ -15,6 +15,7 @@ from wrt.expression.nodes import Node, Variable
 from wrt.language import Wanted
 
 __all__ = [
+    "free_sentences",
     "held_sentence",
     "structure_sentence",
     "symmetry_sentence",
@@ -26,8 +27,24 @@ __all__ = [
 _ENTRYWISE = frozenset(
     {"positive", "nonzero", "inside", "above", "beyond", "whole", "apart", "slit"}
 )
+#: Where a variable is by a property that no linear constraint says.
+_CURVED = {
+    "orthogonal": "the orthogonal matrices",
+    "invertible": "the invertible matrices",
+    "simplex": "the simplex",
+}
 #: A part of an answer is named in a sentence only while it is this short.
 SHORT = 24
+
+
+def free_sentences(wanted: Sequence[Wanted]) -> tuple[str, ...]:
+    """Of which variables the derivative is free, though what they obey is no linear constraint."""
+    return tuple(
+        f"{v.name} may leave {place}: this is the free derivative"
+        for v in dict.fromkeys(one.variable for one in wanted)
+        for word, place in _CURVED.items()
+        if word in v.properties
+    )
 
 
 def structure_sentence(found: Structure, names: Sequence[str]) -> str:

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 from wrt import notation
 from wrt.algebra import settled
 from wrt.answers.asking import Formula, Name
-from wrt.answers.called import Called, called
-from wrt.answers.claimed import Context, context
-from wrt.answers.code_faults import code_faults
-from wrt.answers.faults import Faults
-from wrt.answers.layouts import Layout, layouts, united
+from wrt.answers.claims.claimed import Context, context
+from wrt.answers.claims.faults import Faults
+from wrt.answers.claims.layouts import Layout, layouts, united
+from wrt.answers.claims.places import Place, agree, places
+from wrt.answers.claims.summands import said_terms
+from wrt.answers.claims.suppositions import suppositions
+from wrt.answers.claims.verdict import CONVENTIONS, by_convention
+from wrt.answers.handwritten.called import Called, called
+from wrt.answers.handwritten.faults import code_faults
 from wrt.answers.parts import plain_keys, unused
-from wrt.answers.places import Place, agree, places
-from wrt.answers.summands import said_terms
-from wrt.answers.suppositions import suppositions
 from wrt.errors import NameMistake, ValueMistake, WrtError
 from wrt.expression.dimensions import show_dimensions
 from wrt.expression.meaning import evaluate, measured
@@ -338,8 +339,6 @@ class _Check:
 
     def convention(self) -> Faults | None:
         """Another convention for a constrained variable."""
-        from wrt.answers.claims import CONVENTIONS, by_convention
-
         if self.D.convention is None or self.pulls:
             return None
         for convention in ("tied", "projected", "free"):

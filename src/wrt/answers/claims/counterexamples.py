@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value
-from wrt.answers.checking import holds
-from wrt.answers.layouts import Layout
-from wrt.answers.places import Place, agree, value_at
+from wrt.answers.claims.layouts import Layout
+from wrt.answers.claims.places import Place, agree, value_at
+from wrt.answers.proof.checking import holds
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, variables, whole_variables
 

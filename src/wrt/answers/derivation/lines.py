@@ -14,7 +14,7 @@ from typing import TypeGuard
 
 from wrt import notation
 from wrt.algebra import expand, flat_form, settled
-from wrt.answers.rules import call_rule, structure_rule, word_rules
+from wrt.answers.derivation.rules import call_rule, structure_rule, word_rules
 from wrt.calculus import differential
 from wrt.expression.nodes import Apply, Einsum, Node, Result, Sum, Variable
 from wrt.expression.walk import postorder, substitute, users

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from wrt.answers.faults import (
+from wrt.answers.claims.faults import (
     MOST_EDITS,
     Comparison,
     Faults,
@@ -18,8 +18,8 @@ from wrt.answers.faults import (
     said_of,
     values_of,
 )
-from wrt.answers.places import agree
-from wrt.answers.proportions import Multiple, multiples, ratio_of
+from wrt.answers.claims.places import agree
+from wrt.answers.claims.proportions import Multiple, multiples, ratio_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from wrt.answers.places import Place
+    from wrt.answers.claims.places import Place
 
     Array = np.ndarray[Any, Any]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import notation
 from wrt.algebra import flat_form, settled
+from wrt.answers.claims.places import Place, agree, value_at
 from wrt.answers.parts import unused
-from wrt.answers.places import Place, agree, value_at
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import show_dimensions
@@ -57,7 +57,7 @@ def mistaken_for(D: Derivative, claim: Node, found: Sequence[Place]) -> str | No
     """What a claim of too few axes is, in a sentence, where it is something known.
 
     >>> from wrt.answers import derivative
-    >>> from wrt.answers.places import places
+    >>> from wrt.answers.claims.places import places
     >>> D = derivative("W*x", "W")
     >>> x = D.question.variables["x"]
     >>> mistaken_for(D, x, list(places(D.f, D.plain, [D.wanted[0].variable])))
@@ -152,7 +152,7 @@ def is_rule_for_numbers(D: Derivative, claim: Node) -> bool:
     names |= {n for v in (*D.f.names, *claim.names) for d in v.dims for n in d.names}
     if not names or any(d.value is not None for v in D.f.names for d in v.dims):
         return False
-    from wrt.answers.checking import points
+    from wrt.answers.proof.checking import points
 
     xs = [w.variable for w in D.wanted]
     sizes = dict.fromkeys(sorted(names), 1)

@@ -1,0 +1,1 @@
+"""How an answer is shown: in views, layers, LaTeX and sentences."""
