@@ -11,7 +11,7 @@ from wrt.language import read
 SHAPES = {
     "A": "n n", "B": "n n", "X": "n n", "S": "n n symmetric",
     "Q": "n n orthogonal", "P": "n n symmetric orthogonal", "W": "n m", "V": "m n",
-    "b": "n", "d": "m", "c": "", "j": "", "k": "",
+    "b": "n", "d": "m", "c": "", "j": "", "k": "", "y": "n simplex", "T": "n m simplex",
 }  # fmt: skip
 
 SAME = [
@@ -53,6 +53,9 @@ SAME = [
     ("sum(r, 0, k-1, X^r*X^(k-1-r))", "k*X^(k-1)"),
     ("tr(sum(r, 0, k-1, X^r*A*X^(k-1-r)))", "k*tr(X^(k-1)*A)"),
     ("sum(r, 1, k, A)", "k*A"),
+    ("sum(y)*b", "b"),
+    ("(sum(y)-c)*b", "(1-c)*b"),
+    ("sum(T)*c*sum(y)", "c"),
 ]
 
 APART = [
@@ -68,6 +71,9 @@ APART = [
     ("A*inv(B)", "inv(B)*A"),
     ("X^j*X'^k", "X^(j+k)"),
     ("X^j*A*X^k", "A*X^(j+k)"),
+    ("sum(y.*b)", "sum(b)"),
+    ("y'*y", "1"),
+    ("sum(T,1)'", "ones(m)"),
 ]
 
 
@@ -140,3 +146,11 @@ def test_brackets_open_where_they_cancel(left: str, right: str) -> None:
 def test_brackets_stay(text: str) -> None:
     f = read(text, shapes={**SHAPES, "x": "n"}).formula
     assert settled(f) is flat_form(f)
+
+
+def test_a_simplex_may_be_left_by_what_moves() -> None:
+    D = wrt.derivative("sum(y)*c", "y", shapes={"y": "n simplex"})
+    assert D.matrix == "c*ones(n)"
+    D = wrt.derivative("-y'*log(softmax(W*x))", "W", shapes={"y": "n simplex"})
+    assert D.matrix == "(softmax(W*x)-y)*x'"
+    assert D.check().passed

@@ -175,6 +175,10 @@ def test_a_view_that_was_asked_for_is_the_layout_to_be_right_in() -> None:
         ("sum(abs(x))", "x", "ones(n)", "x is positive"),
         ("log(abs(a))", "a", "exp(-log(a))", "a > 0"),
         ("tr(A*X*B + X)", "X", "B'*A' + eye", "A and B commute"),
+        ("-y'*log(softmax(z))", "z", "softmax(z) - y", "y sums to 1"),
+        ("-log(y'*softmax(z))", "z", "softmax(z) - y", "one entry of y is 1 and all others are 0"),
+        ("-sum(Y.*log(softmax(X,2)))", "X", "softmax(X,2) - Y", "every row of Y sums to 1"),
+        ("-sum(Y.*log(softmax(X,1)))", "X", "softmax(X,1) - Y", "every column of Y sums to 1"),
         ("U*inv(U)*x + inv(U)*x", "x", "eye + U'", "U is orthogonal"),
     ],
 )

@@ -36,13 +36,16 @@ def _is(word: str, node: Node) -> bool:
 
 
 def cancelled(node: Einsum, symmetric: Symmetric) -> Node | None:
-    """The product with one inverse, orthogonal matrix or run of powers shortened; None where there
-    is none.
+    """The product with one inverse, orthogonal matrix or run of powers shortened, or without the
+    whole sum of a simplex; None where there is none.
     """
     kinds = [_kind(c) for c in node.children]
     if not any(kinds):
         return None
     net = _Net(node, symmetric)
+    for k, kind in enumerate(kinds):
+        if kind == "simplex" and net.is_total(k):
+            return net.without((k,))
     for step, wanted in ((net.inverse, "inv"), (net.orthogonal, "orthogonal"), (net.run, "power")):
         for k, kind in enumerate(kinds):
             if (kind == wanted or (wanted == "power" and kind == "inv")) and net.is_matrix(k):
@@ -54,7 +57,7 @@ def cancelled(node: Einsum, symmetric: Symmetric) -> Node | None:
 
 def _kind(node: Node) -> str:
     if isinstance(node, Variable):
-        return "orthogonal" if "orthogonal" in node.properties else ""
+        return next((word for word in ("orthogonal", "simplex") if word in node.properties), "")
     return "inv" if _is(_INVERSE, node) else "power" if _is(_POWER, node) else ""
 
 
@@ -114,12 +117,19 @@ class _Net:
             for position, i in enumerate(indices):
                 carriers.setdefault(i, []).append((k, position))
         kept = set(node.output)
+        self.carriers = carriers
         self.carried = set(carriers) - kept
         self.links = {i: c for i, c in carriers.items() if len(c) == 2 and i not in kept}
 
     def is_matrix(self, k: int) -> bool:
         _, exponent, indices = self.factors[k]
         return exponent == 1 and len(indices) == 2 and indices[0] != indices[1]
+
+    def is_total(self, k: int) -> bool:
+        """Whether all entries of a factor are summed, beside nothing else."""
+        _, exponent, indices = self.factors[k]
+        alone = all(self.carriers[i] == [(k, p)] for p, i in enumerate(indices))
+        return exponent == 1 and alone and self.carried.issuperset(indices)
 
     def beside(self, k: int, position: int) -> tuple[int, int] | None:
         """The matrix that shares an index with another one alone, and at which of its axes."""
@@ -248,10 +258,10 @@ class _Net:
         made = _together([_power(self.factors[m][0]) for m in members])
         return None if made is None else self.without(members, (made, 1, tuple(ends)))
 
-    def without(self, gone: Sequence[int], factor: Factor) -> Node:
-        """The product with another factor in the place of some."""
+    def without(self, gone: Sequence[int], *instead: Factor) -> Node:
+        """The product with another factor, or none, in the place of some."""
         rest = [f for k, f in enumerate(self.factors) if k not in gone]
-        return over_index_dims(self.node, [*rest, factor], self.node.output)
+        return over_index_dims(self.node, [*rest, *instead], self.node.output)
 
 
 def _together(powers: list[_Power]) -> Node | None:

@@ -85,6 +85,20 @@ _NUCLEAR = "def normnuc(X):\n    return np.sum(np.linalg.svd(X, compute_uv=False
 _SPECTRAL = "def normspec(X):\n    return np.linalg.svd(X, compute_uv=False)[..., 0]"
 _SINGULAR = "def svdvals(X):\n    return np.linalg.svd(X, compute_uv=False)"
 
+#: A function of the eigenvalues, and the same function of the matrix.
+_SPECTRA = (
+    ("eigvals(A)", "A"),
+    ("1./eigvals(A)", "inv(A)"),
+    ("eigvals(A).^2", "A^2"),
+    ("eigvals(A).^3", "A^3"),
+    ("1./eigvals(A).^2", "inv(A)^2"),
+    ("eigvals(A).^(1/2)", "sqrtm(A)"),
+    ("1./eigvals(A).^(1/2)", "inv(sqrtm(A))"),
+    ("exp(eigvals(A))", "expm(A)"),
+    ("log(eigvals(A))", "logm(A)"),
+    ("sin(eigvals(A))", "sinm(A)"),
+    ("cos(eigvals(A))", "cosm(A)"),
+)
 _FRAME = "svdleft(X)'*dX*svdright(X)"
 _TURNED = "svdright(X)'*dX'*svdleft(X)"
 _VALUES = "diag(svdvals(X))"
@@ -136,7 +150,13 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{eigvals}({A})",
         differential="diag(eigvecs(A)'*dA*eigvecs(A))",
         array="linalg.eigvalsh",
-        laws=("eigvals(A') = eigvals(A)",),
+        laws=(
+            "eigvals(A') = eigvals(A)",
+            "sum(eigvals(A)) = tr(A)",
+            "prod(eigvals(A)) = det(A)",
+            "sum(eigvals(A).^2) = tr(A^2)",
+            "sum(1./eigvals(A)) = tr(inv(A))",
+        ),
         domain="simple",
         analytic=False,
         joint=(EIGH, 0),
@@ -147,7 +167,11 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{eigvecs}({A})",
         differential="V*(gaps(eigvals(A)).*(V'*dA*V))",
         array=_one("eigvecs", _EIGH, 1),
-        laws=("eigvecs(A)'*eigvecs(A) = eye(n)", "eigvecs(A)*eigvecs(A)' = eye(n)"),
+        laws=(
+            "eigvecs(A)'*eigvecs(A) = eye(n)",
+            "eigvecs(A)*eigvecs(A)' = eye(n)",
+            *(f"eigvecs(A)*diag({by_one})*eigvecs(A)' = {whole}" for by_one, whole in _SPECTRA),
+        ),
         domain="simple",
         analytic=False,
         note="The largest entry of each is positive. Equal eigenvalues are not turned.",
@@ -186,6 +210,8 @@ RECORDS: tuple[Function, ...] = (
         laws=(
             "svdleft(X)'*svdleft(X) = eye(min(m,n))",
             "svdleft(X)*diag(svdvals(X))*svdright(X)' = X",
+            "svdleft(X)*diag(svdvals(X).^3)*svdright(X)' = X*X'*X",
+            "svdleft(X)*diag(1./svdvals(X))*svdright(X)' = pinv(X)'",
         ),
         domain="distinct values",
         analytic=False,

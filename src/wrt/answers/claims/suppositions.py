@@ -1,5 +1,5 @@
-"""What may be supposed of variables so that a claim holds: symmetric, commuting, positive, of
-equal sizes.
+"""What may be supposed of variables so that a claim holds: symmetric, positive, with the sum 1,
+commuting, of equal sizes.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def suppositions(
     yield from (_positive([n]) for n in plain)
     if len(plain) > 1:
         yield _positive(plain)
+    yield from _summing(variables, by)
     if len(square) <= MOST_PAIRED:
         for a, b in combinations(square, 2):
             if a.dims[0].replace(equal) is b.dims[0].replace(equal):
@@ -92,6 +93,38 @@ def _positive(names: Sequence[str]) -> Supposition:
         return values | {n: abs(values[n]) + 0.1 for n in names}
 
     return Supposition(f"{_listed(names)} {_are(names)} positive", change)
+
+
+def _summing(variables: Sequence[Variable], by: Sequence[Variable]) -> Iterator[Supposition]:
+    """Entries that sum to 1, or one that is 1, of what is given."""
+    moving = {v.name for v in by}
+    for v in variables:
+        if v.properties & {"simplex", "complex"} or v.name in moving:
+            continue
+        if v.ndim == 1:
+            yield _summed(v.name, f"{v.name} sums to 1", None)
+            yield _picked(v.name)
+        if v.ndim == 2 and not v.properties:
+            yield _summed(v.name, f"every row of {v.name} sums to 1", 1)
+            yield _summed(v.name, f"every column of {v.name} sums to 1", 0)
+
+
+def _summed(name: str, sentence: str, axis: int | None) -> Supposition:
+    def change(values: dict[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+        value = values[name]
+        count = value.size if axis is None else value.shape[axis]
+        lacking = (1 - value.sum(axis=axis, keepdims=True)) / max(count, 1)
+        return values | {name: value + lacking}
+
+    return Supposition(sentence, change)
+
+
+def _picked(name: str) -> Supposition:
+    def change(values: dict[str, Any], sizes: Mapping[str, int]) -> dict[str, Any]:
+        value = values[name]
+        return values | {name: 1.0 * (value == value.max(initial=-float("inf")))}
+
+    return Supposition(f"one entry of {name} is 1 and all others are 0", change)
 
 
 def _commuting(a: Variable, b: Variable) -> Iterator[Supposition]:
