@@ -11,10 +11,12 @@ linear in the size of the graph.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from wrt.algebra.reshaping import reshaped
 from wrt.calculus.local import local
+from wrt.calculus.scans import cotangents, handed_on, tangents
 from wrt.calculus.terms import (
     Core,
     Pattern,
@@ -29,7 +31,7 @@ from wrt.errors import NotDifferentiable
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import BoundedSum, Node, Reshape, Result, Sum, Variable
+from wrt.expression.nodes import BoundedSum, Node, Reshape, Result, Scan, Sum, Variable
 from wrt.expression.walk import postorder, substitute
 
 __all__ = ["derivative", "gradients"]
@@ -146,7 +148,14 @@ def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
     adjoints: dict[Node, Adjoint] = {f: Adjoint(f.dims + f.dims)}
     adjoints[f].add(*_identity(f.dims))
     found: dict[Node, Adjoint] = {x: Adjoint(f.dims + x.dims) for x in xs}
-    for node in reversed(list(postorder(f))):
+    order = list(postorder(f))
+    loops = _Loops(order)
+    for node in reversed(order):
+        if isinstance(node, Scan):
+            states = loops.met(node, adjoints.pop(node, None))
+            if states and not node.names.isdisjoint(wanted):
+                _through_loop(node.system, states, f, wanted, adjoints)
+            continue
         if node not in adjoints or node.names.isdisjoint(wanted):
             continue
         adjoint = adjoints.pop(node)
@@ -213,34 +222,129 @@ def _through_range(
                     target.add(*hoist(compose(outer, inner, node.ndim)))
 
 
+# Recurrences
+
+
+class _Loops:
+    """The states of each recurrence, met one by one: a loop is taken once all of them are."""
+
+    def __init__(self, order: Sequence[Node]) -> None:
+        self.left = Counter(node.system for node in order if isinstance(node, Scan))
+        self.states: dict[Scan, dict[Scan, Node]] = {}
+
+    def met(self, node: Scan, adjoint: Adjoint | None) -> dict[Scan, Node]:
+        """The adjoints of all states, where this was the last one; else nothing."""
+        states = self.states.setdefault(node.system, {})
+        if adjoint is not None and adjoint.cores:
+            states[node] = adjoint.node()
+        self.left[node.system] -= 1
+        return {} if self.left[node.system] else states
+
+
+def _through_loop(
+    system: Scan,
+    states: Mapping[Scan, Node],
+    f: Node,
+    wanted: frozenset[Variable],
+    adjoints: dict[Node, Adjoint],
+) -> None:
+    """A recurrence hands on to its initial states, its series and what its formulas share."""
+
+    def hand(target: Node, terms: Sequence[Term]) -> None:
+        adjoint = adjoints.setdefault(target, Adjoint(f.dims + target.dims))
+        for term in terms:
+            adjoint.add(*hoist(term))
+
+    found = cotangents(system, states, f.dims, gradients)
+    shared = frozenset().union(*(one.names for one in system.nexts)) - system.bound
+    by = sorted(shared & wanted, key=lambda v: (v.name, v.digest))
+    moving = [
+        (e, s)
+        for e, s in zip(system.elements, system.series, strict=True)
+        if not s.names.isdisjoint(wanted)
+    ]
+    steps = handed_on(system, found, [*by, *(e for e, _ in moving)], f.dims, gradients)
+    for x, stack in zip(by, steps, strict=False):
+        hand(x, [t._replace(output=t.output[1:]) for t in terms_of(stack)])
+    split = f.ndim
+    for (_, series), stack in zip(moving, steps[len(by) :], strict=True):
+        hand(series, [_step_behind(t, split) for t in terms_of(stack)])
+    for k, start in enumerate(system.initials):
+        if not start.names.isdisjoint(wanted):
+            end = found.loop.state(k)[-1 if system.reverse else 0]
+            hand(start, terms_of(end))
+
+
+def _step_behind(term: Term, split: int) -> Term:
+    """The first axis put behind the `split` axes that follow it."""
+    out = term.output
+    return term._replace(output=(*out[1 : split + 1], out[0], *out[split + 1 :]))
+
+
+def _loop_forward(node: Scan, x: Variable, tangents_of: Mapping[Node, list[Term]]) -> Scan:
+    """The derivatives of the states of a recurrence by x, as a loop the same way."""
+
+    def whole(part: Node) -> Node:
+        found = [build.product(*term) for term in tangents_of.get(part, ())]
+        return build.add(*found) if found else build.zeros(part.dims + x.dims)
+
+    def forward(formula: Node, seeds: Mapping[Variable, Node]) -> Node:
+        known = {v: terms_of(one) for v, one in seeds.items()}
+        return _swept(formula, x, known)
+
+    system = node.system
+    series = {
+        e: whole(s) for e, s in zip(system.elements, system.series, strict=True) if x in s.names
+    }
+    loop = tangents(system, [whole(s) for s in system.initials], series, forward, x.dims)
+    return loop.state(node.position, node.before)
+
+
 def _forward(f: Node, x: Variable) -> Node:
     """The sweep from the variable: for x with fewer entries than f."""
-    tangents: dict[Node, list[Term]] = {}
+    return _swept(f, x, {})
+
+
+def _swept(f: Node, x: Variable, known: Mapping[Variable, list[Term]]) -> Node:
+    """The sweep from x and from variables whose derivatives by x are known."""
+    found: dict[Node, list[Term]] = {v: terms for v, terms in known.items()}  # noqa: C416
+    moving = {x, *known}
     for node in postorder(f):
-        if x not in node.names:
+        if node.names.isdisjoint(moving):
             continue
         tangent = Adjoint(node.dims + x.dims)
         if node is x:
             tangent.add(*_identity(x.dims))
+        elif node in known:
+            for term in known[node]:  # type: ignore[index]
+                tangent.add(*hoist(term))
+        elif isinstance(node, Scan):
+            for term in terms_of(_loop_forward(node, x, found)):
+                tangent.add(*hoist(term))
         elif isinstance(node, BoundedSum):
             for term in ranged(node, x):
                 tangent.add(*hoist(term))
         else:
-            _onward(node, x, tangent, tangents)
+            _onward(node, moving, tangent, found)
         if node is f:
             return tangent.node()
-        tangents[node] = tangent.products()
-    raise AssertionError(f)
+        found[node] = tangent.products()
+    return build.zeros(f.dims + x.dims)
 
 
-def _onward(node: Node, x: Variable, tangent: Adjoint, tangents: dict[Node, list[Term]]) -> None:
+def _onward(
+    node: Node,
+    moving: Iterable[Variable],
+    tangent: Adjoint,
+    tangents: Mapping[Node, list[Term]],
+) -> None:
     if isinstance(node, Reshape):
         inner = build.add(*(build.product(*t) for t in tangents[node.body]))
-        for term in terms_of(reshaped(inner, node.dims + x.dims)):
+        for term in terms_of(reshaped(inner, tangent.dims)):
             tangent.add(*hoist(term))
         return
     for position, child in enumerate(arguments_of(node)):
-        if x in child.names:
+        if not child.names.isdisjoint(moving):
             for outer in local(node, position):
                 for term in tangents[child]:
                     tangent.add(*hoist(compose(outer, term, child.ndim)))

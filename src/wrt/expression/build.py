@@ -27,6 +27,7 @@ from wrt.expression.nodes import (
     Pattern,
     Relation,
     Reshape,
+    Scan,
     Sum,
     Variable,
     whole,
@@ -137,7 +138,7 @@ def section(length: Dimension, dim: Dimension, start: int | Dimension) -> Patter
 # Products
 
 #: Kinds that no product looks into.
-_WHOLE = frozenset({Variable, Apply, Sum, Reshape, BoundedSum})
+_WHOLE = frozenset({Variable, Apply, Sum, Reshape, BoundedSum, Scan})
 
 
 def product(

@@ -21,6 +21,7 @@ __all__ = [
     "postorder",
     "ranged_terms",
     "rename_dimensions",
+    "replaced",
     "resized",
     "rewrite",
     "substitute",
@@ -126,6 +127,26 @@ def substitute(root: Node, mapping: Mapping[Variable, Node]) -> Node:
         else:
             assert not _captures(node, mapping)
             done[node] = node.rebuild([done[c] for c in node.children])
+    return done[root]
+
+
+def replaced(root: Node, mapping: Mapping[Node, Node]) -> Node:
+    """The formula with other formulas of the same dimensions for some of its parts."""
+    done: dict[Node, Node] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        waiting = [c for c in node.children if c not in done] if node not in mapping else []
+        if waiting and node not in done:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        if node in mapping:
+            done[node] = mapping[node]
+        elif node not in done:
+            children = [done[c] for c in node.children]
+            same = all(a is b for a, b in zip(children, node.children, strict=True))
+            done[node] = node if same else node.rebuild(children)
     return done[root]
 
 
