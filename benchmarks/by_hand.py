@@ -1,0 +1,119 @@
+"""The best NumPy program that a person would write for each workload: the second yardstick.
+
+Every function takes the values of its workload by name and returns a new array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def _sigmoid(z: Array) -> Array:
+    e = np.exp(-np.abs(z))
+    return np.where(z < 0, e, 1) / (1 + e)
+
+
+def _softmax(z: Array) -> Array:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def logistic_gradient(X: Array, y: Array, w: Array) -> Array:
+    return -(X.T @ (y * _sigmoid(-y * (X @ w))))
+
+
+def logistic_hessian(X: Array, y: Array, w: Array) -> Array:
+    s = _sigmoid(y * (X @ w))
+    Y = (np.abs(y) * np.sqrt(s * (1 - s)))[:, None] * X
+    return Y.T @ Y
+
+
+def quadratic_hessian(A: Array, x: Array) -> Array:
+    return A + A.T
+
+
+def factorisation_hessian(T: Array, U: Array, V: Array) -> Array:
+    n, k = U.shape
+    H = np.zeros((n, k, n, k), U.dtype)
+    i = np.arange(n)
+    H[i, :, i] = 2 * (V.T @ V)
+    return H
+
+
+def masked_factorisation_hessian(M: Array, T: Array, U: Array, V: Array) -> Array:
+    n, k = U.shape
+    squares = (V[:, :, None] * V[:, None, :]).reshape(-1, k * k)
+    H = np.zeros((n, k, n, k), U.dtype)
+    i = np.arange(n)
+    H[i, :, i] = (2 * M**2 @ squares).reshape(n, k, k)
+    return H
+
+
+def softmax_jacobian(x: Array) -> Array:
+    s = _softmax(x)
+    J = np.outer(s, -s)
+    J.reshape(-1)[:: len(s) + 1] += s
+    return J
+
+
+def layernorm_jacobian(x: Array, eps: Array) -> Array:
+    n = len(x)
+    r = x - x.mean()
+    z = r @ r / n + eps
+    J = np.outer(r, r * (-1 / (n * z**1.5)))
+    J -= 1 / (n * np.sqrt(z))
+    J.reshape(-1)[:: n + 1] += 1 / np.sqrt(z)
+    return J
+
+
+def network_hessian(x: Array, y: Array, **W: Array) -> Array:
+    """A net of ten layers: only the last is curved, so J' (diag(p) - p p') J with rank-one tails."""
+    layers = [W[f"W{k}"] for k in range(1, 11)]
+    h, J = layers[0] @ x, None
+    for k, matrix in enumerate(layers[1:]):
+        active = (h > 0).astype(h.dtype)
+        step = matrix * active if J is None else matrix @ (active[:, None] * J)
+        h, J = matrix @ np.maximum(h, 0), step
+    assert J is not None
+    p = _softmax(h)
+    q = p @ J
+    Y = np.sqrt(p)[:, None] * J
+    H = Y.T @ Y - np.outer(q, q)
+    return H[:, None, :, None] * np.outer(x, x)[:, None, :]
+
+
+def batched_outer(X: Array, W: Array) -> Array:
+    n, p = len(X), len(W)
+    J = np.zeros((n, p, p, X.shape[1]), X.dtype)
+    i = np.arange(p)
+    J[:, i, i] = X[:, None, :]
+    return J
+
+
+def attention_gradient(Q: Array, K: Array, V: Array, G: Array) -> Array:
+    d = Q.shape[1]
+    P = _softmax(Q @ K.T / d**0.5)
+    S = G @ V.T
+    S -= np.einsum("ij,ij->i", P, S)[:, None]
+    S *= P
+    return S @ (K / d**0.5)
+
+
+def gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
+    inverse = np.linalg.inv(S)
+    t = inverse @ (x - m)
+    return inverse - np.outer(t, t)
+
+
+def projection_gradient(A: Array, y: Array) -> Array:
+    c = np.linalg.solve(A.T @ A, A.T @ y)
+    return np.outer(2 * (A @ c - y), c)
+
+
+def quadratic_inverse_gradient(X: Array, a: Array, b: Array) -> Array:
+    inverse = np.linalg.inv(X)
+    return np.outer(-(a @ inverse), inverse @ b)

@@ -1,0 +1,77 @@
+"""Times that can be compared on a busy machine: systems in turn, medians, ratios within a round."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+__all__ = ["Spread", "Times", "alternating", "seconds"]
+
+#: Rounds that count; one more goes before them to warm up.
+ROUNDS = 7
+#: A sample repeats its work until it has taken this long, so that the clock's grain is nothing.
+SHORTEST = 2e-3
+#: Work that takes longer than this is done in fewer rounds.
+LONG = 4.0
+FEWEST = 3
+
+Work = Callable[[], object]
+
+
+def seconds(work: Work, times: int = 1) -> float:
+    """How long one of several calls takes."""
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A median with its quartiles."""
+
+    low: float
+    median: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of some values."""
+        if len(values) < 2:
+            return cls(values[0], values[0], values[0])
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(low, median, high)
+
+
+@dataclass
+class Times:
+    """The seconds of every system, round by round."""
+
+    rounds: dict[str, list[float]] = field(default_factory=dict)
+
+    def median(self, name: str) -> float:
+        """The median seconds of a system."""
+        return statistics.median(self.rounds[name])
+
+    def ratio(self, name: str, to: str) -> Spread:
+        """How many times as long a system takes as another one did in the same round."""
+        pairs = zip(self.rounds[name], self.rounds[to], strict=True)
+        return Spread.of([a / b for a, b in pairs])
+
+
+def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
+    """The times of every system, one sample of each a round, the first in a round changing."""
+    warm = {name: seconds(work) for name, work in works.items()}
+    warm = {name: min(warm[name], seconds(work)) for name, work in works.items()}
+    if sum(warm.values()) > LONG:
+        rounds = min(rounds, FEWEST)
+    repeats = {name: max(1, round(SHORTEST / max(took, 1e-9))) for name, took in warm.items()}
+    times = Times({name: [] for name in works})
+    names = list(works)
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            times.rounds[name].append(seconds(works[name], min(repeats[name], 1000)))
+    return times
