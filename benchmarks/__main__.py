@@ -63,10 +63,10 @@ def measure(section: str, quick: bool, only: str) -> Any:
 
 def write(found: dict[str, Any], options: argparse.Namespace) -> None:
     """The files that were asked for."""
-    from benchmarks import report
-
     if options.json:
         options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    if options.svg or options.docs:
+        from benchmarks import report
     if options.svg:
         options.svg.write_text(report.chart(found))
     if options.docs:

@@ -71,10 +71,10 @@ def layernorm_jacobian(x: Array, eps: Array) -> Array:
 
 
 def network_hessian(x: Array, y: Array, **W: Array) -> Array:
-    """A net of ten layers: only the last is curved, so J' (diag(p) - p p') J with rank-one tails."""
+    """Ten layers, only the last curved: J' (diag(p) - p p') J with rank-one tails."""
     layers = [W[f"W{k}"] for k in range(1, 11)]
     h, J = layers[0] @ x, None
-    for k, matrix in enumerate(layers[1:]):
+    for matrix in layers[1:]:
         active = (h > 0).astype(h.dtype)
         step = matrix * active if J is None else matrix @ (active[:, None] * J)
         h, J = matrix @ np.maximum(h, 0), step

@@ -1,27 +1,23 @@
-"""Deriving times and cold starts on this machine: medians of alternating rounds, with their spread.
+"""How long until there is a formula: reading, deriving, simplifying, saying; peers where they can.
 
-The workloads take turns in every round, so that a busy moment hurts all of them alike. Nothing here
-passes or fails; the table is for comparing one version with another on the same machine.
+SymPy, CasADi, UFL and tensorgrad are asked what they can be asked; each answers in its own terms
+(CasADi at fixed sizes and without a formula, UFL without simplifying), which the table names.
 """
 
 from __future__ import annotations
 
 import json
-import math
-import os
-import platform
 import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.timing import ROUNDS, alternating, seconds, table
+
+__all__ = ["measure"]
+
 #: Real questions with verified answers, which the tests ask too.
 CASES = Path(__file__).parent.parent / "tests" / "data" / "cases_open.json"
-ROUNDS = 7
-CHAINS = (100, 1_000, 10_000)
 
 QUESTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("W*x", ("W",)),
@@ -37,60 +33,58 @@ QUESTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("norm2(T - U*V')^2", ("U", "U")),
 )
 
-
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+Work = Callable[[], object]
 
 
-def alternating(workloads: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
-    """The times of every workload, one of each a round; the first round only warms up."""
-    times: dict[str, list[float]] = {name: [] for name in workloads}
-    for turn in range(ROUNDS + 1):
-        for name, work in workloads.items():
-            took = seconds(work)
-            if turn:
-                times[name].append(took)
-    return times
+def measure(quick: bool) -> dict[str, Any]:
+    """Questions, the same with peers, and every case of the tests."""
+    rounds = 3 if quick else ROUNDS
+    found: dict[str, Any] = {}
+    kinds = {"reading, deriving, normal form": derived, "the same, and the sentence": read}
+    kinds["deriving, planning, emitting"] = emitted
+    if not quick:
+        kinds["deriving, and the numerical proof"] = proved
+    for title, kind in kinds.items():
+        works = {f"{t}  by {', '.join(n)}": kind(t, n) for t, n in QUESTIONS}
+        found[title] = table(title, alternating(works, rounds))
+    found["peers"] = table("least squares, gradient by x", alternating(_peers(), rounds))
+    found["cases"] = cases()
+    return found
 
 
-def show(title: str, times: Mapping[str, list[float]]) -> None:
-    print(f"\n{title:<58}{'median':>10}{'fastest':>10}{'slowest':>10}")
-    for name, took in times.items():
-        shown = (f"{1e3 * t:8.1f}ms" for t in (statistics.median(took), min(took), max(took)))
-        print(f"  {name:<56}{''.join(shown)}")
-
-
-def deriving() -> None:
+def derived(text: str, names: tuple[str, ...]) -> Work:
     import wrt
 
-    def derived(text: str, names: tuple[str, ...]) -> Callable[[], object]:
-        return lambda: wrt.derivative(text, *names)
-
-    def read(text: str, names: tuple[str, ...]) -> Callable[[], object]:
-        def work() -> object:
-            D = wrt.derivative(text, *names)
-            return D.matrix or D.index
-
-        return work
-
-    def proved(text: str, names: tuple[str, ...]) -> Callable[[], object]:
-        return lambda: wrt.derivative(text, *names).check()
-
-    for title, kind in (
-        ("reading, deriving, normal form", derived),
-        ("the same, and the sentence", read),
-        ("deriving, and the numerical proof", proved),
-    ):
-        show(title, alternating({f"{t}  by {', '.join(n)}": kind(t, n) for t, n in QUESTIONS}))
+    return lambda: wrt.derivative(text, *names)
 
 
-def cases() -> None:
+def read(text: str, names: tuple[str, ...]) -> Work:
+    import wrt
+
+    def work() -> object:
+        D = wrt.derivative(text, *names)
+        return D.matrix or D.index
+
+    return work
+
+
+def emitted(text: str, names: tuple[str, ...]) -> Work:
+    import wrt
+
+    return lambda: wrt.derivative(text, *names).source()
+
+
+def proved(text: str, names: tuple[str, ...]) -> Work:
+    import wrt
+
+    return lambda: wrt.derivative(text, *names).check()
+
+
+def cases() -> dict[str, dict[str, float]]:
     """Every case of the tests, from its text to its closed form: asked first, and asked again."""
     import wrt
 
-    def answered(case: dict[str, Any]) -> Callable[[], object]:
+    def answered(case: Mapping[str, Any]) -> Work:
         def work() -> object:
             symmetric = case["symmetric"] or "projected"
             shapes = case["shapes"]
@@ -100,6 +94,7 @@ def cases() -> None:
         return work
 
     works = {case["id"]: answered(case) for case in json.loads(CASES.read_text())}
+    found = {}
     for title in ("asked first", "asked again"):
         times = sorted((seconds(work), name) for name, work in works.items())
         median = statistics.median(took for took, _ in times)
@@ -108,68 +103,112 @@ def cases() -> None:
             f"\n{len(times)} cases, from text to closed form, {title}: median {1e3 * median:.1f}ms"
         )
         print(f"  slowest: {slowest}")
+        found[title] = {"median": median, "slowest": times[-1][0]}
+    return found
 
 
-def chains() -> None:
-    """The derivative of a chain of functions of a scalar, built in Python."""
-    import wrt
-
-    counter = iter(range(10**6))
-
-    def chain(length: int) -> Callable[[], object]:
-        def work() -> object:
-            x = wrt.scalar(f"x{next(counter)}")  # a new name, so that nothing is remembered
-            formula = x
-            for _ in range(length):
-                formula = wrt.tanh(formula)
-            return wrt.derivative(formula, x)
-
-        return work
-
-    times = alternating({f"a chain of {n} functions": chain(n) for n in CHAINS})
-    show("building and deriving", times)
-    medians = [statistics.median(t) for t in times.values()]
-    print(f"  time grows as length to the power {exponent(CHAINS, medians):.2f}")
+# Peers: |A x - b|² by x, each in its own terms
 
 
-def exponent(sizes: tuple[int, ...], times: list[float]) -> float:
-    """The slope of the line through the logarithms."""
-    xs, ys = [math.log(s) for s in sizes], [math.log(t) for t in times]
-    return statistics.linear_regression(xs, ys).slope
+def _peers() -> dict[str, Work]:
+    works: dict[str, Work] = {"wrt: reading, deriving, sentence": read("norm2(A*x - b)^2", ("x",))}
+    makers = {
+        "SymPy: matrix expressions, unsimplified": _sympy,
+        "CasADi: A 30 × 20, a graph without a formula": _casadi,
+        "UFL: A 30 × 20, unsimplified": _ufl,
+        "tensorgrad: simplified": _tensorgrad,
+    }
+    for name, make in makers.items():
+        try:
+            work = make()
+            work()
+        except Exception as error:  # a peer that is not there or fails is named
+            print(f"left out: {name} ({type(error).__name__}: {error})"[:100])
+            continue
+        works[name] = work
+    return works
 
 
-def cold_starts() -> None:
-    """New processes, each against an empty Python."""
+def _sympy() -> Work:
+    import sympy
 
-    def process(*arguments: str) -> Callable[[], object]:
-        command = [sys.executable, *arguments]
-        return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    def work() -> object:
+        n, m = sympy.symbols("n m", positive=True, integer=True)
+        A = sympy.MatrixSymbol("A", n, m)
+        x, b = sympy.MatrixSymbol("x", m, 1), sympy.MatrixSymbol("b", n, 1)
+        r = A * x - b
+        return (r.T * r).diff(x)
 
-    show(
-        "cold starts",
-        alternating(
-            {
-                "python -c pass": process("-c", "pass"),
-                "import numpy": process("-c", "import numpy"),
-                "import wrt": process("-c", "import wrt"),
-                'wrt "W*x" W': process("-m", "wrt", "W*x", "W"),
-            }
-        ),
-    )
+    return work
 
 
-def main() -> None:
-    """Print the table."""
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} processors{load}; "
-        f"medians of {ROUNDS} alternating rounds after one to warm up"
-    )
-    cold_starts()
-    deriving()
-    cases()
-    chains()
+def _casadi() -> Work:
+    import casadi
+
+    def work() -> object:
+        A, b = casadi.MX.sym("A", 30, 20), casadi.MX.sym("b", 30)
+        x = casadi.MX.sym("x", 20)
+        return casadi.gradient(casadi.sumsqr(A @ x - b), x)
+
+    return work
 
 
-if __name__ == "__main__":
-    main()
+def _ufl() -> Work:
+    import ufl
+
+    def work() -> object:
+        cell = ufl.Mesh(_element(ufl))
+        A = ufl.Constant(cell, shape=(30, 20))
+        b = ufl.Constant(cell, shape=(30,))
+        x = ufl.variable(ufl.Constant(cell, shape=(20,)))
+        r = ufl.dot(A, x) - b
+        return ufl.algorithms.apply_derivatives.apply_derivatives(
+            ufl.algorithms.apply_algebra_lowering.apply_algebra_lowering(ufl.diff(ufl.dot(r, r), x))
+        )
+
+    return work
+
+
+def _element(ufl: Any) -> Any:
+    from ufl.pullback import identity_pullback
+    from ufl.sobolevspace import H1
+
+    class Linear(ufl.finiteelement.AbstractFiniteElement):  # type: ignore[misc]
+        """The coordinates of a mesh, which UFL asks for though nothing here uses them."""
+
+        def __init__(self) -> None:
+            self._cell = ufl.triangle
+
+        def __repr__(self) -> str:
+            return "Linear()"
+
+        def __str__(self) -> str:
+            return "Linear()"
+
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Linear)
+
+        sobolev_space = H1
+        pullback = identity_pullback
+        embedded_superdegree = embedded_subdegree = 1
+        polyset_type = None
+        cell = ufl.triangle
+        reference_value_shape = (2,)
+        sub_elements: tuple[Any, ...] = ()
+
+    return Linear()
+
+
+def _tensorgrad() -> Work:
+    import sympy
+    import tensorgrad as tg
+
+    def work() -> object:
+        i, j = sympy.symbols("i j")
+        A, x, b = tg.Variable("A", i, j), tg.Variable("x", j), tg.Variable("b", i)
+        return tg.Derivative(tg.functions.frobenius2(A @ x - b), x).full_simplify()
+
+    return work

@@ -148,8 +148,7 @@ def _equal(system: str, found: Array, wanted: Array, work: Workload) -> None:
 
 def show(row: Row) -> str:
     """The row as a line of the table."""
-    sizes = ", ".join(f"{n}={s}" for n, s in row.sizes.items())
-    cells = [f"{f'{row.name}  {sizes}':<52}", f"{1e3 * row.seconds[OURS]:9.3f}"]
+    cells = [f"{said(row):<52}", f"{1e3 * row.seconds[OURS]:9.3f}"]
     for system in SYSTEMS:
         spread = row.ratios.get(system)
         cells.append(f"{_times(spread.median):>9}" if spread else f"{'–':>9}")
@@ -157,6 +156,11 @@ def show(row: Row) -> str:
     cells.append(f"  ({best.low:.2f}–{best.high:.2f})".ljust(17) if best else " " * 17)
     cells += [f"{row.to_hand:8.2f}", f"{_times(row.to_floor):>8}"]
     return "".join(cells)
+
+
+def said(row: Row) -> str:
+    """The workload and its sizes."""
+    return f"{row.name}  {', '.join(f'{n}={s}' for n, s in row.sizes.items())}"
 
 
 def heading() -> str:
@@ -181,6 +185,8 @@ def summary(found: Sequence[Row]) -> list[str]:
     if behind:
         lines.append("behind a peer: " + "; ".join(f"{r.name} {dict(r.sizes)}" for r in behind))
     if slow:
-        lines.append("behind 1.25 × by hand: " + "; ".join(f"{r.name} {dict(r.sizes)}" for r in slow))
+        lines.append(
+            "behind 1.25 × by hand: " + "; ".join(f"{r.name} {dict(r.sizes)}" for r in slow)
+        )
     absent = {f"{s}: {why}" for row in found for s, why in row.absent.items()}
     return [*lines, *(f"left out: {line}" for line in sorted(absent))]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Spread", "Times", "alternating", "seconds"]
+__all__ = ["ROUNDS", "Spread", "Times", "alternating", "seconds", "table"]
 
 #: Rounds that count; one more goes before them to warm up.
 ROUNDS = 7
@@ -75,3 +75,14 @@ def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
         for name in names[first:] + names[:first]:
             times.rounds[name].append(seconds(works[name], min(repeats[name], 1000)))
     return times
+
+
+def table(title: str, times: Times) -> dict[str, dict[str, float]]:
+    """A printed table of medians with the fastest and the slowest; the same as plain data."""
+    print(f"\n{title:<58}{'median':>10}{'fastest':>10}{'slowest':>10}")
+    found = {}
+    for name, took in times.rounds.items():
+        one = {"median": statistics.median(took), "fastest": min(took), "slowest": max(took)}
+        print(f"  {name:<56}" + "".join(f"{1e3 * t:8.2f}ms" for t in one.values()), flush=True)
+        found[name] = one
+    return found

@@ -77,8 +77,22 @@ def body(formula: Node, **more: object) -> str:
         (
             BOOK["diag"](softmax(W @ x)) - BOOK["outer"](softmax(W @ x), softmax(W @ x)),
             """\
+            n = W.shape[0]
             softmax_1 = softmax(W @ x)
-            return np.diag(softmax_1) - np.outer(softmax_1, softmax_1)""",
+            out = np.outer(softmax_1, -softmax_1)
+            i = np.arange(n)
+            out[i, i] += softmax_1
+            return out""",
+        ),
+        (A + BOOK["diag"](b), "return A + np.diag(b)"),
+        (
+            build.identity(n) / c - A * c,
+            """\
+            n = W.shape[0]
+            out = -c * A
+            i = np.arange(n)
+            out[i, i] += 1 / c
+            return out""",
         ),
         (inv(A) @ b, "return np.linalg.solve(A, b)"),
         (b @ inv(A), "return np.linalg.solve(A.T, b)"),

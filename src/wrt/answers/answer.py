@@ -226,17 +226,27 @@ class Derivative(Found):
         return tuple(dict.fromkeys((*used, *by)))
 
     def compile(
-        self, backend: str = "numpy", *, limit: int = programs.MOST_ENTRIES
+        self,
+        backend: str = "numpy",
+        *,
+        limit: int = programs.MOST_ENTRIES,
+        sizes: Mapping[str, int] | None = None,
     ) -> programs.Program:
         """A function of the variables by keyword that returns the dense array.
 
-        Raises TooLarge when called for more entries than `limit`.
+        `sizes` of dimensions help to plan it; it runs for others too. Raises TooLarge when called
+        for more entries than `limit`.
 
         >>> derivative("x'*A*x", "x").compile()(A=[[1, 2], [3, 4]], x=[1, 0])
         array([2., 5.])
         """
         return programs.compile(
-            self.formula, backend, arguments=self.arguments, limit=limit, title=self.title
+            self.formula,
+            backend,
+            arguments=self.arguments,
+            limit=limit,
+            sizes=sizes,
+            title=self.title,
         )
 
     @property

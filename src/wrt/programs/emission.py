@@ -21,7 +21,7 @@ from wrt.programs.helpers import Helpers
 from wrt.programs.names import Names, identifier
 from wrt.programs.places import NONE
 from wrt.programs.plan import Plan
-from wrt.programs.steps import Step
+from wrt.programs.steps import Step, whole_by_form
 
 __all__ = ["Emission"]
 
@@ -66,6 +66,7 @@ class Emission:
         self.sizes = _Sizes(sizes, names)
         self.known: dict[int, str] = {}
         self.temporaries: set[str] = set()
+        self.inside: set[int] = set()
         self._pending: dict[int, Code] = {}
         self._lines: list[ast.stmt] = []
         self._ranges: dict[object, str] = {}
@@ -136,6 +137,8 @@ class Emission:
     def _emit(self, at: int, step: Step) -> None:
         if step.op == "write":
             self._write(at, step)
+        elif step.op == "increment":
+            self._increment(at, step)
         elif step.op == "loop":
             self._loop(at, step)
         elif step.op == "call" and len(step.data[1]) > 1:
@@ -166,8 +169,9 @@ class Emission:
         code = self._pending.pop(at)
         self._named(at, code)
 
-    def _named(self, at: int, code: Code) -> str:
-        word = self.names.of(self.steps, self.steps[at], self.known)
+    def _named(self, at: int, code: Code, wanted: str = "") -> str:
+        names = self.names
+        word = names.give(wanted) if wanted else names.of(self.steps, self.steps[at], self.known)
         self.temporaries.add(word)
         self.known[at] = word
         self._lines.append(_assignment(word, code))
@@ -212,15 +216,37 @@ class Emission:
     def _write(self, at: int, step: Step) -> None:
         """Zeros, then the entries that are not."""
         (source,) = step.args
-        keys, order = step.data
         number = self.steps[source].kind == "number"
         value = self._of(source) if number else self._name(source)
         dtype = {} if number else {"dtype": py.attribute(self._dtyped(source), "dtype")}
         word = self._named(at, py.call(self._np("zeros"), self._shape(step.dims), **dtype))
+        target = self._target(word, step.data, step.dims)
+        self._lines.append(ast.Assign([target], value.expr, lineno=0))
+
+    def _increment(self, at: int, step: Step) -> None:
+        """Entries added to some places of an array that is new, or of a copy."""
+        base, core = step.args
+        sign, *places = step.data
+        value = self._of(core)
+        own = base in self._pending or base in self.inside
+        if own and self._uses[base] == 1 and self.steps[base].block == step.block:
+            if base in self._pending:
+                self._named(base, self._pending.pop(base), "out")
+            word = self.known[at] = self.known[base]
+        else:
+            word = self._named(at, py.call(py.attribute(self._of(base), "copy")), "out")
+        self.inside.add(at)
+        target = self._target(word, places, step.dims)
+        change = ast.Add() if sign > 0 else ast.Sub()
+        self._lines.append(ast.AugAssign(target, change, value.expr))
+
+    def _target(self, word: str, places: Sequence[Any], dims: Dims) -> ast.Subscript:
+        """The places of an array that are written."""
+        keys, order = places
         bases = [base for base, _, _ in keys]
         repeated = [b for b in order if bases.count(b) > 1]
         said = []
-        for (base, offset, length), dim in zip(keys, step.dims, strict=True):
+        for (base, offset, length), dim in zip(keys, dims, strict=True):
             if base in repeated:
                 place = repeated.index(base)
                 grid = self._range(length, "ijkl"[place % 4], len(repeated) - 1 - place)
@@ -230,7 +256,7 @@ class Emission:
         target = py.subscript(py.name(word), *_short(said))
         assert isinstance(target.expr, ast.Subscript)
         target.expr.ctx = ast.Store()
-        self._lines.append(ast.Assign([target.expr], value.expr, lineno=0))
+        return target.expr
 
     def _dtyped(self, at: int) -> Code:
         return self._of(self._base(at))
@@ -473,7 +499,7 @@ class Emission:
         return py.call(py.attribute(a, "astype"), py.name("float"))
 
     def _whole(self, at: int, a: Code) -> Code:
-        if _counts(self.steps.all, at):
+        if whole_by_form(self.steps.all, at):
             return a
         return py.call(py.name("round"), py.call(py.name("float"), a))
 
@@ -556,20 +582,3 @@ def _after(a: Code) -> Code:
 
 def _is_literal(a: Code, value: int) -> bool:
     return isinstance(a.expr, ast.Constant) and a.expr.value == value
-
-
-def _counts(steps: Sequence[Step], at: int) -> bool:
-    """Whether a step is a whole number by form."""
-    stack = [at]
-    while stack:
-        step = steps[stack.pop()]
-        if step.op in ("add", "multiply", "negate"):
-            stack.extend(step.args)
-        elif step.op == "number":
-            whole = all(isinstance(b, Dimension) and p > 0 for b, p in step.data.powers)
-            powers = all(p.denominator == 1 for _, p in step.data.powers)
-            if not (whole and powers and step.data.value.denominator == 1):
-                return False
-        elif not (step.op == "load" and step.block):
-            return False
-    return True

@@ -29,6 +29,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, users
 from wrt.functions import BOOK
+from wrt.programs.additions import lower_sum
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
@@ -202,8 +203,7 @@ class _Planner:
             elif steps[at].op == "number" and steps[at].data.value < 0:
                 sign, at = -1, steps.number(-steps[at].data)
             signed.append((sign, steps.aligned(at, tensor.axes, axes)))
-        signed.sort(key=lambda term: _reading_order(steps, *term))
-        return Tensor(steps.plus(signed, [node.dims[a] for a in axes]), axes)
+        return Tensor(lower_sum(steps, signed, tuple([node.dims[a] for a in axes])), axes)
 
     def _bounded(self, node: BoundedSum) -> Tensor:
         steps = self.steps
@@ -365,11 +365,6 @@ def _inside_sums(roots: Sequence[Node]) -> frozenset[Node]:
     for node in postorder(*roots):
         (summands if isinstance(node, Sum) else others).update(node.children)
     return frozenset(summands - others)
-
-
-def _reading_order(steps: Steps, sign: int, at: int) -> tuple[bool, bool, int]:
-    """Positive terms first, numbers after arrays."""
-    return (sign < 0, steps[at].op == "number", 0)
 
 
 def _core_is_whole(tensor: Tensor, node: Apply) -> bool:

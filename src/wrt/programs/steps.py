@@ -6,7 +6,7 @@ stands outside it.
 
 Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum
 tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron
-tril triu mask asfloat write | call pick whole | loop.
+tril triu mask asfloat write increment | call pick whole | loop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
 
-__all__ = ["VIEWS", "Block", "Step", "Steps"]
+__all__ = ["VIEWS", "Block", "Step", "Steps", "whole_by_form"]
 
 #: Steps that cost nothing: they are written again wherever they are used.
 VIEWS = frozenset({"load", "number", "transpose", "expand"})
@@ -210,3 +210,20 @@ class Steps:
         kept = [d for k, d in enumerate(dims) if k not in (first, second)]
         data = (first, second, len(dims))
         return self.add("diagonal", (at,), data, [*kept, dims[first]], self.all[at].kind)
+
+
+def whole_by_form(steps: Sequence[Step], at: int) -> bool:
+    """Whether a step is a whole number by form."""
+    stack = [at]
+    while stack:
+        step = steps[stack.pop()]
+        if step.op in ("add", "multiply", "negate"):
+            stack.extend(step.args)
+        elif step.op == "number":
+            whole = all(isinstance(b, Dimension) and p > 0 for b, p in step.data.powers)
+            powers = all(p.denominator == 1 for _, p in step.data.powers)
+            if not (whole and powers and step.data.value.denominator == 1):
+                return False
+        elif not (step.op == "load" and step.block):
+            return False
+    return True
