@@ -60,8 +60,10 @@ class _Frame:
 
 
 @lru_cache(maxsize=256)
-def parse(text: str) -> Program:
+def parse(text: str, starts: bool = False) -> Program:
     """The lines of a text as syntax, what `where` defines before the formula.
+
+    With `starts`, a line may also define the state before the first step of a recurrence, `s[0]`.
 
     >>> program = parse("h = W*x; tanh(h)")
     >>> [line.target for line in program.lines]
@@ -80,7 +82,7 @@ def parse(text: str) -> Program:
         if declared is not None:
             declarations.append(declared)
             continue
-        line = _line(segment, text)
+        line = _line(segment, text, starts)
         if after_where and formula is None:
             if not lines:
                 _refuse(text, segment[0].span, "where stands behind a formula")
@@ -153,12 +155,12 @@ def _declaration(segment: list[Token], text: str) -> Declaration | None:
     return Declaration(segment[0].text, text[start:stop].strip(), (segment[0].span[0], stop))
 
 
-def _line(segment: list[Token], text: str) -> Line:
+def _line(segment: list[Token], text: str, starts: bool) -> Line:
     span = (segment[0].span[0], segment[-2].span[1])
     equals = next((k for k, t in enumerate(segment) if t.kind == "="), None)
     if equals is None:
         return Line(None, None, _Parser(segment, text).expression(), span)
-    target, indices, groups = _target(segment[:equals], segment[equals], text)
+    target, indices, groups = _target(segment[:equals], segment[equals], text, starts)
     body = _Parser(segment[equals + 1 :], text).expression()
     return Line(target, indices, body, span, groups)
 
@@ -166,10 +168,12 @@ def _line(segment: list[Token], text: str) -> Line:
 Target = tuple[str, tuple[str, ...] | None, tuple[int, ...]]
 
 
-def _target(left: list[Token], equals: Token, text: str) -> Target:
+def _target(left: list[Token], equals: Token, text: str, starts: bool) -> Target:
     kinds = [t.kind for t in left]
     if kinds == ["name"]:
         return left[0].text, None, ()
+    if starts and " ".join(kinds) in _STARTS:
+        return "".join(t.text for t in left), None, ()
     if kinds[:2] == ["name", "["] and kinds[-1] == "]":
         said = "".join("n" if t.kind == "name" else t.kind for t in left[2:-1])
         if re.fullmatch(_INDICES, said):
@@ -184,6 +188,8 @@ def _target(left: list[Token], equals: Token, text: str) -> Target:
     )
 
 
+#: Where a state starts: s[0], s[-1], or behind the last step, s[T+1].
+_STARTS = ("name [ number ]", "name [ - number ]", "name [ name + number ]")
 #: One name for each axis, or several in brackets for an axis that runs over all their values.
 _INDICES = r"(?:n|\(n(?:,n)+\))(?:,(?:n|\(n(?:,n)+\)))*"
 
