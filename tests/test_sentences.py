@@ -29,6 +29,8 @@ INDEX = [
         "softmax(Q*K'/sqrt(d),2)[i,a]*Q[i,b]*(V[a,j]-(softmax(Q*K'/sqrt(d),2)*V)[i,j])/sqrt(d)",
     ),
     ("log(q)'*q", "q", {"q": "n"}, "log(q)[a] + 1"),
+    ("vec(X)'*S*vec(X)", "X", {}, "((S+S')*vec(X))[(b,a)]"),
+    ("vec(X)'*S*vec(X)", "X", {"X": "3 2"}, "((S+S')*vec(X))[(b,a)]"),
     ("norm2(kron(A,B)-C)^2", "A", {}, "2*B[l,o]*(B[l,o]*A[a,b]-C[(a,l),(b,o)])"),
 ]
 
@@ -39,6 +41,36 @@ def test_index_forms(text: str, name: str, shapes: dict[str, str], wanted: str) 
     assert D.index is not None
     assert D.index.partition(" = ")[2] == wanted
     assert same(D.index, D.flat)
+    assert same(D.latex("index"), D.flat)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("vec(X')'*S*vec(X)", "X"),  # two ways to take m*n apart
+        ("vec(kron(A,X))'*c", "X"),  # nothing tells how c is made of its parts
+    ],
+)
+def test_joined_indices_that_nobody_could_size_are_not_said(text: str, name: str) -> None:
+    D = wrt.derivative(text, name)
+    assert D.index is None
+    assert D.latex("index") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "wanted"),
+    [
+        ("D[a,b] = ((S+S')*vec(X))[(b,a)]", {"X": "3 2"}, (3, 2)),
+        ("D[a,b] = c[(b,a)] where c = (S+S')*vec(X)", {"X": "p q"}, ("p", "q")),
+        ("D[a,b] = ((S+S')*kron(x,y))[(a,b)]", {"x": "3", "y": "2"}, (3, 2)),
+        ("D[a,b] = x[a]*c[(a,b)]", {"x": "n", "c": "n*m+2*n"}, ("n", "m + 2")),
+        ("D[a,b] = x[a]*c[(a,b)]", {"x": "3", "c": "6*n"}, (3, "2*n")),
+    ],
+)
+def test_joined_indices_are_as_long_as_what_was_joined(
+    text: str, shapes: dict[str, str], wanted: tuple[object, ...]
+) -> None:
+    assert read(text, shapes=shapes).formula.shape == wanted
 
 
 LAID_OUT = [

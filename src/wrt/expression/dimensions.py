@@ -73,6 +73,27 @@ class Dimension:
 
     __rmul__ = __mul__
 
+    def over(self, other: Dimension) -> Dimension | None:
+        """The quotient by a dimension of one term, where it is a dimension.
+
+        >>> n, m = Dimension.of("n"), Dimension.of("m")
+        >>> (6 * n * m).over(2 * m), n.over(m)
+        (Dimension('3*n'), None)
+        """
+        if len(other.terms) != 1:
+            return None
+        ((below, divisor),) = other.terms
+        found = []
+        for above, factor in self.terms:
+            powers = dict(above)
+            for atom, power in below:
+                powers[atom] = powers.get(atom, 0) - power
+            if factor % divisor or min(powers.values(), default=0) < 0:
+                return None
+            mono = tuple((atom, power) for atom, power in powers.items() if power)
+            found.append((mono, factor // divisor))
+        return _collect(found)
+
     @cached_property
     def value(self) -> int | None:
         """The whole number that this is, or None while it has names."""

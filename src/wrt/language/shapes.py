@@ -54,6 +54,9 @@ class Sizes:
         self.variables: dict[str, Dims] = {}
         #: index names by the line that they belong to
         self.letters: dict[tuple[Line, str], Dimension] = {}
+        #: sizes of which one index is made, the slowest first: by vec and kron, by letters x[(i,j)]
+        self.laid: list[Dims] = []
+        self.joined: list[tuple[Dims, Dimension]] = []
         self._later: list[tuple[Dimension, Dimension, Callable[[], ShapeMistake]]] = []
         self._count = count()
 
@@ -119,7 +122,8 @@ class Sizes:
     def _solve_all(self) -> None:
         again = True
         while again and self._later:
-            again = False
+            taken_apart = [_taken_apart(self, *one) for one in self.joined]
+            again = any(taken_apart)
             for one, other, _ in self._later:
                 a, b = self.resolved(one), self.resolved(other)
                 if a is not b and (
@@ -172,6 +176,28 @@ def _solved(sizes: Sizes, open_side: Dimension, known: Dimension) -> bool:
         if value > known.value:
             break
     return False
+
+
+def _taken_apart(sizes: Sizes, letters: Dims, whole: Dimension) -> bool:
+    """Give joined letters their sizes: as vec or kron laid out an axis of that size, or what the
+    other letters leave of it.
+    """
+    letters, whole = sizes.known(letters), sizes.resolved(whole)
+    if not any(map(_has_open, letters)) or _has_open(whole):
+        return False
+    ways = {sizes.known(way) for way in sizes.laid if len(way) == len(letters)}
+    ways = {way for way in ways if prod(way, start=ONE) is whole and _fits(letters, way)}
+    if len(ways) == 1:
+        united = [sizes.same(*pair) for pair in zip(letters, ways.pop(), strict=True)]
+        return any(united)
+    open_ones = [dim for dim in letters if _has_open(dim)]
+    rest = prod((dim for dim in letters if not _has_open(dim)), start=ONE)
+    left = whole.over(rest)
+    return len(open_ones) == 1 and left is not None and sizes.same(open_ones[0], left)
+
+
+def _fits(letters: Dims, way: Dims) -> bool:
+    return all(_has_open(a) or a is b for a, b in zip(letters, way, strict=True))
 
 
 def _matched(sizes: Sizes, a: Dimension, b: Dimension) -> bool:
@@ -335,6 +361,7 @@ def kron_dims(sizes: Sizes, left: Dims, right: Dims, a: int, b: int) -> Dims:
     if SCALAR in (a, b):
         return left + right
     first, second = _plane(left, a), _plane(right, b)
+    sizes.laid += [pair for pair in zip(first, second, strict=True) if ONE not in pair]
     made = [sizes.resolved(x) * sizes.resolved(y) for x, y in zip(first, second, strict=True)]
     has_rows, has_columns = {a, b} != {ROW}, {a, b} != {COLUMN}
     return tuple(d for d, keep in zip(made, (has_rows, has_columns), strict=True) if keep)
@@ -369,6 +396,8 @@ def _call_dims(sizes: Sizes, part: Call, use: Use) -> Dims:
     if use.how == "axis" or (use.how == "either" and of[0] == MATRIX):
         return _axis_dims(use, operands[0], of[0])
     assert use.function is not None
+    if part.word == "vec" and of == (MATRIX,):
+        sizes.laid.append(operands[0][::-1])  # column by column: rows change fastest
     if use.how == "either" or use.function.entrywise:
         return _entrywise_dims(sizes, part, use)
     return _signature_dims(sizes, part, use, of)
@@ -484,6 +513,8 @@ def _letter_dims(sizes: Sizes, part: Index, line: Line) -> None:
         if isinstance(item, (Name, Joined)):
             names = [item] if isinstance(item, Name) else item.names
             other = prod((letter(sizes, line, n.name) for n in names), start=ONE)
+            if isinstance(item, Joined):
+                sizes.joined.append((tuple(letter(sizes, line, n.name) for n in names), dim))
             said = ",".join(n.name for n in names)
             sizes.unite((other,), (dim,), partial(_two_ranges, sizes, part, said, other, dim))
 

@@ -8,15 +8,11 @@ matrices), `sentence` (whole formulas), `differential`, `indexed`, `kronecker`, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from wrt.algebra.reshaping import axis_groups
-from wrt.errors import WrtError
 from wrt.expression.nodes import Einsum, Node, Reshape
-from wrt.expression.walk import variables
-from wrt.language import read
 from wrt.notation.differential import Sentence, entries, sentence, written_as
 from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
 from wrt.notation.joining import unfolded
@@ -43,9 +39,6 @@ __all__ = [
     "typeset",
     "written_as",
 ]
-
-_JOINED = re.compile(r"\(([a-z](?:,[a-z])+)\)(?=[,\]])")
-_BARE = re.compile(r"(?<!δ)\[([a-z](?:,[a-z])*)\]")
 
 
 def matrix(
@@ -102,24 +95,7 @@ def index(
         return None
     left, chosen, speaker, tree = _free_name(left, said), said.letters, said.speaker, said.tree
     head = f"{left}[{chosen}]" if node.ndim else left
-    text = with_where(tree, speaker.definitions, f"{head} = ")
-    return None if text is None or _leaves_sizes_open(text, node) else text
-
-
-def _leaves_sizes_open(text: str, node: Node) -> bool:
-    """Whether joined indices x[(i,j)] are all that tells the sizes of i and j, and are read as
-    others: of many a product nobody knows which.
-    """
-    said = text.partition(" = ")[2].partition(" where ")[0]
-    inside = {letter for group in _JOINED.findall(said) for letter in group.split(",")}
-    alone = {letter for group in _BARE.findall(said) for letter in group.split(",")}
-    if inside <= alone:
-        return False
-    shapes = {v.name: " ".join(str(d).replace(" ", "") for d in v.dims) for v in variables(node)}
-    try:
-        return read(text, shapes=shapes).formula.dims != node.dims
-    except WrtError:
-        return True
+    return with_where(tree, speaker.definitions, f"{head} = ")
 
 
 class _Spoken(NamedTuple):

@@ -14,12 +14,14 @@ from itertools import count
 
 from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.conjugates import conjugated
 from wrt.notation.directions import said_axes
 from wrt.notation.elimination import Network, network, pattern_phrase
 from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
+from wrt.notation.splits import tells_sizes
 from wrt.notation.sums import collected, listed, total
 from wrt.notation.tree import (
     LETTER,
@@ -77,7 +79,9 @@ class IndexSpeaker(Speaker):
 
     letters: Letters = ()
     bodies: dict[Node, Tree] = field(default_factory=dict)
-    marks: int = 0
+    #: the size of every mark, and the lines in letters with the sizes of theirs
+    sizes: dict[str, Dimension] = field(default_factory=dict)
+    lines: list[tuple[Tree, dict[str, Dimension]]] = field(default_factory=list)
 
     def phrase(self, node: Node) -> Tree | None:
         """The phrase of one node; where only its entries can be said, those are kept."""
@@ -89,6 +93,7 @@ class IndexSpeaker(Speaker):
         tree = super().phrase(node)
         if tree is None and node is not self.root and isinstance(node, _OPEN):
             letters = [f"@{len(self.bodies)}.{k}" for k in range(node.ndim)]
+            self.sizes.update(zip(letters, node.dims, strict=True))
             body = self.entries(node, letters)
             if body is not None:
                 self.bodies[node] = _tensor(body, letters)
@@ -107,8 +112,16 @@ class IndexSpeaker(Speaker):
             if made is None:
                 return None
             said = made
+        self.lines.append((said, dict(zip(self.letters, self.root.dims, strict=True))))
+        if not self._tells_sizes():
+            return None
         taken = frozenset(self.taken) | set(self.letters)
         return self.shortened(settled(lettered(joined(said), taken)))
+
+    def _tells_sizes(self) -> bool:
+        """Whether a reader can tell how long every letter is."""
+        whole = [line for line, _ in self.lines] + [d.body for d in self.definitions.values()]
+        return all(tells_sizes(line, whole, self.sizes | of) for line, of in self.lines)
 
     def entries(self, node: Node, letters: Letters) -> Tree | None:
         """The entry of a node at letters: sums of products of entries, common ones taken out."""
@@ -136,10 +149,11 @@ class IndexSpeaker(Speaker):
         net.eliminate()
         return _entries(net, letters, self._mark)
 
-    def _mark(self) -> str:
+    def _mark(self, dim: Dimension) -> str:
         """A letter of its own for a summed index; its name is found when all is said."""
-        self.marks += 1
-        return f"#{self.marks}"
+        mark = f"#{len(self.sizes) + 1}"
+        self.sizes[mark] = dim
+        return mark
 
     def _inside(self, node: Einsum) -> Mapping[Node, Tree | None]:
         """The phrases of the factors; entries stand where they are, or under a name."""
@@ -168,7 +182,9 @@ class IndexSpeaker(Speaker):
         if node not in self.bodies or self.trees.get(node) is not None:
             return
         letters = axis_letters([node.ndim], frozenset(self.taken))
-        body = lettered(joined(entry_of(self.bodies[node], letters)), {*self.taken, *letters})
+        said = entry_of(self.bodies[node], letters)
+        self.lines.append((said, dict(zip(letters, node.dims, strict=True))))
+        body = lettered(joined(said), {*self.taken, *letters})
         word, shape, axes = self.fresh("t"), shape_of(node.dims), max(node.ndim, 2)
         self.trees[node] = self.define(word, settled(body), shape, ",".join(letters), axes)
 
@@ -184,7 +200,7 @@ def _tensor(body: Tree, letters: Letters) -> Tree:
     return Tree("entries", ",".join(letters), (body,), axes=max(len(letters), 3))
 
 
-def _entries(net: Network, letters: Letters, mark: Callable[[], str]) -> Tree:
+def _entries(net: Network, letters: Letters, mark: Callable[[Dimension], str]) -> Tree:
     """What is left of a product, each factor entered at its letters."""
     said: dict[int, str] = {}
     deltas: list[Tree] = []
@@ -197,7 +213,7 @@ def _entries(net: Network, letters: Letters, mark: Callable[[], str]) -> Tree:
     whole = {i for _, indices in items for i in indices}
     carried = {p for i in whole for p in net.joints.get(i, (i,))}
     for i in sorted(carried - set(said)):
-        said[i] = mark()
+        said[i] = mark(net.dims[i])
     for c, pieces in net.joints.items():
         said[c] = f"({','.join(said[p] for p in pieces)})"
     repeated = [
