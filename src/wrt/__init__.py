@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wrt.answers.claims import Verdict
     from wrt.answers.handwritten import GradientCheck, check_gradient
     from wrt.answers.public import fill, matrix, read, scalar, tensor, vector
+    from wrt.answers.sequences import Recurrence, recurrence
     from wrt.answers.several import gradients
     from wrt.expression.function import Function
 
@@ -29,6 +30,7 @@ __all__ = [
     "Derivative",
     "Function",
     "GradientCheck",
+    "Recurrence",
     "Verdict",
     "check_gradient",
     "derivative",
@@ -37,6 +39,7 @@ __all__ = [
     "gradients",
     "matrix",
     "read",
+    "recurrence",
     "scalar",
     "tensor",
     "vector",
@@ -49,6 +52,7 @@ _HOMES = {
     "Derivative": "wrt.answers",
     "Function": "wrt.expression.function",
     "GradientCheck": "wrt.answers.handwritten",
+    "Recurrence": "wrt.answers.sequences",
     "Verdict": "wrt.answers.claims",
     "check_gradient": "wrt.answers.handwritten",
     "derivative": "wrt.answers",
@@ -57,6 +61,7 @@ _HOMES = {
     "gradients": "wrt.answers.several",
     "matrix": "wrt.answers.public",
     "read": "wrt.answers.public",
+    "recurrence": "wrt.answers.sequences",
     "scalar": "wrt.answers.public",
     "tensor": "wrt.answers.public",
     "vector": "wrt.answers.public",

@@ -86,10 +86,17 @@ class Found:
             return self.plain
         return normal_form(laid_out(self.plain, self.rows, self.groups, self.layout))
 
+    @property
+    def told(self) -> Node:
+        """The derivative that is put into words, before any view."""
+        return self.plain
+
     @cached_property
     def flat(self) -> Node:
         """The same formula for reading: products of shared parts multiplied out."""
-        return settled(self.formula)
+        if self.layout is None:
+            return settled(self.told)
+        return settled(normal_form(laid_out(self.told, self.rows, self.groups, self.layout)))
 
     @cached_property
     def is_huge(self) -> bool:

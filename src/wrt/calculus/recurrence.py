@@ -8,20 +8,80 @@ states that read the step ahead of them run from the last step to the first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
+from wrt.algebra import expand, meant, normal_form
 from wrt.algebra.lifting import Lifting
+from wrt.calculus.sweep import derivative, forward_from
+from wrt.calculus.terms import terms_of
 from wrt.errors import NameMistake, SyntaxMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Node, Scan, Variable
-from wrt.expression.walk import substitute
+from wrt.expression.nodes import Einsum, Node, Scan, Variable
+from wrt.expression.walk import replaced, rewrite, substitute
 from wrt.language.recurrence import Lines, Moment, moment
 
-__all__ = ["System"]
+__all__ = ["System", "copied", "uncopied"]
 
 Dims = tuple[Dimension, ...]
+
+
+def copied(lines: Lines, name: str) -> Lines:
+    """The recurrence with a copy of a shared variable for every step: `W[t]` for `W`."""
+    shared = lines.shared[name]
+    copy = Variable(moment(name, lines.step), shared.dims, shared.properties)
+    return replace(
+        lines,
+        states={k: substitute(node, {shared: copy}) for k, node in lines.states.items()},
+        moments={**lines.moments, copy: Moment(name)},
+        shared={k: v for k, v in lines.shared.items() if k != name},
+        copied=lines.copied | {name},
+    )
+
+
+def uncopied(root: Node, series: Variable, shared: Variable) -> Node:
+    """A formula over copies of a variable, in the variable itself: what no step changes stands
+    in the loops as it is."""
+    spread = build.broadcast(shared, series.dims)
+    return rewrite(substitute(root, {series: spread}), _unread)
+
+
+def _unread(node: Node) -> Node:
+    """A loop without the series that are the same at every step."""
+    if not isinstance(node, Scan):
+        return node
+    still: dict[Variable, Node] = {}
+    kept: list[tuple[Variable, Node]] = []
+    for element, series in zip(node.elements, node.series, strict=True):
+        one = _entry(series)
+        if one is None:
+            kept.append((element, series))
+        else:
+            still[element] = one
+    if not still:
+        return node
+    nexts = [substitute(one, still) for one in node.nexts]
+    children = (*node.initials, *(s for _, s in kept), *nexts)
+    elements = [e for e, _ in kept]
+    return Scan(
+        node.carries, elements, children, node.length, node.position, node.before, node.reverse
+    )
+
+
+def _entry(series: Node) -> Node | None:
+    """What a stack repeats along its first axis; None where it changes."""
+    if not isinstance(series, Einsum) or series.output.count(series.output[0]) > 1:
+        return None
+    step = series.output[0]
+    if any(step in own for own in series.indices):
+        return None
+    live = [i for i in range(len(series.index_dims)) if i != step]
+    place = {i: k for k, i in enumerate(live)}
+    factors = [(n, e, tuple(place[i] for i in own)) for n, e, own in series.factors]
+    output = [place[i] for i in series.output[1:]]
+    return build.product(series.coefficient, factors, output, [series.index_dims[i] for i in live])
 
 
 class System:
@@ -65,6 +125,27 @@ class System:
             if v in formula.names and not m.shift and m.name in known
         }
         return substitute(formula, inside) if inside else formula
+
+    def in_names(self, name: str, by: Variable) -> Node:
+        """The derivative of one step by a shared variable or something before it, in the names of
+        the lines: what another line of the same step gives is called by its name."""
+        found: dict[str, Node] = {}
+        for group in self.groups:
+            for one in self._in_order(group):
+                found[one] = self._by_names(one, by, found)
+                if one == name:
+                    return found[one]
+        raise AssertionError(name)
+
+    def _by_names(self, name: str, by: Variable, known: Mapping[str, Node]) -> Node:
+        formula = normal_form(meant(expand(self.lines.states[name])))
+        moving = {
+            v: terms_of(known[m.name])
+            for v, m in self.lines.moments.items()
+            if not m.shift and v is not by and v in formula.names and not _still(known, m.name)
+        }
+        found = forward_from(formula, by, moving) if moving else derivative(formula, by)
+        return replaced(found, {formula: self.lines.at(name)}) if formula.children else found
 
     def _in_order(self, group: tuple[str, ...]) -> list[str]:
         """The names of a group, each behind those that it needs at the same step."""
@@ -178,7 +259,11 @@ class System:
     def _symbol(self, name: str, shift: int) -> Variable:
         """The variable of a name at a step, with the batch."""
         one = self.lines.at(name, shift)
-        return Variable(one.name, self.batch + one.dims, one.properties)
+        return Variable(one.name, self._lead(name) + one.dims, one.properties)
+
+    def _lead(self, name: str) -> Dims:
+        """The batch, which copies of a shared variable do not have."""
+        return () if name in self.lines.copied else self.batch
 
     @cached_property
     def _moments(self) -> dict[Variable, Moment]:
@@ -191,7 +276,7 @@ class System:
         given: dict[Variable, Node] = {
             v: self._symbol(m.name, m.shift)
             for v, m in self.lines.moments.items()
-            if v in formula.names
+            if v in formula.names and self._lead(m.name)
         }
         return Lifting(given, {}, self.batch).full(formula)
 
@@ -200,7 +285,7 @@ class System:
         whole = self.given(name)
         axes = list(range(whole.ndim))
         turned: Node = whole
-        if self.batch:
+        if self._lead(name):
             order = [1, 0, *axes[2:]]
             dims = [whole.dims[k] for k in order]
             turned = build.product(ONE, ((whole, 1, tuple(axes)),), order, whole.dims)
@@ -216,7 +301,8 @@ class System:
         """The variable of a series: batch, steps (all that any line reads), its own axes."""
         low, high = self.lines.series[name]
         one = self.lines.at(name)
-        return Variable(name, (*self.batch, self.length + (high - low), *one.dims), one.properties)
+        length = self.length + (high - low)
+        return Variable(name, (*self._lead(name), length, *one.dims), one.properties)
 
     def start(self, name: str, shift: int) -> Node:
         """The state before the first step, or behind the last: a line's, or a variable."""
@@ -273,6 +359,11 @@ class System:
                     f"{name}[{_outside(shift)}]",
                     text=lines.text,
                 )
+
+
+def _still(known: Mapping[str, Node], name: str) -> bool:
+    """Whether a name does not change."""
+    return name not in known or build.is_zero(known[name])
 
 
 def start_name(name: str, shift: int) -> str:

@@ -34,7 +34,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Node, Reshape, Result, Scan, Sum, Variable
 from wrt.expression.walk import postorder, substitute
 
-__all__ = ["derivative", "gradients"]
+__all__ = ["derivative", "forward_from", "gradients"]
 
 #: Beyond this many δ-patterns a node falls back to one dense core.
 MOST_PATTERNS = 8
@@ -290,7 +290,7 @@ def _loop_forward(node: Scan, x: Variable, tangents_of: Mapping[Node, list[Term]
 
     def forward(formula: Node, seeds: Mapping[Variable, Node]) -> Node:
         known = {v: terms_of(one) for v, one in seeds.items()}
-        return _swept(formula, x, known)
+        return forward_from(formula, x, known)
 
     system = node.system
     series = {
@@ -302,10 +302,10 @@ def _loop_forward(node: Scan, x: Variable, tangents_of: Mapping[Node, list[Term]
 
 def _forward(f: Node, x: Variable) -> Node:
     """The sweep from the variable: for x with fewer entries than f."""
-    return _swept(f, x, {})
+    return forward_from(f, x, {})
 
 
-def _swept(f: Node, x: Variable, known: Mapping[Variable, list[Term]]) -> Node:
+def forward_from(f: Node, x: Variable, known: Mapping[Variable, list[Term]]) -> Node:
     """The sweep from x and from variables whose derivatives by x are known."""
     found: dict[Node, list[Term]] = {v: terms for v, terms in known.items()}  # noqa: C416
     moving = {x, *known}

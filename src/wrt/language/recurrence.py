@@ -75,6 +75,8 @@ class Lines:
     said: Mapping[str, str]
     assumed: tuple[str, ...] = ()
     functions: Mapping[str, Function] | None = None
+    #: Shared variables of which every step has a copy.
+    copied: frozenset[str] = frozenset()
 
     def at(self, name: str, shift: int = 0) -> Variable:
         """The variable that stands for a state or series at a step."""

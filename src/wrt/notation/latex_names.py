@@ -35,12 +35,24 @@ _CHANGE = re.compile(
 )
 
 
+#: A state of a recurrence at a step: s[t-1].
+_AT_STEP = re.compile(r"(.+)\[(\w+(?:[+-]\d+)?)\]")
+
+
 def latex_name(word: str, face: str = "", apart: Collection[str] = ()) -> str:
     r"""A name in LaTeX; `apart` are letters that are indices, which a subscript must not be.
+
+    >>> print(latex_name("s[t-1]"), latex_name("h1[t]"))
+    s_{t-1} h_{1,t}
 
     >>> print(*map(latex_name, ("x", "Sigma", "W_hh", "x1", "beta_hat1", "hidden", "dX")))
     x \Sigma W_{hh} x_{1} \hat{\beta}_{1} \mathrm{hidden} \mathrm{d}X
     """
+    at_step = _AT_STEP.fullmatch(word)
+    if at_step:
+        shown = latex_name(at_step[1], face, apart)
+        inside = f",{at_step[2]}}}" if shown.endswith("}") and "_{" in shown else None
+        return shown[:-1] + inside if inside else f"{shown}_{{{at_step[2]}}}"
     if _CHANGE.match(word):
         return r"\mathrm{d}" + latex_name(word[1:], face, apart)
     match = _PARTS.fullmatch(word)

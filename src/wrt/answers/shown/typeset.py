@@ -47,7 +47,7 @@ def latex(D: Derivative, form: str | None, style: notation.Style) -> str | None:
         return _differential(D, names, style)
     if form in ("kronecker-rows", "kronecker-columns"):
         order = form.removeprefix("kronecker-")
-        node = settled(D.plain)
+        node = settled(D.told)
         return notation.latex_kronecker(node, D.rows, order, names=names, style=style)
     split = D.groups[:-1] if D.layout is None else D.formula.ndim
     return notation.latex_index(D.flat, split=split, names=names, where=True, style=style)

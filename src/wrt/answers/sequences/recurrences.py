@@ -1,0 +1,269 @@
+"""A recurrence that a person holds: what a step does, and what a weight does in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from wrt.algebra import normal_form
+from wrt.answers.parts import swept
+from wrt.answers.sequences.contributions import Contributions
+from wrt.answers.sequences.steps import StepDerivative, of_step
+from wrt.answers.sequences.through import Path, ThroughTime
+from wrt.calculus.recurrence import System, copied, uncopied
+from wrt.errors import NameMistake, ShapeMistake
+from wrt.expression import build
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import dimension_names, variables
+from wrt.language import Reading, Wanted
+from wrt.language.mistakes import did_you_mean
+from wrt.language.recurrence import Lines, moment, read_recurrence
+
+__all__ = ["Recurrence", "recurrence"]
+
+
+def recurrence(
+    text: str, shapes: Mapping[str, Any] | None = None, *, batch: str | int | None = None
+) -> Recurrence:
+    """A recurrence from its lines, such as `s[t] = tanh(W*s[t-1] + U*x[t] + b)`.
+
+    A name with `[t]`, `[t-1]`, `[t+1]` is a state, where a line defines it, or a series that is
+    given for every step; one without is shared by all steps. `s[0]` is the variable `s0` unless a
+    line says it. `shapes` declares names, states and series for one step: `{"W": "n n", "x": "m"}`.
+    With `batch`, a size or its name, every series, state and start has that axis in front. A line
+    without a further use, such as `L[t] = …`, is a loss. Raises Mistake for lines that cannot be.
+
+    >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t]-y[t])^2")
+    >>> rnn.step("s").matrix
+    'diag(1-s[t].^2)*W'
+    >>> rnn.explicit("s", "W").index
+    'D[i,a,b] = δ[i,a]*(1-s[t].^2)[i]*s[t-1][b]'
+    """
+    lines = read_recurrence(text, shapes)
+    return Recurrence(lines, None if batch is None else Dimension.of(batch))
+
+
+class Recurrence:
+    """A recurrence: its lines, the formulas of all its steps, and their derivatives."""
+
+    def __init__(self, lines: Lines, batch: Dimension | None = None) -> None:
+        self.lines = lines
+        self.system = System(lines, batch)
+        self.inlined = self.system.inlined
+
+    # What there is
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The names that a line defines for every step."""
+        return tuple(self.lines.states)
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The states that another step reads."""
+        return tuple(name for name in self.lines.states if name in self.system.lags)
+
+    @cached_property
+    def losses(self) -> tuple[str, ...]:
+        """The scalars of every step that no other line reads."""
+        read = {m.name for m in self.lines.moments.values()}
+        return tuple(k for k, f in self.lines.states.items() if not f.ndim and k not in read)
+
+    @cached_property
+    def variables(self) -> dict[str, Variable]:
+        """What has to be given: shared variables, starts, and series with their steps."""
+        stacks = [self.system.stack(name) for name in self.states]
+        found = {v.name: v for v in variables(*stacks)}
+        order = [*self.lines.shared, *sorted(set(found) - set(self.lines.shared))]
+        return {name: found[name] for name in order if name in found}
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What was assumed of names that nobody declared."""
+        return self.lines.assumed
+
+    @property
+    def length(self) -> str:
+        """The name of the number of steps."""
+        return str(self.lines.length)
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """What shapes cannot tell: a square matrix fits the other way round too."""
+        square = [
+            name
+            for name, v in self.lines.shared.items()
+            if v.ndim == 2 and v.dims[0] is v.dims[1] and "symmetric" not in v.properties
+        ]
+        if not square:
+            return ()
+        names = ", ".join(square)
+        turned = ", ".join(f"{name}'" for name in square)
+        verb = "is square" if len(square) == 1 else "are square"
+        return (f"{names} {verb}: {turned} would fit as well, so shapes cannot tell a slip",)
+
+    # One step
+
+    def explicit(self, state: str, name: str) -> StepDerivative:
+        """`∂⁺s[t]/∂W`: the derivative of one step by a shared variable, the past held fixed.
+
+        It is the immediate derivative of R. Pascanu, T. Mikolov, Y. Bengio (2013). Raises
+        NameMistake for names that the recurrence does not have.
+        """
+        state, by = self._state(state), self._shared(name)
+        called = f"∂⁺{self._now(state)}/∂{by.name}"
+        return of_step(self.system, state, self.inlined[state], by, called)
+
+    def step(self, state: str, other: str | None = None) -> StepDerivative:
+        """`∂s[t]/∂s[t-1]`: from a state to the next, or from `other` one step before.
+
+        >>> lstm = recurrence("c[t] = f[t].*c[t-1]; f[t] = sigmoid(W*h[t-1]); h[t] = tanh(c[t])")
+        >>> lstm.step("c").matrix, lstm.step("h", "c").matrix
+        ('diag(f[t])', 'diag(f[t].*(1-h[t].^2))')
+        """
+        state, other = self._state(state), self._state(other or state)
+        if other not in self.system.lags:
+            raise NameMistake(
+                f"no line reads {moment(other, self.lines.step, -1)}",
+                hint=f"the states that another step reads are {', '.join(self.carried)}",
+            )
+        by = self.lines.at(other, 1 if self.system.lags[other] > 0 else -1)
+        called = f"∂{self._now(state)}/∂{by.name}"
+        return of_step(self.system, state, self.inlined[state], by, called)
+
+    def within(self, state: str, other: str) -> StepDerivative:
+        """`∂L[t]/∂s[t]`: from a line to one that it reads at the same step."""
+        state, other = self._state(state), self._state(other)
+        by = self.lines.at(other)
+        called = f"∂{self._now(state)}/∂{by.name}"
+        return of_step(self.system, state, self.lines.states[state], by, called)
+
+    # All steps
+
+    def total(self, state: str, name: str, at: int | None = None) -> ThroughTime:
+        """`ds[T]/dW`: the derivative of the last state (or that of step `at`) through all steps.
+
+        Of a state that runs backwards it is the state at the first step. `name` is a shared
+        variable, a start such as `s0`, or a series. Axes: the state's, then the variable's.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + U*x[t])")
+        >>> D = rnn.total("s", "W")
+        >>> D.shape, D.check().passed
+        (('n', 'n', 'n'), True)
+        """
+        state = self._state(state)
+        stack = self.system.stack(state)
+        last = 0 if self.system.lags.get(state, -1) > 0 else -1
+        place = last if at is None else self._place(at)
+        said = (self.length if last else "1") if at is None else str(at)
+        by = self._any(name)
+        return self._through(stack[place], f"{state}[{said}]", by, state)
+
+    def gradient(self, name: str, of: str | None = None, at: int | None = None) -> ThroughTime:
+        """`dL/dW` for the sum of a loss over all steps (and the batch), or for the step `at`.
+
+        `of` names the loss; without it, the scalar line that no other line reads.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> rnn.gradient("W").shape
+        ('n', 'n')
+        """
+        loss = self._loss(of)
+        by = self._any(name)
+        return self._through(self.loss(loss, at), self._said(loss, at), by, loss)
+
+    def loss(self, of: str | None = None, at: int | None = None) -> Node:
+        """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
+        stack = self.system.stack(self._loss(of))
+        whole = stack if at is None else stack[self._place(at)]
+        axes = tuple(range(whole.ndim))
+        return build.einsum(f"{'abcd'[: len(axes)]}->", whole)
+
+    def contributions(
+        self, name: str, of: str | None = None, at: int | None = None
+    ) -> Contributions:
+        """The summands of `dL/dW` by the step at which the weight acts, never formed as a whole.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> rnn.contributions("W").shape
+        ('T', 'n', 'n')
+        """
+        loss = self._loss(of)
+        by = self._shared(name)
+        copies = Recurrence(copied(self.lines, by.name), *self.system.batch)
+        series = copies.system.given(by.name)
+        node = swept(copies.loss(loss, at), [series], "projected")
+        formula = normal_form(uncopied(node, series, by))
+        return Contributions(formula, self.gradient(name, loss, at), self.system.batch)
+
+    # Names
+
+    def _through(self, f: Node, said: str, by: Variable, target: str) -> ThroughTime:
+        question = Reading(
+            text=said,
+            formula=f,
+            row=False,
+            variables=self.variables,
+            assumed=self.assumed,
+            dimensions=frozenset(dimension_names(f, by)),
+            functions=dict(self.lines.functions or {}),
+        )
+        wanted = Wanted(by.name, by)
+        node = swept(f, [by], "projected")
+        path = Path(self, target, by)
+        return ThroughTime(question, (wanted,), node, None, None, path, f"d{said}/d{by.name}")
+
+    def _said(self, loss: str, at: int | None) -> str:
+        return loss if at is None else f"{loss}[{at}]"
+
+    def _now(self, name: str) -> str:
+        return moment(name, self.lines.step)
+
+    def _place(self, at: int) -> int:
+        if not isinstance(at, int) or at < 1:
+            raise ShapeMistake(f"{at!r} is no step: steps are counted from 1")
+        return at - 1
+
+    def _state(self, name: str) -> str:
+        name = name.partition("[")[0]
+        if name not in self.lines.states:
+            near = did_you_mean(name, self.states)
+            said = f"the lines define {', '.join(map(self._now, self.states))}"
+            raise NameMistake(f"no line defines {self._now(name)}", hint=near or said)
+        return name
+
+    def _loss(self, of: str | None) -> str:
+        if of is not None:
+            name = self._state(of)
+            if self.lines.states[name].ndim:
+                raise ShapeMistake(f"{self._now(name)} is no scalar, so it is no loss")
+            return name
+        if len(self.losses) != 1:
+            found = ", ".join(map(self._now, self.losses)) or "no line defines a scalar of its own"
+            raise NameMistake(
+                f"there is no one loss: {found}",
+                hint=f"name it, as in of='L', or add a line such as L[{self.lines.step}] = …",
+            )
+        return self.losses[0]
+
+    def _shared(self, name: str) -> Variable:
+        if name in self.lines.shared:
+            return self.lines.shared[name]
+        if name in self.lines.states:
+            raise NameMistake(
+                f"{self._now(name)} is defined by a line and no variable",
+                hint=f"step({name!r}) is its derivative by the step before",
+            )
+        known = list(self.lines.shared)
+        near = did_you_mean(name, known)
+        raise NameMistake(
+            f"no line has the shared name {name}", hint=near or f"there are {', '.join(known)}"
+        )
+
+    def _any(self, name: str) -> Variable:
+        return self.variables[name] if name in self.variables else self._shared(name)
+
+    def __repr__(self) -> str:
+        return f"<recurrence of {', '.join(map(self._now, self.states))}>"
