@@ -7,7 +7,7 @@ a name. Loops are blocks of their own. The array library is met only through `Ba
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -18,6 +18,7 @@ from wrt.programs import code as py
 from wrt.programs.backends import Backend
 from wrt.programs.code import Code
 from wrt.programs.helpers import Helpers
+from wrt.programs.loops import Loops, assignment
 from wrt.programs.names import Names, identifier
 from wrt.programs.places import NONE
 from wrt.programs.plan import Plan
@@ -30,7 +31,9 @@ MOST_WIDTH = 72
 MOST_WEIGHT = 7
 
 FREE = frozenset({"load", "number"})
-VIEW = frozenset({"transpose", "expand"})
+VIEW = frozenset({"transpose", "expand", "stack", "last"})
+#: what is read of a recurrence, inside its loop and outside
+LOOPED = frozenset({"carry", "entry", "stack", "last"})
 HALF = Fraction(1, 2)
 
 
@@ -70,6 +73,7 @@ class Emission:
         self._pending: dict[int, Code] = {}
         self._lines: list[ast.stmt] = []
         self._ranges: dict[object, str] = {}
+        self._loops = Loops(self)
         self._uses, self._crossing = self._counted()
 
     # Statements
@@ -87,7 +91,7 @@ class Emission:
         lines: list[ast.stmt] = []
         for dim in conditions:
             above = Dimension(tuple(t for t in dim.terms if t[1] > 0))
-            left, right = self._size(above), self._size(above - dim)
+            left, right = self.size(above), self.size(above - dim)
             lines.append(ast.Assert(py.compare(left, ">=", right).expr, None))
         return lines
 
@@ -113,7 +117,7 @@ class Emission:
                 continue
             for k, arg in enumerate(step.args):
                 uses[arg] += uses[at] if step.op in VIEW else 1
-                inner = step.data[1] if step.op == "loop" and k > 1 else step.block
+                inner = _reader(step, k)
                 where[arg] |= where[at] if step.op in VIEW else {inner}
         return uses, {at for at, step in enumerate(steps) if where[at] - {step.block}}
 
@@ -140,13 +144,20 @@ class Emission:
         elif step.op == "increment":
             self._increment(at, step)
         elif step.op == "loop":
-            self._loop(at, step)
+            self._add(self._loops.running(at, step))
+        elif step.op == "scan":
+            self._add(self._loops.recurrence(at, step))
         elif step.op == "call" and len(step.data[1]) > 1:
             self._results(at, step)
         elif step.op != "pick":
             self._pending[at] = self._fitted(step)
             if self._uses[at] > 1 or at in self._crossing:
                 self._assign(at)
+
+    def _add(self, lines: Iterator[ast.stmt]) -> None:
+        """Statements, between which others may be written meanwhile."""
+        for line in lines:
+            self._lines.append(line)
 
     def _fitted(self, step: Step) -> Code:
         """The code of a step, with parts named until it is short."""
@@ -160,7 +171,7 @@ class Emission:
             self._assign(max(inside, key=lambda a: self._pending[a].width))
 
     def _base(self, at: int) -> int:
-        while self.steps[at].op in VIEW:
+        while self.steps[at].op in VIEW - LOOPED:
             (at,) = self.steps[at].args
         return at
 
@@ -174,7 +185,7 @@ class Emission:
         word = names.give(wanted) if wanted else names.of(self.steps, self.steps[at], self.known)
         self.temporaries.add(word)
         self.known[at] = word
-        self._lines.append(_assignment(word, code))
+        self._lines.append(assignment(word, code))
         return word
 
     def _name(self, at: int) -> Code:
@@ -193,6 +204,40 @@ class Emission:
             return self._pending[at]
         assert step.op in FREE or step.op in VIEW, step
         return self._code(step)
+
+    # What loops are written with
+
+    def read(self, at: int) -> Code:
+        """A step as it is read."""
+        return self._of(at)
+
+    def together(self, places: Sequence[int]) -> list[Code]:
+        """Several steps that are read on one line."""
+        if sum(self._of(at).width for at in places) > MOST_WIDTH:
+            return [self._name(at) for at in places]
+        return [self._of(at) for at in places]
+
+    def begun(self, at: int, start: Code) -> str:
+        """The name of a step that begins with a value."""
+        return self._named(at, start)
+
+    def counter(self, at: int) -> str:
+        """The name of what counts a loop."""
+        self._load(at, self.steps[at])
+        return self.known[at]
+
+    def inner(self, block: int, finish: Callable[[], list[ast.stmt]]) -> list[ast.stmt]:
+        """The body of a loop with the statements that end it."""
+        ranges = dict(self._ranges)
+        lines = self._block(block)
+        saved, self._lines = self._lines, lines
+        lines.extend(finish())
+        self._lines, self._ranges = saved, ranges
+        return lines
+
+    def is_used(self, at: int) -> bool:
+        """Whether something of the program reads a step."""
+        return self._uses[at] > 0
 
     # Statements of several lines
 
@@ -219,7 +264,7 @@ class Emission:
         number = self.steps[source].kind == "number"
         value = self._of(source) if number else self._name(source)
         dtype = {} if number else {"dtype": py.attribute(self._dtyped(source), "dtype")}
-        word = self._named(at, py.call(self._np("zeros"), self._shape(step.dims), **dtype))
+        word = self._named(at, py.call(self.word("zeros"), self.shape(step.dims), **dtype))
         target = self._target(word, step.data, step.dims)
         self._lines.append(ast.Assign([target], value.expr, lineno=0))
 
@@ -250,7 +295,7 @@ class Emission:
             if base in repeated:
                 place = repeated.index(base)
                 grid = self._range(length, "ijkl"[place % 4], len(repeated) - 1 - place)
-                said.append(grid if offset is NONE else py.binary("+", grid, self._size(offset)))
+                said.append(grid if offset is NONE else py.binary("+", grid, self.size(offset)))
             else:
                 said.append(self._key(base is None, offset, length, dim))
         target = py.subscript(py.name(word), *_short(said))
@@ -267,75 +312,43 @@ class Emission:
         if key not in self._ranges:
             word = self.names.give(letter)
             self._ranges[key] = word
-            places = py.call(self._np("arange"), self._size(length))
+            places = py.call(self.word("arange"), self.size(length))
             if trailing:
                 places = py.subscript(places, _colon(), *[py.literal(None)] * trailing)
-            self._lines.append(_assignment(word, places))
+            self._lines.append(assignment(word, places))
         return py.name(self._ranges[key])
 
     def _key(
         self, pinned: bool, offset: Dimension, length: Dimension | None, dim: Dimension
     ) -> Code:
         if pinned or length is None:
-            return self._size(offset)
+            return self.size(offset)
         if offset is NONE and length is dim:
             return _colon()
-        start = None if offset is NONE else self._size(offset)
+        start = None if offset is NONE else self.size(offset)
         end = offset + length
-        return py.span(start, None if end is dim else self._size(end))
-
-    def _loop(self, at: int, step: Step) -> None:
-        """A running sum or product."""
-        low, high, counter, inner = step.args
-        kind, block = step.data
-        start = self._start(kind, step)
-        first, last = self._of(low), self._of(high)
-        word = self._named(at, start)
-        self._load(counter, self.steps[counter])
-        ranges = dict(self._ranges)
-        lines = self._block(block)
-        saved, self._lines = self._lines, lines
-        code = self._of(inner)
-        total = py.name(word)
-        if kind == "sum" and step.kind != "complex":
-            target = ast.Name(word, ast.Store())
-            self._lines.append(ast.AugAssign(target, ast.Add(), code.expr))
-        elif kind == "sum":
-            self._lines.append(_assignment(word, py.binary("+", total, code)))
-        else:
-            sign = "@" if step.dims else "*"
-            self._lines.append(_assignment(word, py.binary(sign, code, total)))
-        lines, self._lines = self._lines, saved
-        self._ranges = ranges
-        ends = [_after(last)]
-        if not _is_literal(first, 0):
-            ends.insert(0, first)
-        over = py.call(py.name("range"), *ends)
-        variable = ast.Name(self.known[counter], ast.Store())
-        self._lines.append(ast.For(variable, over.expr, lines, [], lineno=0))
-
-    def _start(self, kind: str, step: Step) -> Code:
-        if not step.dims:
-            return py.literal(0.0 if kind == "sum" else 1.0)
-        if kind == "sum":
-            return py.call(self._np("zeros"), self._shape(step.dims))
-        return py.call(self._np("eye"), self._size(step.dims[0]))
+        return py.span(start, None if end is dim else self.size(end))
 
     # Expressions
 
-    def _np(self, word: str) -> Code:
+    def word(self, word: str) -> Code:
+        """A word of the array library."""
         return py.text(f"{self.backend.alias}.{word}")
 
-    def _size(self, dim: Dimension) -> Code:
+    def size(self, dim: Dimension) -> Code:
+        """A size as it is computed."""
         return py.size(dim, self.sizes)
 
-    def _shape(self, dims: Dims) -> Code:
-        return py.tuple_of([self._size(d) for d in dims])
+    def shape(self, dims: Dims) -> Code:
+        """The tuple of the sizes of an array."""
+        return py.tuple_of([self.size(d) for d in dims])
 
     def _number(self, c: Coefficient) -> Code:
-        return py.number(c, self.sizes, self._np("pi"))
+        return py.number(c, self.sizes, self.word("pi"))
 
     def _code(self, step: Step) -> Code:
+        if step.op in LOOPED:
+            return self._loops.code(step)
         arguments = [self._of(a) for a in step.args]
         match step.op:
             case "load":
@@ -355,20 +368,20 @@ class Emission:
             case "matmul":
                 return self._matmul(step, arguments)
             case "outer" | "vdot" | "kron" | "diag" | "trace":
-                return py.call(self._np(step.op), *arguments)
+                return py.call(self.word(step.op), *arguments)
             case "gram":
                 return py.call(py.name(self.helpers.gram()), *arguments)
             case "einsum":
-                return py.call(self._np("einsum"), py.literal(step.data), *arguments)
+                return py.call(self.word("einsum"), py.literal(step.data), *arguments)
             case "tensordot":
                 return self._tensordot(step, arguments)
             case "sum":
                 return self._total(step, arguments[0])
             case "tril" | "triu":
-                shift = [] if step.data is NONE else [self._size(step.data)]
-                return py.call(self._np(step.op), arguments[0], *shift)
+                shift = [] if step.data is NONE else [self.size(step.data)]
+                return py.call(self.word(step.op), arguments[0], *shift)
             case "eye":
-                return py.call(self._np("eye"), self._size(step.dims[0]))
+                return py.call(self.word("eye"), self.size(step.dims[0]))
             case "mask":
                 return self._mask(step)
             case "asfloat":
@@ -413,19 +426,19 @@ class Emission:
         bottom = self.steps[step.args[1]]
         top, below = arguments
         if bottom.op == "number" and bottom.data.value == 0:
-            below = py.call(self._np("float64"), below)
+            below = py.call(self.word("float64"), below)
         return py.binary("/", top, below)
 
     def _power(self, step: Step, base: Code) -> Code:
         if self.steps[step.args[0]].op == "number":
-            base = py.call(self._np("float64"), base)
+            base = py.call(self.word("float64"), base)
         if step.data == HALF:
-            return py.call(self._np("sqrt"), base)
+            return py.call(self.word("sqrt"), base)
         return py.binary("**", base, py.exponent(step.data))
 
     def _matmul(self, step: Step, arguments: Sequence[Code]) -> Code:
         """A product; with an inverse that nothing else uses, a linear system."""
-        solve = self._np("linalg.solve")
+        solve = self.word("linalg.solve")
         left, right = arguments
         inner = self._inverted(step.args[0])
         if inner is not None:
@@ -457,11 +470,11 @@ class Emission:
     def _tensordot(self, step: Step, arguments: Sequence[Code]) -> Code:
         ends = [py.tuple_of([*map(py.literal, axes)]) for axes in step.data]
         axes = Code(ast.Tuple([e.expr for e in ends], ast.Load()), sum(e.width for e in ends) + 4)
-        return py.call(self._np("tensordot"), *arguments, axes=axes)
+        return py.call(self.word("tensordot"), *arguments, axes=axes)
 
     def _total(self, step: Step, a: Code) -> Code:
         axes = {} if step.data is None else {"axis": py.tuple_of([*map(py.literal, step.data)])}
-        return py.call(self._np("sum"), a, **axes)
+        return py.call(self.word("sum"), a, **axes)
 
     def _mask(self, step: Step) -> Code:
         (relation,) = step.data
@@ -476,14 +489,14 @@ class Emission:
         constant = relation.constant
         if constant is not NONE:
             below = constant.terms[0][1] < 0
-            sides[below].append(self._size(constant * -1 if below else constant))
+            sides[below].append(self.size(constant * -1 if below else constant))
         left, right = (_sum([1] * len(s), s) if s else py.literal(0) for s in sides)
         return py.compare(left, relation.kind, right)
 
     def _places(self, length: Dimension, named: bool) -> Code:
         if named:
             return self._range(length, "i", 0)
-        return py.call(self._np("arange"), self._size(length))
+        return py.call(self.word("arange"), self.size(length))
 
     def _asfloat(self, step: Step, a: Code) -> Code:
         inner = self.steps[step.args[0]]
@@ -492,10 +505,10 @@ class Emission:
         if inner.op == "mask" and len(step.dims) == 2:
             (relation,) = inner.data
             if relation.kind == ">=" and relation.terms == ((0, 1), (1, -1)):
-                said = [self._size(d) for d in step.dims]
-                said += [self._size(relation.constant)] if relation.constant is not NONE else []
+                said = [self.size(d) for d in step.dims]
+                said += [self.size(relation.constant)] if relation.constant is not NONE else []
                 square = step.dims[0] is step.dims[1] and len(said) == 2
-                return py.call(self._np("tri"), *(said[:1] if square else said))
+                return py.call(self.word("tri"), *(said[:1] if square else said))
         return py.call(py.attribute(a, "astype"), py.name("float"))
 
     def _whole(self, at: int, a: Code) -> Code:
@@ -514,7 +527,7 @@ class Emission:
             if self.steps[at].op == "load" and self.steps[at].block:
                 given[k] = py.call(py.name("float"), given[k])
             elif self.steps[at].kind == "number" and self.helpers.is_text(function):
-                given[k] = py.call(self._np("float64"), given[k])
+                given[k] = py.call(self.word("float64"), given[k])
         over_complex = step.kind == "complex" and isinstance(function.analytic, str)
         return self.helpers.call(function, given, str(function.analytic) if over_complex else None)
 
@@ -530,28 +543,34 @@ class Emission:
     def _reshape(self, step: Step, a: Code) -> Code:
         first = self.steps[step.args[0]].dims
         if not first or not step.dims:
-            return py.call(self._np("reshape"), a, self._shape(step.dims))
+            return py.call(self.word("reshape"), a, self.shape(step.dims))
         if len(step.dims) == 1:
             return py.call(py.attribute(a, "reshape"), py.literal(-1))
-        sizes = [self._size(d) for d in step.dims]
+        sizes = [self.size(d) for d in step.dims]
         if first and step.dims[:-1] == first[: len(step.dims) - 1]:
             sizes[-1] = py.literal(-1)
         return py.call(py.attribute(a, "reshape"), *sizes)
 
     def _broadcast(self, step: Step, a: Code) -> Code:
-        shape = self._shape(step.dims)
+        shape = self.shape(step.dims)
         inner = self.steps[step.args[0]]
         if inner.op == "number" and inner.data.value == 0:
-            return py.call(self._np("zeros"), shape)
+            return py.call(self.word("zeros"), shape)
         if inner.op == "number" and inner.data == ONE:
-            return py.call(self._np("ones"), shape)
+            return py.call(self.word("ones"), shape)
         if inner.kind == "number" or inner.op == "number":
-            return py.call(self._np("full"), shape, a)
-        return py.call(self._np("broadcast_to"), a, shape)
+            return py.call(self.word("full"), shape, a)
+        return py.call(self.word("broadcast_to"), a, shape)
 
 
-def _assignment(word: str, code: Code) -> ast.stmt:
-    return ast.Assign([ast.Name(word, ast.Store())], code.expr, lineno=0)
+def _reader(step: Step, place: int) -> int:
+    """The block that an argument is read in: some stand in the body of a loop."""
+    if step.op == "loop" and place > 1:
+        block: int = step.data[1]
+        return block
+    if step.op == "scan" and not 1 <= place <= len(step.data.states):
+        return int(step.data.block)
+    return step.block
 
 
 def _colon() -> Code:
@@ -571,14 +590,3 @@ def _sum(signs: Sequence[int], terms: Sequence[Code]) -> Code:
     for sign, term in zip(signs[1:], terms[1:], strict=True):
         total = py.binary("+" if sign > 0 else "-", total, term)
     return total
-
-
-def _after(a: Code) -> Code:
-    """`a + 1`."""
-    if isinstance(a.expr, ast.Constant) and isinstance(a.expr.value, int):
-        return py.literal(a.expr.value + 1)
-    return py.binary("+", a, py.literal(1))
-
-
-def _is_literal(a: Code, value: int) -> bool:
-    return isinstance(a.expr, ast.Constant) and a.expr.value == value

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from wrt.programs.steps import Step, Steps
 
-__all__ = ["Names", "identifier"]
+__all__ = ["Names", "identifier", "stem"]
 
 #: What a program itself says, so that no variable can hide it.
 RESERVED = frozenset(
@@ -31,6 +31,15 @@ def identifier(name: str) -> str:
     if not word.isidentifier():
         word = f"x_{word}" if word else "x_"
     return f"{word}_" if keyword.iskeyword(word) or word in RESERVED else word
+
+
+def stem(name: str) -> str:
+    """The Python name of a sequence by that of one of its entries.
+
+    >>> stem("s[t-1]"), stem("+h")
+    ('s', 'h')
+    """
+    return identifier(name.partition("[")[0].lstrip("+")) if name else "x"
 
 
 class Names:
@@ -83,6 +92,10 @@ def _suggested(steps: Steps, step: Step, known: dict[int, str]) -> str:
             return "z"
         case "loop":
             return "total" if step.data[0] == "sum" else "product"
+        case "entry":
+            return f"{stem(step.data.name)}_{'next' if step.data.name[0] == '+' else 't'}"
+        case "carry":
+            return f"{stem(step.data[1].name)}_t"
         case "write":
             return "out"
         case _:

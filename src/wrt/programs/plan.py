@@ -24,16 +24,17 @@ from wrt.expression.nodes import (
     Pattern,
     Reshape,
     Result,
+    Scan,
     Sum,
     Variable,
 )
-from wrt.expression.walk import postorder, users
+from wrt.expression.walk import holds_complex, postorder, users
 from wrt.functions import BOOK
 from wrt.programs.additions import lower_sum
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
-from wrt.programs.steps import Step, Steps
+from wrt.programs.steps import Recurrence, Step, Steps
 
 __all__ = ["Plan", "plan"]
 
@@ -60,7 +61,16 @@ class Plan:
 
     def shapes(self) -> Iterator[tuple[Dimension, ...]]:
         """The axes of every array that the program forms."""
-        return iter(dict.fromkeys(step.dims for step in self.steps.all))
+        return iter(dict.fromkeys(step.dims for step in self._formed()))
+
+    def _formed(self) -> Iterator[Step]:
+        """The steps that are needed for the results."""
+        steps = self.steps.all
+        needed = set(self.results)
+        for at in range(len(steps) - 1, -1, -1):
+            if at in needed:
+                needed.update(steps[at].args)
+                yield steps[at]
 
 
 def plan(formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = None) -> Plan:
@@ -105,6 +115,8 @@ class _Planner:
         self.made: list[dict[Node, Tensor]] = [{}]
         self.inside = _inside_sums(roots)
         self.count = users(*roots)
+        self.recurrences: dict[tuple[int, Node], int] = {}
+        self.asked = _asked(roots)
 
     # The walk
 
@@ -120,7 +132,7 @@ class _Planner:
                 known[node] = self._lowered(node)
                 continue
             stack.append((node, True))
-            parts = node.children[:2] if isinstance(node, BoundedSum) else node.children
+            parts = _outside(node)
             melts = isinstance(node, Einsum)
             stack.extend(
                 (c, False) for c in reversed(parts) if not (melts and isinstance(c, Pattern))
@@ -162,6 +174,8 @@ class _Planner:
                 return self._sum(node)
             case BoundedSum():
                 return self._bounded(node)
+            case Scan():
+                return self._scan(node)
             case Apply():
                 return self._call(node)
             case Result():
@@ -207,16 +221,12 @@ class _Planner:
 
     def _bounded(self, node: BoundedSum) -> Tensor:
         steps = self.steps
-        if len(self.loops) >= MOST_LOOPS:
-            raise TooLarge(f"more than {MOST_LOOPS} sums inside one another are refused")
         ends = [
             steps.add("whole", (self._of(c).step,), None, (), "number") for c in node.children[:2]
         ]
-        outer = next((b for v, b in reversed(self.loops) if v in node.names), 0)
-        block = steps.open(outer)
+        outer = self._block_of(node)
+        block = self._opened(outer)
         self.loops.append((node.variable, block))
-        self.made.append({})
-        assert len(self.made) == len(steps.blocks)
         counter = steps.add("load", (), node.variable, (), "number", block)
         body = self.lower(node.body)
         self.loops.pop()
@@ -228,6 +238,70 @@ class _Planner:
         data = (node.kind, block)
         loop = steps.add("loop", (*ends, counter, at), data, node.dims, kind, outer)
         return Tensor(loop, tuple(range(node.ndim)))
+
+    def _block_of(self, node: Node) -> int:
+        """The innermost loop that a node depends on."""
+        return next((b for v, b in reversed(self.loops) if v in node.names), 0)
+
+    def _opened(self, outer: int) -> int:
+        """A new loop."""
+        if len({block for _, block in self.loops}) >= MOST_LOOPS:
+            raise TooLarge(f"more than {MOST_LOOPS} loops inside one another are refused")
+        block = self.steps.open(outer)
+        self.made.append({})
+        assert len(self.made) == len(self.steps.blocks)
+        return block
+
+    def _scan(self, node: Scan) -> Tensor:
+        """The states of a recurrence: its loop is written once."""
+        outer = self._block_of(node)
+        key = (outer, node.system)
+        if key not in self.recurrences:
+            self.recurrences[key] = self._recurrence(node.system, outer)
+        loop = self.recurrences[key]
+        place = self.steps[loop].data.states.index(node.carries[node.position])
+        kind = "complex" if self._turns_complex(node) else "real"
+        at = self.steps.add("stack", (loop,), (place, node.before), node.dims, kind)
+        return Tensor(at, tuple(range(node.ndim)))
+
+    def _recurrence(self, node: Scan, outer: int) -> int:
+        """The loop of a recurrence, with the states that somebody needs."""
+        steps = self.steps
+        kept = _live(node, self.asked[node])
+        states = tuple(node.carries[k] for k in kept)
+        starts = [self.whole(self._of(node.initials[k]), node.initials[k]) for k in kept]
+        block = self._opened(outer)
+        counter = steps.add("load", (), Variable("t", ()), (), "number", block)
+        kind = "complex" if self._turns_complex(node) else "real"
+        known = self.made[block]
+        for place, state in enumerate(states):
+            at = steps.add("carry", (), (place, state), state.dims, kind, block)
+            known[state] = Tensor(at, tuple(range(state.ndim)))
+        for element, series in zip(node.elements, node.series, strict=True):
+            known[element] = self._entry(self._of(series), counter, element)
+        before = len(self.loops)
+        self.loops += [(v, block) for v in node.bound]
+        new = [self.whole(self.lower(node.nexts[k]), node.nexts[k]) for k in kept]
+        del self.loops[before:]
+        data = Recurrence(block, states, node.length, node.reverse)
+        return steps.add("scan", (counter, *starts, *new), data, (node.length,), kind, outer)
+
+    def _entry(self, series: Tensor, counter: int, element: Variable) -> Tensor:
+        """What a step reads of a series: all of it where it is the same for every step."""
+        axes = tuple(a - 1 for a in series.axes if a)
+        if 0 not in series.axes:
+            return Tensor(series.step, axes)
+        dims = self.steps[series.step].dims[1:]
+        kind = self.steps[series.step].kind
+        at = self.steps.add("entry", (series.step, counter), element, dims, kind)
+        return Tensor(at, axes)
+
+    def _turns_complex(self, node: Scan) -> bool:
+        """Whether a state may be complex; all states of a recurrence are where one is."""
+        given = [self._of(part) for part in node.outside]
+        if any(self.steps[tensor.step].kind == "complex" for tensor in given):
+            return True
+        return holds_complex(*node.nexts)
 
     def _call(self, node: Apply) -> Tensor:
         arguments = [self._of(c) for c in node.children]
@@ -356,6 +430,35 @@ class _Planner:
                 at = self.steps.add("kron", whole, None, node.dims)
                 return Tensor(at, tuple(range(node.ndim)))
         return None
+
+
+def _outside(node: Node) -> tuple[Node, ...]:
+    """The children that are needed before a node is begun."""
+    if isinstance(node, BoundedSum):
+        return (node.low, node.high)
+    return node.outside if isinstance(node, Scan) else node.children
+
+
+def _asked(roots: Sequence[Node]) -> dict[Node, set[int]]:
+    """Which states of every recurrence are read outside it."""
+    asked: dict[Node, set[int]] = {}
+    for node in postorder(*roots):
+        if isinstance(node, Scan):
+            asked.setdefault(node.system, set()).add(node.position)
+    return asked
+
+
+def _live(node: Scan, asked: set[int]) -> list[int]:
+    """The states that are asked for, and those that these need."""
+    found = set(asked)
+    waiting = list(asked)
+    while waiting:
+        names = node.nexts[waiting.pop()].names
+        for k, carry in enumerate(node.carries):
+            if carry in names and k not in found:
+                found.add(k)
+                waiting.append(k)
+    return sorted(found)
 
 
 def _inside_sums(roots: Sequence[Node]) -> frozenset[Node]:

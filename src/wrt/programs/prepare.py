@@ -6,7 +6,9 @@ share an array of two axes or more are added before they are multiplied with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
@@ -20,9 +22,10 @@ from wrt.expression.nodes import (
     Node,
     Pattern,
     Result,
+    Scan,
     Sum,
 )
-from wrt.expression.walk import postorder, rewrite, users
+from wrt.expression.walk import postorder, rewrite
 
 __all__ = ["prepared"]
 
@@ -37,13 +40,26 @@ def prepared(root: Node) -> Node:
     >>> prepared(X * d + X * e) is X * (d + e)
     True
     """
-    root = _joint(root)
-    count = users(root)
+    (found,) = _together((_joint(root),))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _together(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Formulas that are computed in one place: what a program returns, or what a step makes."""
+    order = list(_inside_out(roots))
+    count = Counter([*roots, *(c for node in order for c in _parts(node))])
     done: dict[Node, Node] = {}
     factored: set[Node] = set()
-    for node in postorder(root):
-        children = [done[c] for c in node.children]
-        same = all(a is b for a, b in zip(children, node.children, strict=True))
+    for node in order:
+        parts = _parts(node)
+        children = [done[c] for c in parts]
+        same = all(a is b for a, b in zip(children, parts, strict=True))
+        if isinstance(node, Scan):
+            # a step is looked at by itself, so that all states of a recurrence stay in one loop
+            children += _together(node.nexts)
+            done[node] = node.rebuild(children)
+            continue
         made = node if same else node.rebuild(children)
         if isinstance(made, Einsum) and not build.is_zero(made):
             made = _united(_absorbed(made, factored))
@@ -53,7 +69,25 @@ def prepared(root: Node) -> Node:
                 factored.add(common)
             made = common
         done[node] = made
-    return done[root]
+    return tuple([done[root] for root in roots])
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    """The children that stand beside a node: not the step of a recurrence, which is inside."""
+    return node.outside if isinstance(node, Scan) else node.children
+
+
+def _inside_out(roots: Sequence[Node]) -> Iterator[Node]:
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend([(c, False) for c in reversed(_parts(node)) if c not in seen])
 
 
 # Decompositions

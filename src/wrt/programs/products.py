@@ -93,7 +93,7 @@ def _read(steps: Steps, operand: Operand, places: Places) -> Operand:
     ):
         keys = tuple(_key(s, places.dims[i], places) for s, i in zip(spots, indices, strict=True))
         dims = [places.dims[s.base] for s in spots if s.base is not None]
-        at = steps.add("index", (at,), keys, dims, steps[at].kind)
+        at = steps.index(at, keys, dims)
     indices = [s.base for s in spots if s.base is not None]
     while len(set(indices)) < len(indices):
         first, second = _repeated(indices)

@@ -6,7 +6,8 @@ stands outside it.
 
 Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum
 tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron
-tril triu mask asfloat write increment | call pick whole | loop.
+tril triu mask asfloat write increment | call pick whole | loop |
+scan (a recurrence) carry entry (what a step reads) stack last (its states outside).
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ from typing import Any
 
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Dims
+from wrt.expression.nodes import Dims, Variable
 
-__all__ = ["VIEWS", "Block", "Step", "Steps", "whole_by_form"]
+__all__ = ["VIEWS", "Block", "Recurrence", "Step", "Steps", "whole_by_form"]
 
 #: Steps that cost nothing: they are written again wherever they are used.
 VIEWS = frozenset({"load", "number", "transpose", "expand"})
 
 UNIT = Dimension.of(1)
+NONE = Dimension.of(0)
 
 #: A sum is written this many terms at a time.
 MOST_TERMS = 6
@@ -41,6 +43,24 @@ class Step:
     dims: Dims
     kind: str
     block: int
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """What a scan step knows: the body of its loop, the states that it keeps, how it goes."""
+
+    block: int
+    states: tuple[Variable, ...]
+    length: Dimension
+    reverse: bool
+
+
+def _end(stack: Step, loop: Recurrence) -> Dimension | None:
+    """The place of the last state in a stack, where the stack holds it."""
+    _, before = stack.data
+    if before:
+        return None
+    return NONE if loop.reverse else loop.length - 1
 
 
 @dataclass
@@ -203,6 +223,16 @@ class Steps:
         kept = [d for k, d in enumerate(step.dims) if k not in axes]
         data = tuple(axes) if kept else None
         return self.add("sum", (self.real(at),), data, kept)
+
+    def index(self, at: int, keys: Sequence[Any], dims: Sequence[Dimension]) -> int:
+        """Slices and single places; of a recurrence the state after its last step by itself."""
+        step = self.all[at]
+        if step.op == "stack" and keys[0] == (_end(step, self.all[step.args[0]].data),):
+            at = self.add("last", step.args, step.data[0], step.dims[1:], step.kind)
+            keys = keys[1:]
+        if all(key is None for key in keys):
+            return at
+        return self.add("index", (at,), tuple(keys), dims, step.kind)
 
     def diagonal(self, at: int, first: int, second: int) -> int:
         """The entries where two axes agree, as a last axis."""

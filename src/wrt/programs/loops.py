@@ -1,0 +1,239 @@
+"""Loops as Python: running sums and products, and recurrences.
+
+All states of a recurrence are found in one loop. A state that is read as a stack has an array of
+one row more than the loop has steps, so that the states before the steps and after them are two
+views of it; any other state is a variable of the loop.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from wrt.expression.coefficient import Coefficient
+from wrt.programs import code as py
+from wrt.programs.code import Code
+from wrt.programs.names import stem
+from wrt.programs.steps import Recurrence, Step
+
+if TYPE_CHECKING:
+    from wrt.programs.emission import Emission
+
+__all__ = ["Loops", "assignment"]
+
+ZERO = Coefficient.of(0)
+
+
+class Loops:
+    """Writes the loops of one program; the emission writes what stands in them."""
+
+    def __init__(self, emission: Emission) -> None:
+        self.emission, self.steps = emission, emission.steps
+        #: a recurrence by the block of its body; the words of states and counters by recurrence
+        self._of_block: dict[int, int] = {}
+        self._words: dict[int, list[str]] = {}
+        self._counters: dict[int, str] = {}
+        self._stacked: dict[int, set[int]] = {}
+        self._shared: list[str] = []
+        self._types: dict[bool, str] = {}
+
+    # Running sums and products
+
+    def running(self, at: int, step: Step) -> Iterator[ast.stmt]:
+        """A running sum or product."""
+        emission = self.emission
+        low, high, counter, inner = step.args
+        kind, block = step.data
+        first, last = emission.read(low), emission.read(high)
+        total = emission.begun(at, self._start(kind, step))
+
+        def change() -> list[ast.stmt]:
+            code = emission.read(inner)
+            if kind == "sum" and step.kind != "complex":
+                return [ast.AugAssign(ast.Name(total, ast.Store()), ast.Add(), code.expr)]
+            if kind == "sum":
+                return [assignment(total, py.binary("+", py.name(total), code))]
+            sign = "@" if step.dims else "*"
+            return [assignment(total, py.binary(sign, code, py.name(total)))]
+
+        word = emission.counter(counter)
+        lines = emission.inner(block, change)
+        ends = [_after(last)]
+        if not _is_literal(first, 0):
+            ends.insert(0, first)
+        yield _for(word, py.call(py.name("range"), *ends), lines)
+
+    def _start(self, kind: str, step: Step) -> Code:
+        emission = self.emission
+        if not step.dims:
+            return py.literal(0.0 if kind == "sum" else 1.0)
+        if kind == "sum":
+            return py.call(emission.word("zeros"), emission.shape(step.dims))
+        return py.call(emission.word("eye"), emission.size(step.dims[0]))
+
+    # Recurrences
+
+    def recurrence(self, at: int, step: Step) -> Iterator[ast.stmt]:
+        """Arrays for the states that are stacked, and the loop that fills them."""
+        loop: Recurrence = step.data
+        emission, count = self.emission, len(loop.states)
+        self._of_block[loop.block] = at
+        self._stacked[at] = {
+            s.data[0]
+            for k, s in enumerate(self.steps.all)
+            if s.op == "stack" and s.args == (at,) and emission.is_used(k)
+        }
+        starts = [emission.read(start) for start in step.args[1 : count + 1]]
+        self._words[at] = [emission.names.give(stem(state.name)) for state in loop.states]
+        for place, start in enumerate(starts):
+            yield from self._begun(at, place, start)
+        self._counters[at] = word = self._counter(at, step)
+        lines = emission.inner(loop.block, lambda: self._ahead(at, step.args[count + 1 :]))
+        steps = py.call(py.name("range"), emission.size(loop.length))
+        yield _for(word, py.call(py.name("reversed"), steps) if loop.reverse else steps, lines)
+
+    def _counter(self, at: int, step: Step) -> str:
+        """One word counts all loops that are not inside one another."""
+        emission, depth = self.emission, self.steps.blocks[step.block].depth
+        while len(self._shared) <= depth:
+            self._shared.append(emission.names.give("t"))
+        emission.known[step.args[0]] = self._shared[depth]
+        return self._shared[depth]
+
+    def _begun(self, at: int, place: int, start: Code) -> Iterator[ast.stmt]:
+        """A state before the first step."""
+        step, word = self.steps[at], self._words[at][place]
+        loop: Recurrence = step.data
+        if place not in self._stacked[at]:
+            yield assignment(word, start)
+            return
+        emission = self.emission
+        yield from self._typed(step.kind == "complex", at)
+        shape = emission.shape((loop.length + 1, *loop.states[place].dims))
+        inner = self._filling(step.args[1 + place])
+        zero = self.steps.is_number(inner) and self.steps[inner].data == ZERO
+        kind = self._types[step.kind == "complex"]
+        yield assignment(
+            word, py.call(emission.word("zeros" if zero else "empty"), shape, py.name(kind))
+        )
+        if not zero:
+            first = py.subscript(py.name(word), py.literal(-1 if loop.reverse else 0))
+            yield _put(first, emission.read(inner))
+
+    def _filling(self, at: int) -> int:
+        """What fills an array of states, without axes along which it is the same."""
+        step = self.steps[at]
+        return step.args[0] if step.op == "broadcast" else at
+
+    def _typed(self, turns_complex: bool, at: int) -> Iterator[ast.stmt]:
+        """The type of entries that all arguments of recurrences have together."""
+        if turns_complex in self._types:
+            return
+        emission = self.emission
+        zero = py.literal(0j if turns_complex else 0.0)
+        given = [py.name(word) for word in self._arguments(turns_complex, at)]
+        self._types[turns_complex] = word = emission.names.give("dtype")
+        yield assignment(word, py.call(emission.word("result_type"), *given, zero))
+
+    def _arguments(self, turns_complex: bool, at: int) -> list[str]:
+        """The parameters that a recurrence is made of."""
+        seen, stack = {at}, [at]
+        while stack:
+            new = [a for a in self.steps[stack.pop()].args if a not in seen]
+            seen.update(new)
+            stack += new
+        kinds = ("real", "complex") if turns_complex else ("real",)
+        loads = [k for k in sorted(seen) if self.steps[k].op == "load"]
+        known = self.emission.known
+        return sorted(
+            known[k] for k in loads if not self.steps[k].block and self.steps[k].kind in kinds
+        )
+
+    def _ahead(self, at: int, new: Sequence[int]) -> list[ast.stmt]:
+        """The states after a step: rows of their arrays first, then the variables of the loop."""
+        emission = self.emission
+        stacked = self._stacked[at]
+        lines: list[ast.stmt] = []
+        for place in sorted(stacked):
+            value = emission.read(self._filling(new[place]))
+            lines.append(_put(self._row(at, place, before=False), value))
+        moving = [k for k in range(len(new)) if k not in stacked and not self._stays(at, k, new[k])]
+        values = emission.together([new[k] for k in moving])
+        if moving:
+            words: list[ast.expr] = [ast.Name(self._words[at][k], ast.Store()) for k in moving]
+            target = words[0] if len(words) == 1 else ast.Tuple(words, ast.Store())
+            lines.append(ast.Assign([target], py.tuple_of(values).expr, lineno=0))
+        return lines
+
+    def _stays(self, at: int, place: int, new: int) -> bool:
+        """Whether a state is never changed."""
+        step = self.steps[new]
+        return step.op == "carry" and step.data[0] == place and self._home(step) == at
+
+    def _home(self, step: Step) -> int:
+        return self._of_block[step.block]
+
+    def _row(self, at: int, place: int, before: bool) -> Code:
+        """The row of a state before or after the step at hand."""
+        loop: Recurrence = self.steps[at].data
+        counter = py.name(self._counters[at])
+        later = before == loop.reverse
+        return py.subscript(py.name(self._words[at][place]), _after(counter) if later else counter)
+
+    def code(self, step: Step) -> Code:
+        """What a step of a recurrence reads, and its states outside."""
+        match step.op:
+            case "carry":
+                at, (place, _) = self._home(step), step.data
+                if place in self._stacked[at]:
+                    return self._row(at, place, before=True)
+                return py.name(self._words[at][place])
+            case "entry":
+                return self._entry(step)
+            case "stack":
+                (at,), (place, before) = step.args, step.data
+                later = before == self.steps[at].data.reverse
+                rows = py.span(py.literal(1)) if later else py.span(None, py.literal(-1))
+                return py.subscript(py.name(self._words[at][place]), rows)
+        (at,), place = step.args, step.data
+        word = py.name(self._words[at][place])
+        if place not in self._stacked[at]:
+            return word
+        return py.subscript(word, py.literal(0 if self.steps[at].data.reverse else -1))
+
+    def _entry(self, step: Step) -> Code:
+        series, counter = step.args
+        inner, word = self.steps[series], self.emission.read(counter)
+        if inner.op != "stack":
+            return py.subscript(self.emission.read(series), word)
+        (at,), (place, before) = inner.args, inner.data
+        later = before == self.steps[at].data.reverse
+        return py.subscript(py.name(self._words[at][place]), _after(word) if later else word)
+
+
+def assignment(word: str, code: Code) -> ast.stmt:
+    """`word = code`."""
+    return ast.Assign([ast.Name(word, ast.Store())], code.expr, lineno=0)
+
+
+def _put(target: Code, value: Code) -> ast.stmt:
+    """`target[…] = value`."""
+    assert isinstance(target.expr, ast.Subscript)
+    target.expr.ctx = ast.Store()
+    return ast.Assign([target.expr], value.expr, lineno=0)
+
+
+def _for(word: str, over: Code, lines: list[ast.stmt]) -> ast.stmt:
+    return ast.For(ast.Name(word, ast.Store()), over.expr, lines, [], lineno=0)
+
+
+def _after(a: Code) -> Code:
+    """`a + 1`."""
+    if isinstance(a.expr, ast.Constant) and isinstance(a.expr.value, int):
+        return py.literal(a.expr.value + 1)
+    return py.binary("+", a, py.literal(1))
+
+
+def _is_literal(a: Code, value: int) -> bool:
+    return isinstance(a.expr, ast.Constant) and a.expr.value == value
