@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from wrt.algebra import merged, normal_form
-from wrt.answers.parts import inner, picked, swept, unused
+from wrt.algebra import expand, merged, normal_form
+from wrt.answers.parts import inner, picked, released, swept, unused
 from wrt.calculus import constrained_derivative, constraint, derivative, free_derivative
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import holds_complex
+from wrt.expression.walk import holds_complex, substitute
 from wrt.language import Wanted
 
 __all__ = ["Maps", "keys"]
@@ -90,10 +90,16 @@ class Maps:
         return normal_form(merged(normal_form(self._pulled(self.gradient(name)))))
 
     @cached_property
+    def _released(self) -> dict[Variable, Variable]:
+        """Variables of curved sets as free ones: what holds only there is used after the sweeps."""
+        return released([one.by for one in self.wanted])
+
+    @cached_property
     def _before(self) -> Node:
         """The derivative by all variables but the last, of the entries that are asked for."""
-        others = self.wanted[:-1]
-        node = swept(self.f, [one.by for one in others], self.convention)
+        others, f = self.wanted[:-1], self.f
+        f = substitute(expand(f), self._released) if self._released else f
+        node = swept(f, [substitute(one.by, self._released) for one in others], self.convention)
         if not any(one.selection for one in others):
             return normal_form(node)
         return picked(node, (*[slice(None)] * self.f.ndim, *keys(others)))
@@ -101,9 +107,10 @@ class Maps:
     def _pulled(self, g: Variable, free: bool = False) -> Node:
         """The derivative of the scalar ⟨g, what is before⟩ by the last variable."""
         one = self.wanted[-1]
-        scalar = inner(self._before, g)
+        scalar, by = inner(self._before, g), substitute(one.by, self._released)
         if free:
-            found = free_derivative(scalar, one.by)
+            found = free_derivative(scalar, by)
         else:
-            found = constrained_derivative(scalar, one.by, self.convention)
+            found = constrained_derivative(scalar, by, self.convention)
+        found = substitute(found, {twin: x for x, twin in self._released.items()})
         return picked(found, one.selection.key) if one.selection else found

@@ -29,13 +29,17 @@ def swept(f: Node, xs: Sequence[Node], convention: str) -> Node:
     A variable may leave the orthogonal matrices, or the simplex: what holds only there is not
     used before all derivatives are taken.
     """
-    variables = map(variable_of, xs)
-    bound = {x: Variable(x.name, x.dims, x.properties - _CURVED) for x in variables}
-    bound = {x: free for x, free in bound.items() if x is not free}
+    bound = released(xs)
     node = meant(substitute(expand(f), bound) if bound else f)
     for x in xs:
         node = constrained_derivative(normal_form(node), substitute(x, bound), convention)
     return substitute(node, {free: x for x, free in bound.items()}) if bound else node
+
+
+def released(xs: Sequence[Node]) -> dict[Variable, Variable]:
+    """The variables that may leave the orthogonal matrices, or the simplex, as free ones."""
+    bound = {x: Variable(x.name, x.dims, x.properties - _CURVED) for x in map(variable_of, xs)}
+    return {x: free for x, free in bound.items() if x is not free}
 
 
 def inner(node: Node, other: Node) -> Node:

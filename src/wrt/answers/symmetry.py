@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wrt import notation
-from wrt.algebra import expand, is_symmetric
+from wrt.algebra import equal, expand, is_symmetric
 from wrt.errors import Mistake, ShapeMistake
+from wrt.expression.build import transpose
 from wrt.expression.nodes import Apply, Node
 from wrt.expression.walk import postorder
 from wrt.language import Reading
@@ -31,8 +32,13 @@ def refuse_unsymmetric(question: Reading) -> None:
     for node in postorder(question.formula):
         if isinstance(node, Apply) and not node.batch:
             for argument, child in zip(node.form.arrays, node.children, strict=True):
-                if "symmetric" in argument.properties and not is_symmetric(expand(child)):
+                if "symmetric" in argument.properties and not _is_symmetric(expand(child)):
                     raise _unsymmetric(node, child, question)
+
+
+def _is_symmetric(node: Node) -> bool:
+    """Whether a matrix is its own transpose, by form or by value."""
+    return is_symmetric(node) or equal(node, transpose(node))
 
 
 def _unsymmetric(node: Apply, child: Node, question: Reading) -> ShapeMistake:

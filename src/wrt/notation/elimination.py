@@ -463,7 +463,7 @@ def _picked(
         kept.append(i)
         sides.append(index_dims[i])
     shape = _picked_shape([i in pins for i in indices], sides)
-    made = pick(tree, items, shape)
+    made = pick(tree, items, shape, max(len(sides), 2))
     if made.shape[0] is None and made.shape[1] is not None:
         made = flip(made)
     return made, tuple(kept)
@@ -472,7 +472,7 @@ def _picked(
 def _picked_shape(pinned: Sequence[bool], sides: Sequence[Dimension]) -> Shape:
     if len(sides) == 2:
         return (sides[0], sides[1])
-    if not sides:
+    if len(sides) != 1:
         return SCALAR
     return (None, sides[0]) if len(pinned) == 2 and pinned[0] else (sides[0], None)
 

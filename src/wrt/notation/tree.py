@@ -299,17 +299,17 @@ def _diagonal(matrix: Tree) -> Tree:
     return call("diag", [matrix], (matrix.shape[0], None), latex=r"\operatorname{diag}(@0)")
 
 
-def pick(tree: Tree, items: Sequence[str], shape: Shape) -> Tree:
+def pick(tree: Tree, items: Sequence[str], shape: Shape, axes: int = 2) -> Tree:
     """Entries or slices; `items` is what stands in the square brackets."""
     if tree.head == "product" and not tree.coefficient.is_one:
         rest = times(ONE, [*scalars_of(tree), *chain_of(tree)])
-        return times(tree.coefficient, [pick(rest, items, shape)])
+        return times(tree.coefficient, [pick(rest, items, shape, axes)])
     if tree.head == "conj":
-        inner = pick(tree.parts[0], items, shape)
-        return Tree("conj", "", (inner,), inner.shape)
+        inner = pick(tree.parts[0], items, shape, axes)
+        return Tree("conj", "", (inner,), inner.shape, axes=axes)
     if tree.head == "transpose" and len(items) == 2:
         return flip(pick(tree.parts[0], items[::-1], shape[::-1]))
-    return Tree("index", ",".join(items), (tree,), shape)
+    return Tree("index", ",".join(items), (tree,), shape, axes=axes)
 
 
 # Products

@@ -263,7 +263,7 @@ class Emission:
         (source,) = step.args
         number = self.steps[source].kind == "number"
         value = self._of(source) if number else self._name(source)
-        dtype = {} if number else {"dtype": py.attribute(self._dtyped(source), "dtype")}
+        dtype = {} if number else {"dtype": self._dtype(source)}
         word = self._named(at, py.call(self.word("zeros"), self.shape(step.dims), **dtype))
         target = self._target(word, step.data, step.dims)
         self._lines.append(ast.Assign([target], value.expr, lineno=0))
@@ -303,8 +303,16 @@ class Emission:
         target.expr.ctx = ast.Store()
         return target.expr
 
-    def _dtyped(self, at: int) -> Code:
-        return self._of(self._base(at))
+    def _dtype(self, at: int) -> Code:
+        """The type of the entries of a step; of numbers alone, a complex one."""
+        met, stack = set(), [at]
+        while stack:
+            step = self.steps[stack.pop()]
+            met.add(step.op if not step.args else "")
+            stack += step.args
+        if met <= {"number", ""}:
+            return py.name("complex")
+        return py.attribute(self._of(self._base(at)), "dtype")
 
     def _range(self, length: Dimension, letter: str, trailing: int) -> Code:
         """The places along an axis, as a grid with some axes behind it."""

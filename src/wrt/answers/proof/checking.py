@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from wrt.algebra import conditions, expand
+from wrt.algebra.conjugation import bar
 from wrt.algebra.equality import RANKED, constrained_value, declared_value, even_names
 from wrt.answers.proof.spectra import spectrum_holds
 from wrt.calculus import constraint, variable_of
@@ -295,8 +296,24 @@ def _largest_error(
             best = min(best, error if np.isfinite(error) else np.inf)
             if best <= limit:
                 break
+        else:
+            best *= size / max(size, _partners(f, xs, moved, values, sizes, is_analytic))
         worst = max(worst, best)
     return worst
+
+
+def _partners(f: Node, xs: Sequence[Node], *how: Any) -> float:
+    """How large the derivatives are that hold the conjugates fixed instead, or do not: where one
+    of them is zero, what rounding leaves of its differences is as they are.
+    """
+    import numpy as np
+
+    pairs = [dict.fromkeys((x, variable_of(x), bar(variable_of(x)))) for x in xs]
+    others = [by for by in cartesian(*pairs) if by != tuple(xs)]
+    found = (_difference(f, by, *how, 1.0) for by in others)
+    return max(
+        (float(np.abs(v).max(initial=0)) for v in found if np.isfinite(v).all()), default=0.0
+    )
 
 
 def _rounding(f: Node, size: float, values: Mapping[str, Array], sizes: Mapping[str, int]) -> float:
