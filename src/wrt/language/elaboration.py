@@ -148,8 +148,8 @@ def _is_sum(line: Line, program: Program, made: Elaboration) -> bool:
     if line.target is None or line.indices is not None:
         return False
     parts = _under((line.body,))
-    squares = [p.left for p in parts if isinstance(p, Infix) and p.operator.name == "power"]
-    entries = [p for p in (*parts, *squares) if isinstance(p, Index)]
+    powers = [p.left for p in parts if isinstance(p, Infix) and p.operator.name == "power"]
+    entries = [p for p in (*parts, *_under(tuple(powers))) if isinstance(p, Index)]
     letters = [name for p in entries for name in p.names]
     known = {*made.sizes, *made.declared, *(one.target for one in program.lines)}
     return any(k not in known and letters.count(k) > 1 for k in letters)

@@ -191,7 +191,7 @@ def _last_chance(body: Syntax, found: _Closings, builder: Builder) -> None:
                 continue
             if isinstance(factor, Index):
                 _single(k, factor, builder)
-            if _power_of_entry(factor):
+            if _power_of_entry(factor):  # abs(x[k])^2 is a product of entries that share k
                 found.sums[factor] = found.sums.get(factor, frozenset()) | {k}
                 continue
             inner = _terms(factor, part, builder)
@@ -199,7 +199,7 @@ def _last_chance(body: Syntax, found: _Closings, builder: Builder) -> None:
 
 
 def _power_of_entry(factor: Syntax) -> bool:
-    if not isinstance(factor, Infix) or not isinstance(factor.left, Index):
+    if not isinstance(factor, Infix) or not isinstance(factor.left, (Index, Call)):
         return False
     return factor.operator.name in ("power", "entry_power")
 

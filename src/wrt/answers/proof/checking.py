@@ -302,7 +302,14 @@ def _largest_error(
     return worst
 
 
-def _partners(f: Node, xs: Sequence[Node], *how: Any) -> float:
+def _partners(
+    f: Node,
+    xs: Sequence[Node],
+    directions: Sequence[Array],
+    values: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    is_analytic: bool,
+) -> float:
     """How large the derivatives are that hold the conjugates fixed instead, or do not: where one
     of them is zero, what rounding leaves of its differences is as they are.
     """
@@ -310,10 +317,9 @@ def _partners(f: Node, xs: Sequence[Node], *how: Any) -> float:
 
     pairs = [dict.fromkeys((x, variable_of(x), bar(variable_of(x)))) for x in xs]
     others = [by for by in cartesian(*pairs) if by != tuple(xs)]
-    found = (_difference(f, by, *how, 1.0) for by in others)
-    return max(
-        (float(np.abs(v).max(initial=0)) for v in found if np.isfinite(v).all()), default=0.0
-    )
+    found = [_difference(f, by, directions, values, sizes, is_analytic, 1.0) for by in others]
+    slopes = [float(np.abs(value).max(initial=0)) for value in found]
+    return max((slope for slope in slopes if np.isfinite(slope)), default=0.0)
 
 
 def _rounding(f: Node, size: float, values: Mapping[str, Array], sizes: Mapping[str, int]) -> float:
