@@ -6,9 +6,7 @@ write what a `Writer` of `fuzzing` does, and more; `question` there chooses betw
 
 from __future__ import annotations
 
-import re
-
-from fuzzing_writer import MINUS, NAMES, POSTFIX, PRODUCT, SUM, Maker, Said, Writer
+from fuzzing_writer import KINKED, MINUS, NAMES, POSTFIX, PRODUCT, SUM, Maker, Said, Writer
 
 __all__ = ["COMPLEX_NAMES", "WIDE_NAMES", "Complex", "Wide"]
 
@@ -31,33 +29,18 @@ COMPLEX_NAMES = {
     name: shape if name in _STAY_REAL else f"{shape} complex".strip()
     for name, shape in NAMES.items()
 }
-#: Words and their other spellings.
-SPELLINGS = {
-    "arccos": "acos",
-    "arccosh": "acosh",
-    "arcsin": "asin",
-    "arcsinh": "asinh",
-    "arctan": "atan",
-    "arctanh": "atanh",
-    "log": "ln",
-    "sigmoid": "logistic",
-    "sign": "sgn",
-    "silu": "swish",
-    "step": "heaviside",
-    "tr": "trace",
-}
-_SPELLED = re.compile(rf"\b({'|'.join(SPELLINGS)})(?=\()")
-#: Words of a square matrix that are defined for every argument, and those for spd ones only.
+#: Words, and spellings, that are defined everywhere, near zero, above one, above zero.
+PLAIN = "atan swish logistic asinh arcsinh".split()
+NEAR = "asin acos atanh arctanh".split()
+BEYOND = ("acosh", "arccosh")
+LOGARITHMS = "ln log2 log10".split()
+#: Words of a square matrix that are defined for every argument, and those of spd ones.
 ENTIRE = "expm sinm cosm".split()
-ROOTED = "sqrtm logm chol".split()
+ROOTED = "sqrtm chol".split()
 
 
 class Wide(Writer):
     """Writes with all words and with matrices that have properties."""
-
-    def whole(self, depth: int) -> str:
-        text = super().whole(depth)
-        return _SPELLED.sub(lambda m: SPELLINGS[m[1]] if self.random.random() < 0.3 else m[1], text)
 
     def entries(self, depth: int, body: Maker, dot: str) -> Said:
         if self.random.random() < 0.6:
@@ -67,14 +50,19 @@ class Wide(Writer):
             square = self.raised(body(d), "2", f"{dot}^")
             return Said(f"{square.at(PRODUCT)} + 1.5", SUM)
 
+        word = self.random.choice
         return self.pick(
             depth - 1,
-            (2, lambda d: self.call("arcsinh", body(d))),
-            (1, lambda d: self.call("arctanh", self.small(d, body, 0.5))),
-            (1, lambda d: self.call("arccosh", above(d))),
-            (1, lambda d: self.call("log2", self.positive(d, body, dot))),
-            (1, lambda d: self.call("log10", self.positive(d, body, dot))),
+            (5, lambda d: self.call(word(PLAIN), body(d))),
+            (2, lambda d: self.kinked(body(d))),
+            (2, lambda d: self.call(word(NEAR), self.small(d, body, 0.5))),
+            (2, lambda d: self.call(word(BEYOND), above(d))),
+            (3, lambda d: self.call(word(LOGARITHMS), self.positive(d, body, dot))),
         )
+
+    def kinked(self, body: Said) -> Said:
+        self.risky = True
+        return self.call(self.random.choice((*KINKED, "sgn", "heaviside")), body)
 
     # Scalars
 
@@ -89,6 +77,7 @@ class Wide(Writer):
             (1, lambda d: self.call("norm2", self.call("eigvals", self.symmetric(d, n)))),
             (1, lambda d: self.call(self.random.choice(("det", "logdet")), self.definite(d, n))),
             (1, lambda d: self.call("tr", self.of_matrix(d, n))),
+            (1, lambda d: self.logarithm(min(d, 1), n)),
             (1, lambda d: self.product(d)),
             (1, lambda d: self.simplex(d)),
         )
@@ -96,6 +85,12 @@ class Wide(Writer):
     def spectral_norm(self, depth: int, n: str, m: str) -> Said:
         self.risky = True
         return self.call(self.random.choice(("normnuc", "normspec")), self.generic(depth, n, m))
+
+    def logarithm(self, depth: int, n: str) -> Said:
+        """The logarithm of a matrix, in a number: its entries by entries would be many and slow."""
+        return self.call(
+            "tr", self.times(self.matrix(depth, n, n), self.call("logm", self.definite(depth, n)))
+        )
 
     def product(self, depth: int) -> Said:
         """Numbers multiplied over a range."""

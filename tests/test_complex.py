@@ -459,3 +459,31 @@ def test_a_conjugate_in_latex() -> None:
     D = wrt.derivative(r"\lVert A x - b \rVert^2", r"\overline{x}")
     assert D.matrix == "A^H*(A*x-b)"
     assert wrt.derivative(r"x^{\mathsf H} A x", "x").matrix == "A'*conj(x)"
+
+
+def test_a_real_name_and_a_complex_one_are_not_taken_for_each_other() -> None:
+    """The words for one question are not those of another with the same letters."""
+    text = "(x-y)'*(x-y)*tr(G)"
+    real = wrt.derivative(text, "G", shapes={"x": "n", "y": "n", "G": "m m"})
+    assert real.matrix == "norm2(x-y)^2*eye(m)"
+    shapes = {"x": "n complex", "y": "n complex", "G": "m m complex"}
+    assert wrt.derivative(text, "G", shapes=shapes).matrix == "((x-y)'*(x-y))*eye(m)"
+
+
+def test_entries_that_are_complex_constants() -> None:
+    judge_answer(wrt.derivative("(sum(imag(V), 2))[2]", "conj(V)", shapes={"V": "n m complex"}))
+
+
+def test_squares_of_absolute_values_are_summed_by_their_letters() -> None:
+    D = wrt.derivative("norm2(sigmoid(T))", "conj(T)", shapes={"T": "n m k complex"})
+    assert D.index is not None
+    assert D.index.endswith("where t1 = abs(sigmoid(T)[l,o,p])^2")
+    judge_answer(D)
+
+
+def test_a_derivative_that_is_zero_is_checked_beside_the_other() -> None:
+    """By conj(G) a formula of G alone has the derivative 0, and differences that are not."""
+    text = "dot(sum(r, 0, e, (G*G)^r*(G + G)), solve(G, solve(G, G)))"
+    D = wrt.derivative(text, "conj(G)", shapes={"e": "", "G": "m m complex"})
+    assert D.check().passed
+    assert D.why_zero is not None

@@ -107,7 +107,9 @@ def test_latex_is_read_as_text_that_reads_to_the_same(latex: str, text: str | No
 
 
 @pytest.mark.parametrize(
-    "text", ["x'*A*x", r"A\b", r"(A+B)\x", r"A'\b", "|x|", "x_1", "W_hh*x", "X^T*X", "a: n; a'*a"]
+    "text",
+    ["x'*A*x", r"A\b", r"(A+B)\x", r"A'\b", "|x|", "x_1", "W_hh*x", "X^T*X", "a: n; a'*a"]
+    + [r"A\log1p(x)", r"max((V'*V + eye(m))\log2(u))", r"A'\log10(x)\y"],
 )
 def test_text_stays_text(text: str) -> None:
     assert not is_latex(text)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import wrt
+from judging import judge_answer
 
 RNG = np.random.default_rng(3)
 
@@ -67,3 +68,9 @@ def test_a_power_wants_a_whole_number() -> None:
         D(X=np.eye(2), k=-1)
     with pytest.raises(wrt.errors.ValueMistake, match=r"k is 2\.5"):
         D.apply(np.eye(2), X=np.eye(2), k=2.5)
+
+
+def test_maps_of_an_orthogonal_matrix_let_it_leave_the_set() -> None:
+    """adj(Q) is det(Q)*Q' there, and has another derivative than that."""
+    for text, names in (("dot(A', adj(Q))", "Q"), ("tr(A*inv(Q))", "QQ")):
+        judge_answer(wrt.derivative(text, *names, shapes={"A": "n n", "Q": "n n orthogonal"}))

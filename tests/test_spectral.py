@@ -106,3 +106,20 @@ def test_frechet_in_python() -> None:
     assert wrt.derivative(wrt.expm(X), X).formula.shape == wrt.frechet(wrt.expm, X).shape
     with pytest.raises(NameMistake, match="no matrix function"):
         wrt.frechet(wrt.sin, X, E)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eigvals(u*v' + (u*v')')",
+        "chol(A*inv(A'*A + B'*B)*A' + eye(n))",
+        "eigvals(adj(A) + adj(A)')",
+    ],
+)
+def test_what_is_symmetric_by_value_is_taken(text: str) -> None:
+    shapes = {"u": "n", "v": "n", "A": "n n", "B": "n n"}
+    name = "u" if "u" in text else "A"
+    used = {
+        k: v for k, v in shapes.items() if k in text.replace("eye(n)", "").replace("eigvals", "")
+    }
+    assert wrt.derivative(text, name, shapes=used).check().passed

@@ -115,7 +115,8 @@ class Found:
         """What can differ from zero, how few numbers determine it, under which exchanges
         it is symmetric.
         """
-        return structure(self.formula, self.split if self.layout is None else 0)
+        node = self.flat if build.is_zero(self.flat) else self.formula
+        return structure(node, self.split if self.layout is None else 0)
 
     @cached_property
     def structure_sentence(self) -> str:

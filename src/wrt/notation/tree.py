@@ -87,7 +87,8 @@ class Tree:
         """What tells this tree from any other."""
         if not self.parts:
             sides = ",".join(str(side) for side in self.shape)
-            return f"{self.head} {self.word} {self.coefficient} {self.place} {self.flips} {sides}"
+            kind = f"{self.flips} {self.is_complex} {self.axes}"
+            return f"{self.head} {self.word} {self.coefficient} {self.place} {kind} {sides}"
         inside = ",".join(p.key for p in self.parts)
         return f"{self.head} {self.word} {self.coefficient} {self.exponent}({inside})"
 
