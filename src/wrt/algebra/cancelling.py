@@ -24,7 +24,7 @@ from wrt.expression.nodes import (
     whole,
 )
 
-__all__ = ["cancelled", "counted", "divided", "over_index_dims", "ranged", "turned"]
+__all__ = ["cancelled", "counted", "divided", "ranged", "turned"]
 
 Symmetric = Callable[[Node], bool]
 
@@ -84,7 +84,9 @@ def _divided(node: Einsum, k: int, divisor: Einsum, indices: tuple[int, ...]) ->
         used = {i for _, _, labels in rest for i in labels} | {*node.output, *indices}
         if used.isdisjoint(known.places[b] for b in bound.values()):
             left = [] if own.exponent == -1 else [own._replace(exponent=whole(own.exponent + 1))]
-            made = over_index_dims(node, [*rest, *left], node.output)
+            made = build.product_carried(
+                node.coefficient, [*rest, *left], node.output, node.index_dims
+            )
             return build.scale(divisor.coefficient**-1, made)
     return None
 
@@ -196,9 +198,7 @@ class _Net:
             if used.isdisjoint([at[near], *(known.places[b] for b in bound)]):
                 far = known.places[end]
                 delta = build.identity(self.node.index_dims[far])
-                made = over_index_dims(
-                    self.node, [*rest, (delta, 1, (at[1 - near], far))], self.node.output
-                )
+                made = self.over([*rest, (delta, 1, (at[1 - near], far))])
                 return build.scale(inside.coefficient**-1, made)
         return None
 
@@ -235,7 +235,7 @@ class _Net:
         output = list(inside.output)
         output[axis] = middle
         factors = [f for k, f in enumerate(inside.factors) if k != holders[0]]
-        return over_index_dims(inside, factors, output)
+        return build.product_carried(inside.coefficient, factors, output, inside.index_dims)
 
     # Powers
 
@@ -261,7 +261,12 @@ class _Net:
     def without(self, gone: Sequence[int], *instead: Factor) -> Node:
         """The product with another factor, or none, in the place of some."""
         rest = [f for k, f in enumerate(self.factors) if k not in gone]
-        return over_index_dims(self.node, [*rest, *instead], self.node.output)
+        return self.over([*rest, *instead])
+
+    def over(self, factors: Sequence[Factor]) -> Node:
+        """The product of other factors over the indices of this one."""
+        node = self.node
+        return build.product_carried(node.coefficient, factors, node.output, node.index_dims)
 
 
 def _together(powers: list[_Power]) -> Node | None:
@@ -294,18 +299,6 @@ def _called(word: str, *arguments: Node) -> Node:
     return Apply(BOOK[word], arguments, 0)
 
 
-def over_index_dims(node: Einsum, factors: Sequence[Factor], output: Sequence[int]) -> Node:
-    """A product over other factors with the indices of a given one; those nobody carries go."""
-    live = sorted({i for _, _, indices in factors for i in indices} | set(output))
-    place = {i: k for k, i in enumerate(live)}
-    return build.product(
-        node.coefficient,
-        [(n, e, tuple([place[i] for i in indices])) for n, e, indices in factors],
-        [place[i] for i in output],
-        [node.index_dims[i] for i in live],
-    )
-
-
 def turned(node: Node) -> Node | None:
     """inv(X') as inv(X)', inv(c*X) as inv(X)/c, inv(inv(X)) as X, (X')^k as (X^k)'; None for
     any other.
@@ -332,7 +325,7 @@ def _without_scalars(inside: Einsum) -> Node | None:
     if not scalars and inside.coefficient.is_one:
         return None
     matrices = [f for f in inside.factors if f[2]]
-    bare = over_index_dims(inside, matrices, inside.output)
+    bare = build.product_carried(inside.coefficient, matrices, inside.output, inside.index_dims)
     made = _called(_INVERSE, build.scale(inside.coefficient**-1, bare))
     return build.product(inside.coefficient**-1, [(made, 1, (0, 1)), *scalars], (0, 1), inside.dims)
 

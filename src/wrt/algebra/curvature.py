@@ -257,11 +257,7 @@ def _sandwich(
 
 def _rest(node: Einsum, still: list[Factor], output: tuple[int, ...]) -> Node | None:
     """What stands beside the moving part, its axes those of that part."""
-    held = dict.fromkeys([*output, *(i for f in still for i in f[2])])
-    place = {i: k for k, i in enumerate(held)}
-    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in still]
-    dims = [node.index_dims[i] for i in held]
-    return build.product(node.coefficient, factors, [place[i] for i in output], dims)
+    return build.product_carried(node.coefficient, still, output, node.index_dims)
 
 
 def _two(

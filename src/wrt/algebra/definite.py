@@ -297,10 +297,7 @@ def _rows(
         return fixed, None
     rows = node.output[: node.ndim // 2]
     output = [*fixed, *(i for i in rows if i in held and pairing[i] != i)]
-    place = {i: k for k, i in enumerate(held)}
-    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in mine]
-    dims = [node.index_dims[i] for i in held]
-    return fixed, build.product(ONE, factors, [place[i] for i in output], dims)
+    return fixed, build.product_carried(ONE, mine, output, node.index_dims)
 
 
 def _weights(node: Einsum, pairing: Pairing, weights: list[Factor], fixed: list[int]) -> Node:
@@ -309,9 +306,4 @@ def _weights(node: Einsum, pairing: Pairing, weights: list[Factor], fixed: list[
     What is summed besides is summed here.
     """
     rows = [i for i in dict.fromkeys(node.output) if pairing[i] == i and i not in fixed]
-    output = [*fixed, *rows]
-    held = list(dict.fromkeys([*output, *(i for f in weights for i in f[2])]))
-    place = {i: k for k, i in enumerate(held)}
-    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in weights]
-    dims = [node.index_dims[i] for i in held]
-    return build.product(node.coefficient, factors, [place[i] for i in output], dims)
+    return build.product_carried(node.coefficient, weights, [*fixed, *rows], node.index_dims)

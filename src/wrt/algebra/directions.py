@@ -83,10 +83,7 @@ def _contracted(node: Einsum, place: int, ends: tuple[int, int]) -> list[int] | 
 
 def _product(node: Einsum, taken: Sequence[int], output: tuple[int, int]) -> Node:
     factors = [node.factors[k] for k in taken]
-    live = sorted({*output, *(i for _, _, idx in factors for i in idx)})
-    at = {i: k for k, i in enumerate(live)}
-    moved = [(n, e, tuple(at[i] for i in idx)) for n, e, idx in factors]
-    return build.product(ONE, moved, [at[i] for i in output], [node.index_dims[i] for i in live])
+    return build.product_carried(ONE, factors, output, node.index_dims)
 
 
 def _replaced(
@@ -104,11 +101,7 @@ def _replaced(
     indices = (rows, columns, *(i for pair in pairs for i in pair))
     rest = [f for k, f in enumerate(node.factors) if k != place and k not in taken]
     factors: list[Factor] = [*rest, (made, 1, indices)]
-    live = sorted({i for _, _, idx in factors for i in idx} | set(node.output))
-    at = {i: k for k, i in enumerate(live)}
-    moved = [(n, e, tuple(at[i] for i in idx)) for n, e, idx in factors]
-    dims = [node.index_dims[i] for i in live]
-    return build.product(node.coefficient, moved, [at[i] for i in node.output], dims)
+    return build.product_carried(node.coefficient, factors, node.output, node.index_dims)
 
 
 # Calls

@@ -225,15 +225,9 @@ class Rule:
 
 
 def _product(ratio: Ratio, found: Found, factors: Sequence[Factor], node: Einsum) -> Node:
-    """The product over other factors; indices that nobody carries any more are dropped."""
-    live = sorted({i for _, _, indices in factors for i in indices} | set(node.output))
-    place = {i: k for k, i in enumerate(live)}
-    return build.product(
-        ratio.number(found.sizes),
-        [(n, e, tuple([place[i] for i in indices])) for n, e, indices in factors],
-        [place[i] for i in node.output],
-        [node.index_dims[i] for i in live],
-    )
+    """The product over other factors."""
+    number = ratio.number(found.sizes)
+    return build.product_carried(number, factors, node.output, node.index_dims)
 
 
 def _minus(found: Found) -> int:

@@ -10,9 +10,9 @@ programs; `flat_form` multiplies shared products out too, to be read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from wrt.algebra.cancelling import cancelled, counted, divided, over_index_dims, ranged, turned
+from wrt.algebra.cancelling import cancelled, counted, divided, ranged, turned
 from wrt.algebra.conjugation import order_of
 from wrt.algebra.directions import closed, upright
 from wrt.algebra.patterns import resolved
@@ -191,36 +191,30 @@ class _Pass:
         return build.product(coefficient, factors, node.output, node.index_dims)
 
     def flatter(self, node: Einsum) -> Node:
-        """One step: take in a factor that is a product, split off a scalar, cancel, resolve."""
+        """One step: what the first of the rewrites makes of it, itself where none fits."""
+        for rewrite in _REWRITES:
+            made = rewrite(self, node)
+            if made is not None:
+                return made
+        return node
+
+    def unwrapped(self, node: Einsum) -> Node | None:
+        """A number times a scalar product is that product with another number."""
         if len(node.children) == 1 and not node.index_dims and node.exponents == (1,):
             (scalar,) = node.children
             if isinstance(scalar, Einsum) and (self.flat or scalar not in self.shared):
                 return build.scale(node.coefficient, scalar)
+        return None
+
+    def absorbed(self, node: Einsum) -> Node | None:
+        """Factors that are products, written into the product."""
         room = MOST_FACTORS - len(node.children)
         chosen = []
         for k, (child, exponent, _) in enumerate(node.factors):
             if isinstance(child, Einsum) and self.absorbs(child, exponent, room):
                 room -= len(child.children) - 1
                 chosen.append(k)
-        if chosen:
-            return _inlined(node, chosen)
-        split = _scalars_apart(node)
-        if split is not None:
-            return split
-        simpler = cancelled(node, self.known_symmetric)
-        if simpler is None and _has_open(node):
-            simpler = closed(node)
-        if simpler is None:
-            simpler = divided(node)
-        if simpler is None:
-            simpler = ranged(node, self.flattest)
-        if simpler is None:
-            simpler = resolved(node)
-        if simpler is None:
-            simpler = self.diagonals(node)
-        if simpler is None:
-            simpler = met(node)
-        return node if simpler is None else simpler
+        return _inlined(node, chosen) if chosen else None
 
     def known_symmetric(self, node: Node) -> bool:
         return self.symmetric.get(node, False)
@@ -353,8 +347,19 @@ class _Pass:
         return build.transpose(term)
 
 
-def _has_open(node: Einsum) -> bool:
-    return any(isinstance(c, Apply) and c.batch and c.function.linear for c in node.children)
+#: What makes a product simpler, each on its own or None where it does not fit: in this order.
+_REWRITES: tuple[Callable[[_Pass, Einsum], Node | None], ...] = (
+    _Pass.unwrapped,
+    _Pass.absorbed,
+    lambda _, node: _scalars_apart(node),
+    lambda run, node: cancelled(node, run.known_symmetric),
+    lambda _, node: closed(node),
+    lambda _, node: divided(node),
+    lambda run, node: ranged(node, run.flattest),
+    lambda _, node: resolved(node),
+    _Pass.diagonals,
+    lambda _, node: met(node),
+)
 
 
 def _digest(node: Node) -> bytes:
@@ -399,11 +404,13 @@ def _scalars_apart(node: Einsum) -> Node | None:
     apart: list[Factor] = []
     gone: set[int] = set()
     for group in loose:
-        scalar = _scalar([factors[k] for k in group], node.index_dims)
+        inside = [factors[k] for k in group]
+        scalar = build.product_carried(ONE, inside, (), node.index_dims)
         apart.append((scalar, 1, ()))
         gone.update(group)
-    return over_index_dims(
-        node, [f for k, f in enumerate(factors) if k not in gone] + apart, node.output
+    kept_factors = [f for k, f in enumerate(factors) if k not in gone]
+    return build.product_carried(
+        node.coefficient, [*kept_factors, *apart], node.output, node.index_dims
     )
 
 
@@ -415,13 +422,6 @@ def scalars_opened(node: Einsum) -> Node:
         if isinstance(child, Einsum) and exponent == 1 and child.summed and not child.ndim
     ]
     return _inlined(node, loose) if loose else node
-
-
-def _scalar(factors: list[Factor], dims: Sequence[Dimension]) -> Node:
-    live = sorted({i for _, _, idx in factors for i in idx})
-    place = {i: k for k, i in enumerate(live)}
-    inner = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors]
-    return build.product(ONE, inner, (), [dims[i] for i in live])
 
 
 def _components(node: Einsum) -> list[list[int]]:
@@ -465,12 +465,7 @@ def _at_any(term: Node, axes: Sequence[int]) -> Node:
     """A term without the axes along which it is repeated."""
     assert isinstance(term, Einsum)
     output = [term.output[a] for a in axes]
-    gone = set(term.output) - set(output)
-    live = [i for i in range(len(term.index_dims)) if i not in gone]
-    place = {i: k for k, i in enumerate(live)}
-    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in term.factors]
-    dims = [term.index_dims[i] for i in live]
-    return build.product(term.coefficient, factors, [place[i] for i in output], dims)
+    return build.product_carried(term.coefficient, term.factors, output, term.index_dims)
 
 
 def is_minus(total: Sum) -> bool:

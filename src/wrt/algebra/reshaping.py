@@ -105,11 +105,4 @@ def _split_axes(node: Node, split: dict[int, list[Dimension]], dims: tuple[Dimen
         new = tuple(k for i in indices for k in parts[i])
         factors.append((reshaped(child, [index_dims[k] for k in new]), exponent, new))
     output = [k for i in node.output for k in parts[i]]
-    live = sorted({k for _, _, idx in factors for k in idx} | set(output))
-    place = {i: k for k, i in enumerate(live)}
-    return build.product(
-        node.coefficient,
-        [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
-        [place[i] for i in output],
-        [index_dims[i] for i in live],
-    )
+    return build.product_carried(node.coefficient, factors, output, index_dims)

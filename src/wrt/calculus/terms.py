@@ -96,14 +96,10 @@ def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> C
     summed = local.index_dims[axes:]
     place = (*pattern[len(pattern) - axes :], *range(len(dims), len(dims) + len(summed)))
     moved = [(n, e, tuple([place[i] for i in idx])) for n, e, idx in local.factors]
-    held = set(core.carried).union(*[idx for _, _, idx in moved])
-    live = sorted(held)
-    order = {i: k for k, i in enumerate(live)}
-    factors: list[Factor] = [(core.node, 1, tuple([order[i] for i in core.carried]))]
-    factors += [(n, e, tuple([order[i] for i in idx])) for n, e, idx in moved]
-    kept = tuple([i for i in live if i < len(dims)])
-    every = (*dims, *summed)
-    node = build.product(local.coefficient, factors, range(len(kept)), [every[i] for i in live])
+    factors: list[Factor] = [(core.node, 1, core.carried), *moved]
+    held = set().union(*[indices for _, _, indices in factors])
+    kept = tuple([i for i in range(len(dims)) if i in held])
+    node = build.product_carried(local.coefficient, factors, kept, (*dims, *summed))
     return Core(node, kept)
 
 
@@ -111,10 +107,7 @@ def hoist(term: Term) -> tuple[Pattern, Core]:
     """The pattern of a term, and its core over the classes that it depends on."""
     classes = {i: k for k, i in enumerate(dict.fromkeys(term.output))}
     held = {i for _, _, indices in term.factors for i in indices}
-    live = [i for i in range(len(term.index_dims)) if i in held or i not in classes]
-    place = {i: k for k, i in enumerate(live)}
-    factors = [(n, e, tuple([place[i] for i in idx])) for n, e, idx in term.factors]
-    kept = [place[i] for i in classes if i in held]
-    node = build.product(term.coefficient, factors, kept, [term.index_dims[i] for i in live])
+    kept = [i for i in classes if i in held]
+    node = build.product_carried(term.coefficient, term.factors, kept, term.index_dims)
     carried = tuple([k for i, k in classes.items() if i in held])
     return tuple([classes[i] for i in term.output]), Core(node, carried)

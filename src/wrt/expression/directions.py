@@ -105,8 +105,4 @@ def _core(node: Node, batch: int) -> Node | None:
     lead, core = node.output[:batch], node.output[batch:]
     if any(node.output.count(i) > 1 or any(i in idx for idx in node.indices) for i in lead):
         return None
-    live = [i for i in range(len(node.index_dims)) if i not in lead]
-    place = {i: k for k, i in enumerate(live)}
-    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in node.factors]
-    dims = [node.index_dims[i] for i in live]
-    return build.product(node.coefficient, factors, [place[i] for i in core], dims)
+    return build.product_carried(node.coefficient, node.factors, core, node.index_dims)

@@ -152,14 +152,8 @@ class _Unfolding:
             fine = tuple(k for i in indices for k in self.fine(i))
             factors.append((build.reshape(child, [self.dims[k] for k in fine]), exponent, fine))
         output = tuple(k for i in node.output for k in self.fine(i))
-        live = sorted({k for i in range(len(self.dims)) for k in self.fine(i)})
-        place = {i: k for k, i in enumerate(live)}
-        whole = build.product(
-            node.coefficient * self.coefficient,
-            [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
-            [place[i] for i in output],
-            [self.dims[i] for i in live],
-        )
+        coefficient = node.coefficient * self.coefficient
+        whole = build.product_carried(coefficient, factors, output, self.dims)
         return build.reshape(whole, node.dims)
 
 

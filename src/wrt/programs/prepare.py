@@ -152,14 +152,7 @@ def _united(node: Node) -> Node:
         factors.append((core, exponent, tuple(outer[i] for i in distinct)))
     moved = [(f, e, tuple(find(i) for i in indices)) for f, e, indices in factors]
     output = [find(i) for i in node.output]
-    used = {i for _, _, indices in moved for i in indices} | set(output)
-    names = {i: k for k, i in enumerate(sorted(used | {find(i) for i in node.summed}))}
-    return build.product(
-        node.coefficient,
-        [(f, e, tuple(names[i] for i in indices)) for f, e, indices in moved],
-        [names[i] for i in output],
-        [node.index_dims[i] for i in names],
-    )
+    return build.product_carried(node.coefficient, moved, output, node.index_dims)
 
 
 # Common factors
@@ -241,11 +234,5 @@ def _without(term: Node, place: int, kept: Sequence[int]) -> Node:
     if not isinstance(term, Einsum):
         return build.ones([term.dims[axis] for axis in kept])
     rest = [f for k, f in enumerate(term.factors) if k != place]
-    used = dict.fromkeys([*(term.output[axis] for axis in kept), *(i for f in rest for i in f[2])])
-    names = {i: k for k, i in enumerate(used)}
-    return build.product(
-        term.coefficient,
-        [(f, e, tuple(names[i] for i in own)) for f, e, own in rest],
-        [names[term.output[axis]] for axis in kept],
-        [term.index_dims[i] for i in names],
-    )
+    output = [term.output[axis] for axis in kept]
+    return build.product_carried(term.coefficient, rest, output, term.index_dims)

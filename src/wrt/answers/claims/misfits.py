@@ -101,11 +101,7 @@ def _carried(term: Einsum) -> Node:
     """The factors of a term along the axes that they have."""
     held = {i for indices in term.indices for i in indices}
     distinct = [i for i in dict.fromkeys(term.output) if i in held]
-    live = sorted(held | set(distinct))
-    place = {i: k for k, i in enumerate(live)}
-    factors = [(n, e, tuple(place[i] for i in idx)) for n, e, idx in term.factors]
-    dims = [term.index_dims[i] for i in live]
-    return build.product(term.coefficient, factors, [place[i] for i in distinct], dims)
+    return build.product_carried(term.coefficient, term.factors, distinct, term.index_dims)
 
 
 def _same(claim: Node, other: Node, found: Sequence[Place]) -> bool:
