@@ -26,7 +26,7 @@ from wrt.language.syntax import (
     Syntax,
 )
 
-__all__ = ["PRODUCTS", "says", "shown", "side", "syntax"]
+__all__ = ["PRODUCTS", "says", "side", "syntax"]
 
 Value = tuple[np.ndarray, bool]
 
@@ -232,27 +232,3 @@ def _bounded(part: Call, env: Mapping[str, np.ndarray]) -> np.ndarray:
     for k in range(first, last + 1):
         total = total + _value(body, {**env, name.name: np.asarray(k)})[0]
     return total
-
-
-def shown(part: Syntax) -> str:
-    """A sentence as text, every operation in brackets."""
-    match part:
-        case Number():
-            return str(part.value) if part.value >= 0 else f"({part.value})"
-        case Name():
-            return part.name
-        case Prefix():
-            return f"({part.operator.plain}{shown(part.operand)})"
-        case Postfix():
-            return f"({shown(part.operand)}){part.operator.plain}"
-        case Infix():
-            return f"({shown(part.left)}{part.operator.plain}{shown(part.right)})"
-        case Call():
-            return f"{part.word}({', '.join(map(shown, part.arguments))})"
-        case Index():
-            return f"({shown(part.base)})[{','.join(map(_item, part.items))}]"
-    raise ValueError(f"{part} stands in no rule")
-
-
-def _item(item: Syntax | Slice) -> str:
-    return ":" if isinstance(item, Slice) else shown(item)

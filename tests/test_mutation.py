@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from bench import RECORDS, Bench, bench, points, products_agree
-from sentences import says, shown, side, syntax
+from sentences import says, side, syntax
 from wrt.errors import WrtError
 from wrt.expression.function import Function
 from wrt.functions import BOOK
 from wrt.language.operators import INFIX, OPERATORS
 from wrt.language.syntax import Call, Infix, Name, Number, Postfix, Prefix, Syntax, postorder
+from wrt.language.written import formula_text
 
 HERE, FRESH = 1, 2026
 _TRANSPOSE = next(o for o in OPERATORS if o.name == "transpose")
@@ -68,7 +69,8 @@ def _here(part: Syntax, names: list[str]) -> Iterator[Syntax]:
     match part:
         case Number():
             for change in (1, -1, Fraction(1, 2)):
-                yield Number(part.value + change, span)
+                number = Number(abs(part.value + change), span)
+                yield number if part.value + change >= 0 else Prefix(_MINUS, number, span)
         case Name():
             yield Postfix(_TRANSPOSE, part, span)
             yield from (Name(name, span) for name in names if name != part.name)
@@ -94,8 +96,8 @@ def spoiled(text: str, function: Function) -> list[str]:
     if function.differential:
         names += [f"d{a.name}" for a in form.arguments]
     names += [p.arguments[0].name for p in postorder(part) if _is_bounded(p)]
-    found = dict.fromkeys(shown(m) for m in mutants(part, names))
-    found.pop(shown(part), None)
+    found = dict.fromkeys(formula_text(m) for m in mutants(part, names))
+    found.pop(formula_text(part), None)
     return list(found)
 
 
@@ -112,7 +114,7 @@ def named(condition):
 @named(lambda f: f.differential)
 def test_no_spoiled_rule_survives(function: Function) -> None:
     (rule,) = function.rules
-    assert not bench(function, HERE).rule_faults(shown(syntax(rule)))
+    assert not bench(function, HERE).rule_faults(formula_text(syntax(rule)))
     texts = spoiled(rule, function)
     assert texts
     survivors = [text for text in texts if _rule_survives(function, rule, text)]
@@ -135,7 +137,7 @@ def test_no_spoiled_definition_survives(function: Function) -> None:
     assert texts
     fresh, here = bench(function, FRESH), bench(function, HERE)
     right = function.definition
-    assert not here.definition_faults(shown(syntax(right)))
+    assert not here.definition_faults(formula_text(syntax(right)))
     survivors = [
         text
         for text in texts

@@ -35,6 +35,7 @@ from wrt.expression.nodes import (
     Variable,
     whole,
 )
+from wrt.expression.products import connected
 from wrt.expression.walk import postorder, users
 
 __all__ = ["flat_form", "is_minus", "normal_form", "scalars_opened"]
@@ -393,7 +394,7 @@ def _scalars_apart(node: Einsum) -> Node | None:
     """Factors that hang together by summed indices only are a scalar of their own."""
     if len(node.children) < 2 or not node.summed:
         return None
-    groups = _components(node)
+    groups = connected(node.indices)
     kept = set(node.output)
     loose = [g for g in groups if g and not any(i in kept for k in g for i in node.indices[k])]
     loose = [g for g in loose if any(node.indices[k] for k in g)]
@@ -422,22 +423,6 @@ def scalars_opened(node: Einsum) -> Node:
         if isinstance(child, Einsum) and exponent == 1 and child.summed and not child.ndim
     ]
     return _inlined(node, loose) if loose else node
-
-
-def _components(node: Einsum) -> list[list[int]]:
-    """The factors, grouped by the indices that they share."""
-    groups: list[tuple[set[int], list[int]]] = []
-    for k, indices in enumerate(node.indices):
-        held, members = set(indices), [k]
-        rest = []
-        for other, others in groups:
-            if held & other:
-                held |= other
-                members = others + members
-            else:
-                rest.append((other, others))
-        groups = [*rest, (held, members)]
-    return [sorted(members) for _, members in groups]
 
 
 def _narrower(total: Sum) -> Node | None:

@@ -15,6 +15,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Reshape, Sum
+from wrt.expression.products import connected
 from wrt.expression.walk import ranged_terms, users
 
 if TYPE_CHECKING:
@@ -156,29 +157,16 @@ def _is_section(node: Node) -> bool:
 
 def _parts(term: Einsum, fixed: Mapping[int, Dimension]) -> Iterator[tuple[Node, tuple[int, ...]]]:
     """The factors in groups that share indices; each group with the output axes it varies along."""
-    groups: list[tuple[set[int], list[int]]] = []
-    for k, indices in enumerate(term.indices):
-        if position_of(term.children[k]) is not None and indices[0] in fixed:
-            continue
-        held, members = set(indices), [k]
-        rest = []
-        for other, others in groups:
-            if held & other:
-                held, members = held | other, others + members
-            else:
-                rest.append((other, others))
-        groups = [*rest, (held, members)]
-    for held, members in groups:
+    moving = [
+        (child, exponent, indices)
+        for child, exponent, indices in term.factors
+        if position_of(child) is None or indices[0] not in fixed
+    ]
+    for members in connected([indices for _, _, indices in moving]):
+        factors = [moving[k] for k in members]
+        held = {i for _, _, indices in factors for i in indices}
         out = [i for i in dict.fromkeys(term.output) if i in held]
-        live = sorted(held)
-        place = {i: p for p, i in enumerate(live)}
-        factors = [term.factors[k] for k in sorted(members)]
-        made = build.product(
-            ONE,
-            [(n, e, tuple(place[i] for i in idx)) for n, e, idx in factors],
-            [place[i] for i in out],
-            [term.index_dims[i] for i in live],
-        )
+        made = build.product_carried(ONE, factors, out, term.index_dims)
         yield made, tuple(a for a, i in enumerate(term.output) if i in held)
 
 

@@ -4,7 +4,7 @@ repeated indices, transposes are absorbed, equal factors merge.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from wrt.errors import ShapeMistake
 from wrt.expression.coefficient import ONE, ZERO, Coefficient
@@ -25,7 +25,7 @@ from wrt.expression.nodes import (
     whole,
 )
 
-__all__ = ["einsum", "product", "product_carried", "zeros"]
+__all__ = ["connected", "einsum", "product", "product_carried", "zeros"]
 
 
 def zeros(dims: Iterable[Dimension]) -> Node:
@@ -224,6 +224,25 @@ def _merged(factors: list[Factor]) -> list[Factor]:
         else:
             powers[key] = powers.get(key, 0) + exponent
     return [(node, whole(e), indices) for (node, indices), e in powers.items() if e]
+
+
+def connected(held: Iterable[Collection[int]]) -> list[tuple[int, ...]]:
+    """Which of some sets of indices hang together by the indices that they share.
+
+    >>> connected([{0, 1}, {2}, {1, 3}, {3}])
+    [(1,), (0, 2, 3)]
+    """
+    groups: list[tuple[set[int], list[int]]] = []
+    for k, indices in enumerate(held):
+        together, members = set(indices), [k]
+        rest = []
+        for other, others in groups:
+            if together & other:
+                together, members = together | other, [*others, *members]
+            else:
+                rest.append((other, others))
+        groups = [*rest, (together, members)]
+    return [tuple(sorted(members)) for _, members in groups]
 
 
 def einsum(subscripts: str, *operands: Node, dims: dict[str, Dimension] | None = None) -> Node:

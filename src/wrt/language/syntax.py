@@ -34,72 +34,64 @@ __all__ = [
 Span = tuple[int, int]
 
 
+class _Leaf:
+    """What has no formula inside."""
+
+    __slots__ = ()
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class Number:
+class _Around:
+    """An operator with one operand."""
+
+    operator: Operator
+    operand: Syntax
+    span: Span
+
+    @property
+    def children(self) -> tuple[Syntax, ...]:
+        """The formulas inside."""
+        return (self.operand,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Number(_Leaf):
     """An exact number, times i where `imaginary`."""
 
     value: Fraction
     span: Span
     imaginary: bool = False
 
-    @property
-    def children(self) -> tuple[Syntax, ...]:
-        """The formulas inside."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Name:
+class Name(_Leaf):
     """A name in its spelled form: λ is lambda."""
 
     name: str
     span: Span
 
-    @property
-    def children(self) -> tuple[Syntax, ...]:
-        """The formulas inside."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Words:
+class Words(_Leaf):
     """A quoted text, as in einsum("ij,j->i", A, x)."""
 
     text: str
     span: Span
 
-    @property
-    def children(self) -> tuple[Syntax, ...]:
-        """The formulas inside."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prefix:
+class Prefix(_Around):
     """A sign before its operand."""
 
-    operator: Operator
-    operand: Syntax
-    span: Span
-
-    @property
-    def children(self) -> tuple[Syntax, ...]:
-        """The formulas inside."""
-        return (self.operand,)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Postfix:
+class Postfix(_Around):
     """A transpose or conjugate transpose behind its operand."""
-
-    operator: Operator
-    operand: Syntax
-    span: Span
-
-    @property
-    def children(self) -> tuple[Syntax, ...]:
-        """The formulas inside."""
-        return (self.operand,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

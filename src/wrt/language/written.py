@@ -21,7 +21,7 @@ from wrt.language.syntax import (
     postorder,
 )
 
-__all__ = ["written"]
+__all__ = ["formula_text", "written"]
 
 Said = tuple[str, int]
 

@@ -8,7 +8,7 @@ matrices), `sentence` (whole formulas), `differential`, `indexed`, `kronecker`, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wrt.algebra.reshaping import axis_groups
@@ -19,7 +19,7 @@ from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.latex import Style, index_latex, latex_of
 from wrt.notation.latex_einsum import einsum_latex
-from wrt.notation.sentence import Speaker, with_where
+from wrt.notation.sentence import Definition, Speaker, with_where
 from wrt.notation.tree import Tree, flip
 from wrt.notation.typeset import typeset
 
@@ -59,13 +59,8 @@ def matrix(
     >>> matrix(build.einsum("i,j->ij", b, x))
     "b*x'"
     """
-    if node.ndim > 2:
-        return None
-    speaker = Speaker(node, names, where)
-    tree = speaker.speak()
-    if tree is None:
-        return None
-    return with_where(flip(tree) if row and node.ndim == 1 else tree, speaker.definitions)
+    said = _in_matrices(node, names, row, where)
+    return None if said is None else with_where(said.tree, said.definitions)
 
 
 def index(
@@ -90,31 +85,183 @@ def index(
     >>> index(build.einsum("ia,b->iab", eye, x), split=1)
     'D[i,a,b] = δ[i,a]*x[b]'
     """
-    said = _spoken(node, split, letters, names, where)
+    said = _in_entries(node, split, letters, names, where)
     if said is None:
         return None
-    left, chosen, speaker, tree = _free_name(left, said), said.letters, said.speaker, said.tree
-    head = f"{left}[{chosen}]" if node.ndim else left
-    return with_where(tree, speaker.definitions, f"{head} = ")
+    left = _free_name(left, said.speaker)
+    head = f"{left}[{said.letters}]" if node.ndim else left
+    return with_where(said.tree, said.definitions, f"{head} = ")
 
 
-class _Spoken(NamedTuple):
-    """What an index form says: its letters, those of joined axes in brackets, and the
-    right side.
+def einsum(node: Node, *, names: Sequence[str] = ()) -> str | None:
+    """The formula as einsum over its factors; None where a factor has no phrase.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> A, B = Variable("A", (n, m)), Variable("B", (m, n))
+    >>> einsum(build.einsum("ik,lj->ijkl", A, B))
+    'einsum("ik,lj->ijkl", A, B)'
+    """
+    said = _in_einsums(node, names)
+    return None if said is None else with_where(said.tree, said.definitions)
+
+
+def kronecker(
+    node: Node, split: int, order: str = "rows", *, names: Sequence[str] = ()
+) -> str | None:
+    """The matrix that takes vec(dX) to vec(df), by "rows" or by "columns", as ⊗ of small matrices.
+
+    `split` says how many axes are f's. None where nothing of this form fits.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> A, B = (Variable(w, map(Dimension.of, d)) for w, d in (("A", "nm"), ("B", "pq")))
+    >>> D = build.einsum("ik,lj->ijkl", A, B)
+    >>> kronecker(D, 2, "rows"), kronecker(D, 2, "columns")
+    ("A ⊗ B'", "B' ⊗ A")
+    """
+    said = _in_kroneckers(node, split, order, names)
+    return None if said is None else with_where(said.tree, said.definitions)
+
+
+def latex(
+    node: Node,
+    *,
+    names: Sequence[str] = (),
+    row: bool = False,
+    where: bool = False,
+    style: Style | None = None,
+) -> str | None:
+    """The matrix sentence as LaTeX; None where matrix notation cannot say the formula.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> A, x = Variable("A", map(Dimension.of, "nm")), Variable("x", [Dimension.of("m")])
+    >>> print(latex(2 * A.T @ (A @ x)))
+    2 A^\\top A x
+    >>> print(latex(2 * A.T @ (A @ x), style=Style(bold=True)))
+    2 \\mathbf{A}^\\top \\mathbf{A} \\mathbf{x}
+    """
+    said = _in_matrices(node, names, row, where)
+    return None if said is None else latex_of(said.tree, said.definitions, style)
+
+
+def latex_index(
+    node: Node,
+    left: str = "D",
+    *,
+    split: int | Sequence[int] | None = None,
+    names: Sequence[str] = (),
+    where: bool = False,
+    style: Style | None = None,
+) -> str | None:
+    """The index form as LaTeX, indices as subscripts.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> eye, x = build.identity(n), Variable("x", (m,))
+    >>> print(latex_index(build.einsum("ia,b->iab", eye, x), split=1))
+    D_{iab} = \\delta_{ia} x_{b}
+    """
+    said = _in_entries(node, split, None, names, where)
+    if said is None:
+        return None
+    left = _free_name(left, said.speaker)
+    return index_latex(left, said.letters, said.tree, said.definitions, style)
+
+
+def latex_einsum(
+    node: Node, left: str = "D", *, names: Sequence[str] = (), style: Style | None = None
+) -> str | None:
+    """The formula as products of entries behind the signs of their sums, as LaTeX.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> A, B = Variable("A", (n, m)), Variable("B", (m, n))
+    >>> print(latex_einsum(A @ B))
+    D_{ij} = \\sum_{k} A_{ik} B_{kj}
+    """
+    said = _in_einsums(node, names)
+    if said is None:
+        return None
+    return einsum_latex(_free_name(left, said.speaker), said.tree, said.definitions, style)
+
+
+def latex_kronecker(
+    node: Node,
+    split: int,
+    order: str = "rows",
+    *,
+    names: Sequence[str] = (),
+    style: Style | None = None,
+) -> str | None:
+    """The Kronecker form as LaTeX; None where nothing of this form fits.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> A, B = (Variable(w, map(Dimension.of, d)) for w, d in (("A", "nm"), ("B", "pq")))
+    >>> print(latex_kronecker(build.einsum("ik,lj->ijkl", A, B), 2))
+    A \\otimes B^\\top
+    """
+    said = _in_kroneckers(node, split, order, names)
+    return None if said is None else latex_of(said.tree, said.definitions, style)
+
+
+# What both text and LaTeX are written from
+
+
+class _Said(NamedTuple):
+    """A phrase, the speaker that knows its definitions, and the letters of its axes, those of
+    joined ones in brackets.
     """
 
-    letters: str
     tree: Tree
-    speaker: IndexSpeaker
+    speaker: Speaker
+    letters: str = ""
+
+    @property
+    def definitions(self) -> Mapping[str, Definition]:
+        return self.speaker.definitions
 
 
-def _spoken(
+def _in_matrices(node: Node, names: Sequence[str], row: bool, where: bool) -> _Said | None:
+    if node.ndim > 2:
+        return None
+    speaker = Speaker(node, names, where)
+    tree = speaker.speak()
+    if tree is None:
+        return None
+    return _Said(flip(tree) if row and node.ndim == 1 else tree, speaker)
+
+
+def _in_einsums(node: Node, names: Sequence[str]) -> _Said | None:
+    speaker = IndexSpeaker(node, names)
+    speaker.walk()
+    tree = einsum_text(node, speaker)
+    return None if tree is None else _Said(tree, speaker)
+
+
+def _in_kroneckers(node: Node, split: int, order: str, names: Sequence[str]) -> _Said | None:
+    speaker = Speaker(node, names)
+    speaker.walk()
+    tree = kronecker_tree(node, split, order, speaker)
+    return None if tree is None else _Said(tree, speaker)
+
+
+def _in_entries(
     node: Node,
     split: int | Sequence[int] | None,
     letters: Sequence[str] | None,
     names: Sequence[str],
     where: bool,
-) -> _Spoken | None:
+) -> _Said | None:
     groups = _groups(node, split)
     if isinstance(node, Einsum):
         node = unfolded(node)
@@ -125,14 +272,13 @@ def _spoken(
         groups = [sum(next(counts) for _ in range(group)) for group in groups]
         node = node.body
     speaker = IndexSpeaker(node, names, where)
-    chosen = letters or axis_letters(groups, frozenset(speaker.taken))
-    speaker.letters = chosen
+    speaker.letters = letters or axis_letters(groups, frozenset(speaker.taken))
     tree = speaker.written()
-    return None if tree is None else _Spoken(_said_axes(chosen, joined), tree, speaker)
+    return None if tree is None else _Said(tree, speaker, _said_axes(speaker.letters, joined))
 
 
-def _free_name(left: str, said: _Spoken) -> str:
-    while left in said.speaker.taken:
+def _free_name(left: str, speaker: Speaker) -> str:
+    while left in speaker.taken:
         left += "1"
     return left
 
@@ -158,138 +304,3 @@ def _groups(node: Node, split: int | Sequence[int] | None) -> list[int]:
         return [node.ndim]
     groups = [split] if isinstance(split, int) else list(split)
     return [*groups, node.ndim - sum(groups)] if sum(groups) < node.ndim else groups
-
-
-def einsum(node: Node, *, names: Sequence[str] = ()) -> str | None:
-    """The formula as einsum over its factors; None where a factor has no phrase.
-
-    >>> from wrt.expression import build
-    >>> from wrt.expression.dimensions import Dimension
-    >>> from wrt.expression.nodes import Variable
-    >>> n, m = Dimension.of("n"), Dimension.of("m")
-    >>> A, B = Variable("A", (n, m)), Variable("B", (m, n))
-    >>> einsum(build.einsum("ik,lj->ijkl", A, B))
-    'einsum("ik,lj->ijkl", A, B)'
-    """
-    speaker = IndexSpeaker(node, names)
-    speaker.walk()
-    tree = einsum_text(node, speaker)
-    return None if tree is None else with_where(tree, speaker.definitions)
-
-
-def kronecker(
-    node: Node, split: int, order: str = "rows", *, names: Sequence[str] = ()
-) -> str | None:
-    """The matrix that takes vec(dX) to vec(df), by "rows" or by "columns", as ⊗ of small matrices.
-
-    `split` says how many axes are f's. None where nothing of this form fits.
-
-    >>> from wrt.expression import build
-    >>> from wrt.expression.dimensions import Dimension
-    >>> from wrt.expression.nodes import Variable
-    >>> A, B = (Variable(w, map(Dimension.of, d)) for w, d in (("A", "nm"), ("B", "pq")))
-    >>> D = build.einsum("ik,lj->ijkl", A, B)
-    >>> kronecker(D, 2, "rows"), kronecker(D, 2, "columns")
-    ("A ⊗ B'", "B' ⊗ A")
-    """
-    speaker = Speaker(node, names)
-    speaker.walk()
-    tree = kronecker_tree(node, split, order, speaker)
-    return None if tree is None else with_where(tree, speaker.definitions)
-
-
-def latex(
-    node: Node,
-    *,
-    names: Sequence[str] = (),
-    row: bool = False,
-    where: bool = False,
-    style: Style | None = None,
-) -> str | None:
-    """The matrix sentence as LaTeX; None where matrix notation cannot say the formula.
-
-    >>> from wrt.expression.dimensions import Dimension
-    >>> from wrt.expression.nodes import Variable
-    >>> A, x = Variable("A", map(Dimension.of, "nm")), Variable("x", [Dimension.of("m")])
-    >>> print(latex(2 * A.T @ (A @ x)))
-    2 A^\\top A x
-    >>> print(latex(2 * A.T @ (A @ x), style=Style(bold=True)))
-    2 \\mathbf{A}^\\top \\mathbf{A} \\mathbf{x}
-    """
-    if node.ndim > 2:
-        return None
-    speaker = Speaker(node, names, where)
-    tree = speaker.speak()
-    if tree is None:
-        return None
-    tree = flip(tree) if row and node.ndim == 1 else tree
-    return latex_of(tree, speaker.definitions, style)
-
-
-def latex_index(
-    node: Node,
-    left: str = "D",
-    *,
-    split: int | Sequence[int] | None = None,
-    names: Sequence[str] = (),
-    where: bool = False,
-    style: Style | None = None,
-) -> str | None:
-    """The index form as LaTeX, indices as subscripts.
-
-    >>> from wrt.expression import build
-    >>> from wrt.expression.dimensions import Dimension
-    >>> from wrt.expression.nodes import Variable
-    >>> n, m = Dimension.of("n"), Dimension.of("m")
-    >>> eye, x = build.identity(n), Variable("x", (m,))
-    >>> print(latex_index(build.einsum("ia,b->iab", eye, x), split=1))
-    D_{iab} = \\delta_{ia} x_{b}
-    """
-    said = _spoken(node, split, None, names, where)
-    if said is None:
-        return None
-    left = _free_name(left, said)
-    return index_latex(left, said.letters, said.tree, said.speaker.definitions, style)
-
-
-def latex_einsum(
-    node: Node, left: str = "D", *, names: Sequence[str] = (), style: Style | None = None
-) -> str | None:
-    """The formula as products of entries behind the signs of their sums, as LaTeX.
-
-    >>> from wrt.expression.dimensions import Dimension
-    >>> from wrt.expression.nodes import Variable
-    >>> n, m = Dimension.of("n"), Dimension.of("m")
-    >>> A, B = Variable("A", (n, m)), Variable("B", (m, n))
-    >>> print(latex_einsum(A @ B))
-    D_{ij} = \\sum_{k} A_{ik} B_{kj}
-    """
-    speaker = IndexSpeaker(node, names)
-    speaker.walk()
-    tree = einsum_text(node, speaker)
-    while left in speaker.taken:
-        left += "1"
-    return None if tree is None else einsum_latex(left, tree, speaker.definitions, style)
-
-
-def latex_kronecker(
-    node: Node,
-    split: int,
-    order: str = "rows",
-    *,
-    names: Sequence[str] = (),
-    style: Style | None = None,
-) -> str | None:
-    """The Kronecker form as LaTeX; None where nothing of this form fits.
-
-    >>> from wrt.expression import build
-    >>> from wrt.expression.dimensions import Dimension
-    >>> from wrt.expression.nodes import Variable
-    >>> A, B = (Variable(w, map(Dimension.of, d)) for w, d in (("A", "nm"), ("B", "pq")))
-    >>> print(latex_kronecker(build.einsum("ik,lj->ijkl", A, B), 2))
-    A \\otimes B^\\top
-    """
-    speaker = Speaker(node, names)
-    speaker.walk()
-    tree = kronecker_tree(node, split, order, speaker)
-    return None if tree is None else latex_of(tree, speaker.definitions, style)

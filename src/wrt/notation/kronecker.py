@@ -18,8 +18,10 @@ from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Reshape, Sum
+from wrt.expression.products import connected
 from wrt.notation.elimination import Network, network
 from wrt.notation.joining import unfolded
+from wrt.notation.layout import size, vec
 from wrt.notation.signs import settled
 from wrt.notation.sums import collected
 from wrt.notation.tree import (
@@ -100,7 +102,7 @@ def kronecker_tree(node: Node, split: int, order: str, speaker: Speaker) -> Tree
 def _form(node: Node, first: list[int], last: list[int], speaker: Speaker) -> Tree | None:
     """The form with the axes of f and of x in the orders in which they are laid end to end."""
     if is_zero(node):
-        return zeros((_size([node.dims[k] for k in first]), _size([node.dims[k] for k in last])))
+        return zeros((size([node.dims[k] for k in first]), size([node.dims[k] for k in last])))
     if isinstance(node, BoundedSum) and node.kind == "sum":
         body = _form(node.body, first, last, speaker)
         return None if body is None else speaker.ranged(node, body)
@@ -197,10 +199,7 @@ def _weights(net: Network, side: list[int], other: list[int]) -> Tree | None:
         net.matrices.remove(m)
     # laid end to end in the order of the axes: vec stacks columns, the first axis running fastest
     matrix = entrywise([t if a == j else flip(t) for t, a, _ in found])
-    number, core = times(matrix.coefficient, scalars_of(matrix)), times(ONE, chain_of(matrix))
-    size = net.dims[i] * net.dims[j]
-    scale = number if matrix.head == "product" else times(ONE, [])
-    return times(ONE, [scale, diagonal(_vec(core, size))])
+    return diagonal(vec(matrix))
 
 
 def _in_blocks(net: Network, first: list[int], last: list[int]) -> list[_Term]:
@@ -245,9 +244,9 @@ def _turned(rows: list[int], columns: list[int], dims: Sequence[Dimension]) -> T
 
     None where more than two blocks of axes would have to change places; an identity where none.
     """
-    size = _size([dims[k] for k in rows]) or Dimension.of(1)
+    side = size([dims[k] for k in rows]) or Dimension.of(1)
     if rows == columns:
-        return eye(size)
+        return eye(side)
     start = next(k for k, (a, b) in enumerate(zip(rows, columns, strict=True)) if a != b)
     middle, end = columns.index(rows[start]), len(rows)
     while rows[end - 1] == columns[end - 1]:
@@ -255,31 +254,20 @@ def _turned(rows: list[int], columns: list[int], dims: Sequence[Dimension]) -> T
     ahead, behind = rows[start : start + end - middle], rows[start + end - middle : end]
     if columns[start:end] != behind + ahead:
         return None
-    sizes = [_size([dims[k] for k in part]) for part in (ahead, behind)]
+    sizes = [size([dims[k] for k in part]) for part in (ahead, behind)]
     assert sizes[0] is not None
     assert sizes[1] is not None
     swap = _commutation(sizes[0], sizes[1])
-    around = [_size([dims[k] for k in part]) for part in (rows[:start], rows[end:])]
+    around = [size([dims[k] for k in part]) for part in (rows[:start], rows[end:])]
     parts = [eye(around[0])] if around[0] else []
     parts += [swap, *([eye(around[1])] if around[1] else [])]
-    return parts[0] if len(parts) == 1 else Tree("kron", "", tuple(parts), (size, size))
+    return parts[0] if len(parts) == 1 else Tree("kron", "", tuple(parts), (side, side))
 
 
 def _groups(net: Network) -> list[tuple[int, ...]]:
     """Axes of the output that hang together by an index or by a matrix."""
     links = [{i, j} for _, i, j in net.matrices]
-    groups: list[tuple[set[int], list[int]]] = []
-    for axis, index in enumerate(net.output):
-        held = {index}.union(*(link for link in links if index in link))
-        members = [axis]
-        rest = []
-        for other, others in groups:
-            if held & other:
-                held, members = held | other, [*others, *members]
-            else:
-                rest.append((other, others))
-        groups = [*rest, (held, members)]
-    return [tuple(sorted(members)) for _, members in groups]
+    return connected([{i}.union(*(link for link in links if i in link)) for i in net.output])
 
 
 def _block(net: Network, group: Sequence[int], first: list[int], last: list[int]) -> _Block | None:
@@ -317,10 +305,7 @@ def _stacked(net: Network, rows: bool) -> Tree | None:
     matrix = net.product()
     if matrix is None:
         return None
-    inside = times(ONE, chain_of(matrix))
-    size = net.dims[net.output[0]] * net.dims[net.output[1]]
-    made = _vec(flip(inside) if rows else inside, size)
-    return times(matrix.coefficient, [*scalars_of(matrix), made])
+    return vec(flip(matrix) if rows else matrix)
 
 
 def _commutation(rows: Dimension, columns: Dimension) -> Tree:
@@ -328,10 +313,6 @@ def _commutation(rows: Dimension, columns: Dimension) -> Tree:
     sizes = [literal(str(dim).replace(" ", "")) for dim in (rows, columns)]
     side = rows * columns
     return call("commutation", sizes, (side, side), latex="K_{@0,@1}")
-
-
-def _vec(matrix: Tree, size: Dimension) -> Tree:
-    return call("vec", [matrix], (size, None), latex=r"\operatorname{vec}(@0)")
 
 
 def _ordered(blocks: list[_Block], first: list[int], last: list[int]) -> list[_Block] | None:
@@ -379,12 +360,5 @@ def _joined(blocks: list[_Block], coefficient: Coefficient, scalars: list[Tree])
     return times(coefficient, [*scalars, *cores])
 
 
-def _size(dims: Sequence[Dimension]) -> Dimension | None:
-    total: Dimension | None = None
-    for dim in dims:
-        total = dim if total is None else total * dim
-    return total
-
-
 def _side(parts: Sequence[Tree], side: int) -> Dimension | None:
-    return _size([d for d in (p.shape[side] for p in parts) if d is not None])
+    return size([d for d in (p.shape[side] for p in parts) if d is not None])

@@ -9,7 +9,7 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.notation.tree import Tree, call, chain_of, eye, flip, scalars_of, times
 
-__all__ = ["kron", "unvec", "vec"]
+__all__ = ["kron", "size", "unvec", "vec"]
 
 
 def vec(matrix: Tree) -> Tree:
@@ -25,7 +25,7 @@ def vec(matrix: Tree) -> Tree:
 def kron(left: Tree, right: Tree) -> Tree:
     """The Kronecker product, numbers before it."""
     sides = zip(left.shape, right.shape, strict=True)
-    rows, columns = (_size([d for d in pair if d is not None]) for pair in sides)
+    rows, columns = (size([d for d in pair if d is not None]) for pair in sides)
     cores = [times(ONE, chain_of(t)) for t in (left, right)]
     latex = r"@0 \otimes @1"
     made = call("kron", cores, (rows, columns), flips=True, latex=latex)
@@ -37,7 +37,8 @@ def kron(left: Tree, right: Tree) -> Tree:
     return times(coefficient, [*scalars, made])
 
 
-def _size(dims: Sequence[Dimension]) -> Dimension | None:
+def size(dims: Sequence[Dimension]) -> Dimension | None:
+    """How many entries axes have together; None where there is no axis."""
     return prod(dims, start=Dimension.of(1)) if dims else None
 
 
