@@ -58,6 +58,22 @@ def contracted(node: Node, change: Node) -> Node:
     return build.product(ONE, factors, axes[:cut], node.dims)
 
 
+def contracted_first(change: Node, node: Node) -> Node:
+    """A derivative multiplied from the left by what comes back to its first axes."""
+    cut, rest = change.ndim, tuple(range(change.ndim, node.ndim))
+    terms = node.children if isinstance(node, Sum) else (node,)
+    parts = [
+        build.product(
+            ONE,
+            ((change, 1, tuple(range(cut))), (term, 1, tuple(range(node.ndim)))),
+            rest,
+            node.dims,
+        )
+        for term in terms
+    ]
+    return build.add(*parts)
+
+
 def fresh(wanted: str, taken: Container[str]) -> str:
     """The first of some letters that is free, and whose change is, else the first with a number."""
     letters: list[str] = [*wanted, *(f"{wanted[0]}{k}" for k in range(1, 100))]

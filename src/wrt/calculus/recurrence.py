@@ -7,7 +7,7 @@ states that read the step ahead of them run from the last step to the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -117,6 +117,17 @@ class System:
                 found[name] = self._written_out(name, found)
         return found
 
+    def over(self, name: str, held: Collection[str]) -> Node:
+        """A line's formula over the states `held` of its step, the other lines written out."""
+        known: dict[str, Node] = {}
+        for group in self.groups:
+            for one in self._in_order(group):
+                if one not in held or one == name:
+                    known[one] = self._written_out(one, known)
+                if one == name:
+                    return known[one]
+        raise AssertionError(name)
+
     def _written_out(self, name: str, known: Mapping[str, Node]) -> Node:
         formula = self.lines.states[name]
         inside = {
@@ -126,13 +137,15 @@ class System:
         }
         return substitute(formula, inside) if inside else formula
 
-    def in_names(self, name: str, by: Variable) -> Node:
+    def in_names(self, name: str, by: Variable, held: Collection[str] = ()) -> Node:
         """The derivative of one step by a shared variable or something before it, in the names of
-        the lines: what another line of the same step gives is called by its name."""
+        the lines: what another line of the same step gives is called by its name. The states
+        `held` of the same step do not change."""
         found: dict[str, Node] = {}
         for group in self.groups:
             for one in self._in_order(group):
-                found[one] = self._by_names(one, by, found)
+                if one not in held or one == name:
+                    found[one] = self._by_names(one, by, found)
                 if one == name:
                     return found[one]
         raise AssertionError(name)

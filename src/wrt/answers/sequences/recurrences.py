@@ -116,8 +116,8 @@ class Recurrence:
         called = f"∂⁺{self._now(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
 
-    def step(self, state: str, other: str | None = None) -> StepDerivative:
-        """`∂s[t]/∂s[t-1]`: from a state to the next, or from `other` one step before.
+    def step(self, state: str, other: str | None = None, lag: int = 1) -> StepDerivative:
+        """`∂s[t]/∂s[t-1]`: from a state to the next, or from `other`, `lag` steps before.
 
         >>> lstm = recurrence("c[t] = f[t].*c[t-1]; f[t] = sigmoid(W*h[t-1]); h[t] = tanh(c[t])")
         >>> lstm.step("c").matrix, lstm.step("h", "c").matrix
@@ -129,16 +129,32 @@ class Recurrence:
                 f"no line reads {moment(other, self.lines.step, -1)}",
                 hint=f"the states that another step reads are {', '.join(self.carried)}",
             )
-        by = self.lines.at(other, 1 if self.system.lags[other] > 0 else -1)
+        by = self.lines.at(other, lag if self.system.lags[other] > 0 else -lag)
         called = f"∂{self._now(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
 
     def within(self, state: str, other: str) -> StepDerivative:
-        """`∂L[t]/∂s[t]`: from a line to one that it reads at the same step."""
+        """`∂L[t]/∂s[t]`: from a line to one of its step, other states of the step held fixed."""
         state, other = self._state(state), self._state(other)
         by = self.lines.at(other)
         called = f"∂{self._now(state)}/∂{by.name}"
-        return of_step(self.system, state, self.lines.states[state], by, called)
+        return of_step(self.system, state, self._over_states(state), by, called, self.carried)
+
+    def directly(self, state: str, name: str) -> StepDerivative:
+        """`∂⁺L[t]/∂V`: from a line to a shared variable, the states of its step held fixed."""
+        state, by = self._state(state), self._any(name)
+        called = f"∂⁺{self._now(state)}/∂{by.name}"
+        return of_step(self.system, state, self._over_states(state), by, called, self.carried)
+
+    def of_line(self, name: str, by: Variable) -> StepDerivative:
+        """The derivative of one line by something that it reads, all else held fixed."""
+        called = f"∂{self._now(name)}/∂{by.name}"
+        formula = self.lines.states[name]
+        return of_step(self.system, name, formula, by, called, self.states)
+
+    def _over_states(self, name: str) -> Node:
+        """The formula of a line over the states of its step, the other lines written out."""
+        return self.system.over(name, self.carried)
 
     # All steps
 
@@ -159,7 +175,7 @@ class Recurrence:
         place = last if at is None else self._place(at)
         said = (self.length if last else "1") if at is None else str(at)
         by = self._any(name)
-        return self._through(stack[place], f"{state}[{said}]", by, state)
+        return self._through(stack[place], f"{state}[{said}]", by, state, at)
 
     def gradient(self, name: str, of: str | None = None, at: int | None = None) -> ThroughTime:
         """`dL/dW` for the sum of a loss over all steps (and the batch), or for the step `at`.
@@ -172,7 +188,7 @@ class Recurrence:
         """
         loss = self._loss(of)
         by = self._any(name)
-        return self._through(self.loss(loss, at), self._said(loss, at), by, loss)
+        return self._through(self.loss(loss, at), self._said(loss, at), by, loss, at)
 
     def loss(self, of: str | None = None, at: int | None = None) -> Node:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
@@ -200,7 +216,9 @@ class Recurrence:
 
     # Names
 
-    def _through(self, f: Node, said: str, by: Variable, target: str) -> ThroughTime:
+    def _through(
+        self, f: Node, said: str, by: Variable, target: str, at: int | None
+    ) -> ThroughTime:
         question = Reading(
             text=said,
             formula=f,
@@ -212,7 +230,7 @@ class Recurrence:
         )
         wanted = Wanted(by.name, by)
         node = swept(f, [by], "projected")
-        path = Path(self, target, by)
+        path = Path(self, target, by, at)
         return ThroughTime(question, (wanted,), node, None, None, path, f"d{said}/d{by.name}")
 
     def _said(self, loss: str, at: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,9 +43,16 @@ class StepDerivative(Derivative):
         return picked(whole, (*[slice(None)] * self.f.ndim, *keys(self.wanted)))
 
 
-def of_step(system: System, name: str, formula: Node, by: Variable, called: str) -> StepDerivative:
+def of_step(
+    system: System,
+    name: str,
+    formula: Node,
+    by: Variable,
+    called: str,
+    held: Collection[str] = (),
+) -> StepDerivative:
     """The derivative of the formula of one step, `name` its line, by a shared variable or a state
-    before it."""
+    before it; the states `held` of the same step do not change."""
     lines = system.lines
     text = lines.said[name].partition("=")[2].strip()
     question = Reading(
@@ -57,7 +65,9 @@ def of_step(system: System, name: str, formula: Node, by: Variable, called: str)
     )
     wanted = Wanted(by.name, by)
     node = swept(formula, [by], "projected")
-    return StepDerivative(question, (wanted,), node, None, None, system.in_names(name, by), called)
+    return StepDerivative(
+        question, (wanted,), node, None, None, system.in_names(name, by, held), called
+    )
 
 
 def _variables(system: System) -> dict[str, Variable]:

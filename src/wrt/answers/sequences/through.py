@@ -2,26 +2,181 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from wrt import notation
+from wrt.algebra import settled
 from wrt.answers.answer import Derivative
-from wrt.expression.nodes import Variable
+from wrt.answers.parts import contracted_first
+from wrt.answers.sequences.steps import StepDerivative
+from wrt.errors import ShapeMistake
+from wrt.expression import build
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import substitute
+from wrt.language.recurrence import Moment, moment
 
 if TYPE_CHECKING:
     from wrt.answers.sequences.recurrences import Recurrence
 
-__all__ = ["Path", "ThroughTime"]
+__all__ = ["Factor", "Path", "ThroughTime"]
 
 
 @dataclass(frozen=True)
-class Path:
-    """How a derivative goes through the steps: which line it is of, which variable it is by."""
+class Factor:
+    """One factor of a derivative through time: its sign, the answer behind it, its step's letter.
 
-    rnn: Recurrence
-    target: str
-    by: Variable
+    `sign` is what it is called, as in ∂s[j]/∂s[j-1].
+    """
+
+    sign: str
+    answer: StepDerivative
+    letter: str
+    closed: str | None
+
+
+class Path:
+    """How a derivative goes through the steps: of which line, by which variable, which states.
+
+    `states` are those that carry the change from step to step; `way` is -1 where a step reads the
+    one before it, 1 where it reads the one ahead.
+    """
+
+    def __init__(self, rnn: Recurrence, target: str, by: Variable, at: int | None = None) -> None:
+        self.rnn, self.target, self.by, self.place = rnn, target, by, at
+        self.lines, self.system = rnn.lines, rnn.system
+        self.states = tuple(name for name in rnn.carried if self._carries(name))
+        ways = {1 if self.system.lags[name] > 0 else -1 for name in self.states}
+        self.way = ways.pop() if len(ways) == 1 else -1
+        #: Whether the steps are one chain: all states go one way, by single steps.
+        self.is_chain = not ways and all(abs(self.system.lags[k]) == 1 for k in self.states)
+        taken = {*self.lines.shared, *self.lines.states, *self.lines.series, self.lines.step}
+        self.k, self.j = [one for one in "kjlrqw" if one not in taken][:2]
+        self.joint = next(one for one in ("z", "q", "v", "joint") if one not in taken)
+
+    def _carries(self, name: str) -> bool:
+        """Whether a state depends on the variable and is what the target is made of."""
+        return self.by.name in self._uses(name) and (
+            name == self.target or name in self._reads(self.target)
+        )
+
+    def _reads(self, name: str) -> set[str]:
+        """The lines that a line reads, at any step, directly or not."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            held = self.lines.states[waiting.pop()].names
+            near = {m.name for v, m in self.lines.moments.items() if v in held}
+            waiting += [one for one in near - found if one in self.lines.states]
+            found |= near
+        return found
+
+    def _uses(self, name: str) -> set[str]:
+        """The names of the variables that a state depends on."""
+        return {v.name for v in self.system.stack(name).names}
+
+    # The parts
+
+    @cached_property
+    def of_loss(self) -> dict[str, StepDerivative]:
+        """The derivative of the target by each state of its step."""
+        if self.target in self.states:
+            return {}
+        found = {s: self.rnn.within(self.target, s) for s in self.states}
+        return {s: D for s, D in found.items() if not build.is_zero(D.told)}
+
+    @cached_property
+    def explicit(self) -> dict[str, StepDerivative]:
+        """The derivative of each state by the variable, everything before its step held fixed."""
+        found = {s: self.rnn.explicit(s, self.by.name) for s in self.states}
+        return {s: D for s, D in found.items() if not build.is_zero(D.told)}
+
+    @cached_property
+    def direct(self) -> StepDerivative | None:
+        """The derivative of the target by the variable where the states of its step are fixed."""
+        if self.target in self.states:
+            return None
+        found = self.rnn.directly(self.target, self.by.name)
+        return None if build.is_zero(found.told) else found
+
+    @cached_property
+    def steps(self) -> dict[tuple[str, str, int], StepDerivative]:
+        """The derivative of each state by each state so many steps before."""
+        found = {}
+        for s in self.states:
+            for other in self.states:
+                for lag in range(1, abs(self.system.lags[other]) + 1):
+                    D = self.rnn.step(s, other, lag)
+                    if not build.is_zero(D.told):
+                        found[s, other, lag] = D
+        return found
+
+    # Steps by other letters
+
+    def at(self, node: Node, letter: str, ahead: int = 0) -> Node:
+        """A formula of step t as one of step `letter` + `ahead`."""
+        found = {}
+        for v in node.names:
+            m = self.lines.moments.get(v) or self._defined.get(v)
+            if m is not None:
+                name = moment(m.name, letter, m.shift + ahead)
+                found[v] = Variable(name, v.dims, v.properties)
+        return substitute(node, found) if found else node
+
+    @cached_property
+    def _defined(self) -> dict[Node, Moment]:
+        return {self.lines.at(name): Moment(name) for name in self.lines.states}
+
+    def text(self, node: Node, head: str = "D") -> str | None:
+        """A formula as a sentence, by its indices where there is no other."""
+        flat = settled(node)
+        return notation.matrix(flat) or notation.index(flat, head)
+
+    # The sentence of costates: λ[k] = dL/ds[k], line by line
+
+    @cached_property
+    def passing(self) -> tuple[str, ...]:
+        """The lines that hand on what the target owes to the variable."""
+        read = self._reads(self.target)
+        return tuple(
+            name
+            for name in self.lines.states
+            if name in read and name != self.target and self.by.name in self._uses(name)
+        )
+
+    def costate(self, name: str, letter: str, ahead: int = 0) -> Variable:
+        """The variable that stands for what the target owes to a line at a step."""
+        said = "lambda" if len(self.passing) == 1 else f"lambda_{name}"
+        return Variable(moment(said, letter, ahead), self.lines.at(name).dims)
+
+    @cached_property
+    def summand(self) -> Node:
+        """What step k adds to the gradient, from the costates of that step."""
+        return self._returned(self.by, 0)
+
+    @cached_property
+    def recursion(self) -> dict[str, Node]:
+        """Every costate at step k from those of the lines that read it."""
+        found = {}
+        for name in self.passing:
+            shifts = sorted({m.shift for m in self.lines.moments.values() if m.name == name})
+            parts = [self._returned(self.lines.at(name, d), -d) for d in reversed(shifts)]
+            found[name] = build.add(*parts)
+        return found
+
+    def _returned(self, by: Variable, ahead: int) -> Node:
+        """What all lines of step k + `ahead` hand back to something that they read."""
+        parts = [build.zeros(by.dims)]
+        for name in (*self.passing, self.target):
+            if by not in self.lines.states[name].names:
+                continue
+            told = self.at(self.rnn.of_line(name, by).told, self.k, ahead)
+            if name != self.target:
+                told = contracted_first(self.costate(name, self.k, ahead), told)
+            parts.append(told)
+        return build.add(*parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +184,7 @@ class ThroughTime(Derivative):
     """A derivative through all steps of a recurrence.
 
     It is an answer like any other: shape, structure, program, proof. Its closed form names the
-    steps.
+    steps; `path` holds the parts.
     """
 
     path: Path | None = None
@@ -44,3 +199,109 @@ class ThroughTime(Derivative):
     def is_huge(self) -> bool:
         """A loop has no sentence; the sum over the steps has."""
         return True
+
+    @property
+    def way(self) -> Path:
+        """The parts."""
+        assert self.path is not None
+        return self.path
+
+    @property
+    def is_state(self) -> bool:
+        """Whether it is of a state, not of a loss."""
+        return self.way.target in self.way.lines.states and bool(self.f.ndim)
+
+    @cached_property
+    def chain(self) -> str | None:
+        """The sum over steps of products of steps, by the signs of its factors.
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> print(rnn.total("s", "W").chain)
+        ds[t]/dW = Σ_{k=1..t} (∏_{j=k+1..t} ∂s[j]/∂s[j-1]) · ∂⁺s[k]/∂W
+        >>> print(rnn.gradient("W").chain)
+        dL/dW = Σ_{t=1..T} ∂L[t]/∂s[t] · Σ_{k=1..t} (∏_{j=k+1..t} ∂s[j]/∂s[j-1]) · ∂⁺s[k]/∂W
+        """
+        from wrt.answers.sequences.signs import chain
+
+        return chain(self)
+
+    def expansion(self, t: int) -> str:
+        """The sum written out for step `t`, the latest step leftmost; J[j] and E[k] are the steps.
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> print(recurrence("s[t] = tanh(W*s[t-1] + x[t])").total("s", "W").expansion(3))
+        ds[3]/dW = J[3]*J[2]*E[1] + J[3]*E[2] + E[3]
+        """
+        from wrt.answers.sequences.signs import expansion
+
+        return expansion(self, t)
+
+    @cached_property
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors of the chain, each an answer of its own, with its closed form."""
+        from wrt.answers.sequences.signs import factors
+
+        return factors(self)
+
+    @cached_property
+    def matrix(self) -> str | None:
+        """The gradient as a sum over steps of costates; their recursion is `costates`.
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> D = rnn.gradient("W")
+        >>> print(D.matrix, *D.costates, sep="\\n")
+        sum(k, 1, T, (lambda[k].*(1-s[k].^2))*s[k-1]')
+        lambda[k] = s[k] - y[k] + W'*(lambda[k+1].*(1-s[k+1].^2))
+        lambda[k] = 0 for k > T
+        """
+        if self.f.ndim or self.layout is not None:
+            return None
+        said = notation.matrix(settled(self.way.summand))
+        return None if said is None else f"sum({self.way.k}, 1, {self.way.rnn.length}, {said})"
+
+    @cached_property
+    def costates(self) -> tuple[str, ...]:
+        """How the costates of the steps follow from each other: lines of text."""
+        from wrt.answers.sequences.signs import costates
+
+        return costates(self)
+
+    @cached_property
+    def index(self) -> str | None:
+        """The index form of a state's derivative, over the products P[k] of the steps behind k."""
+        from wrt.answers.sequences.signs import index
+
+        return index(self)
+
+    def kronecker(self, order: str = "rows") -> str | None:
+        """The sum over steps as the matrix that takes vec(dW) to vec(ds).
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> print(recurrence("s[t] = tanh(W*s[t-1] + x[t])").total("s", "W").kronecker())
+        sum(k, 1, T, prod(j, k+1, T, diag(1-s[j].^2)*W)*(diag(1-s[k].^2) ⊗ s[k-1]'))
+        """
+        if order not in ("rows", "columns"):
+            raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
+        from wrt.answers.sequences.signs import kronecker
+
+        return kronecker(self, order)
+
+    def latex(
+        self,
+        form: str | None = None,
+        *,
+        bold: bool = False,
+        macros: Mapping[str, str] | None = None,
+    ) -> str | None:
+        r"""The chain as LaTeX; with form "matrix", the sum over costates.
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> D = recurrence("s[t] = tanh(W*s[t-1] + x[t])").total("s", "W")
+        >>> print(D.latex().partition("=")[0].strip())
+        \frac{\mathrm{d} s_{t}}{\mathrm{d} W}
+        """
+        from wrt.answers.sequences.signs import latex
+
+        return latex(self, form, notation.Style(bold, macros or {}))

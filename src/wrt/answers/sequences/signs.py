@@ -1,0 +1,216 @@
+"""The seed formula of backpropagation through time, in words, text and LaTeX.
+
+`∂⁺` is the explicit derivative, everything but the named occurrence held fixed, as R. Pascanu,
+T. Mikolov and Y. Bengio write it (2013); P. Werbos (1990) writes that sign for the total one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wrt import notation
+from wrt.algebra import settled
+from wrt.errors import ShapeMistake
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Node, Variable
+from wrt.notation.latex_names import latex_name
+
+if TYPE_CHECKING:
+    from wrt.answers.sequences.steps import StepDerivative
+    from wrt.answers.sequences.through import Factor, Path, ThroughTime
+
+__all__ = ["BOOKS", "chain", "costates", "expansion", "factors", "index", "kronecker", "latex"]
+
+#: Which book writes which sign.
+BOOKS = (
+    "∂⁺ is the explicit derivative here, everything before its step held fixed (Pascanu, Mikolov "
+    "and Bengio 2013); Werbos 1990 writes ∂⁺ for the total one, here d; Goodfellow, Bengio and "
+    "Courville give each step a copy W[t] instead"
+)
+
+
+def chain(D: ThroughTime) -> str | None:
+    """Σ over steps of products of steps, by signs."""
+    path = D.way
+    end, by = _end(D), path.by.name
+    if not path.states and path.direct is None:
+        return None
+    if not path.is_chain and path.states:
+        return None
+    parts = []
+    if path.states:
+        z, k, j = _joint(path), path.k, path.j
+        low, high, first, last, back = _bounds(path, end)
+        inner = (
+            f"Σ_{{{k}={low}..{high}}} (∏_{{{j}={first}..{last}}} ∂{z}[{j}]/∂{z}[{j}{back}]) · "
+            f"∂⁺{z}[{k}]/∂{by}"
+        )
+        parts.append(inner if D.is_state else f"∂{path.target}[{end}]/∂{z}[{end}] · {inner}")
+    if path.direct is not None:
+        parts.append(f"∂⁺{path.target}[{end}]/∂{by}")
+    total = " + ".join(parts)
+    if D.is_state or path.place is not None:
+        return f"d{path.target}[{end}]/d{by} = {total}"
+    sign = f"Σ_{{{end}=1..{path.rnn.length}}} "
+    return f"d{path.target}/d{by} = {sign}{f'({total})' if len(parts) > 1 else total}"
+
+
+def expansion(D: ThroughTime, t: int) -> str:
+    """The sum over steps written out."""
+    path = D.way
+    if not isinstance(t, int) or not 1 <= t <= 12:
+        raise ShapeMistake(f"the sum is written out for steps 1 to 12, not for {t!r}")
+    if not path.is_chain or path.way > 0 or not path.states:
+        raise ShapeMistake("the sum is written out where each step reads the one before it")
+    terms = ["*".join([*(f"J[{j}]" for j in range(t, k, -1)), f"E[{k}]"]) for k in range(1, t + 1)]
+    left = f"d{_joint(path)}[{t}]/d{path.by.name}"
+    return f"{left} = {' + '.join(terms)}"
+
+
+def factors(D: ThroughTime) -> tuple[Factor, ...]:
+    """The factors in the order of the chain."""
+    from wrt.answers.sequences.through import Factor
+
+    path, found = D.way, []
+    end = path.lines.step
+    back = path.way
+
+    def one(sign: str, answer: StepDerivative, letter: str) -> None:
+        node = path.at(answer.told, letter)
+        closed = notation.matrix(settled(node), where=True) if node.ndim <= 2 else None
+        closed = closed or notation.index(settled(node), split=answer.split)
+        found.append(Factor(sign, answer, letter, closed))
+
+    for s, answer in path.of_loss.items():
+        one(f"∂{path.target}[{end}]/∂{s}[{end}]", answer, end)
+    for (new, old, lag), answer in path.steps.items():
+        one(f"∂{new}[{path.j}]/∂{old}[{path.j}{back * lag:+d}]", answer, path.j)
+    for s, answer in path.explicit.items():
+        one(f"∂⁺{s}[{path.k}]/∂{path.by.name}", answer, path.k)
+    if path.direct is not None:
+        one(f"∂⁺{path.target}[{end}]/∂{path.by.name}", path.direct, end)
+    return tuple(found)
+
+
+def costates(D: ThroughTime) -> tuple[str, ...]:
+    """λ[k] from the costates of the steps that read step k, and where they end."""
+    path = D.way
+    lines = []
+    for name, node in path.recursion.items():
+        lines.append(f"{path.costate(name, path.k).name} = {path.text(node)}")
+    if path.states:
+        names = [path.costate(s, path.k).name.partition("[")[0] for s in path.states]
+        behind = f"{path.k} > {path.rnn.length}" if path.way < 0 else f"{path.k} < 1"
+        lines.append(f"{' = '.join(f'{name}[{path.k}]' for name in names)} = 0 for {behind}")
+    return tuple(lines)
+
+
+def index(D: ThroughTime) -> str | None:
+    """`D[i,a,b] = sum(k, 1, T, …)` over the product of the steps behind k."""
+    path = D.way
+    state = _only(D)
+    if state is None or state not in path.explicit or path.lines.at(state).ndim != 1:
+        return None
+    dims = path.lines.at(state).dims
+    steps = Variable(f"P[{path.k}]", dims + dims)
+    node = _product(steps, path.at(path.explicit[state].told, path.k))
+    said = notation.index(settled(node), split=1)
+    if said is None:
+        return None
+    left, _, right = said.partition(" = ")
+    jacobian = notation.matrix(settled(path.at(path.steps[state, state, 1].told, path.j)))
+    low, high, first, last, _ = _bounds(path, path.rnn.length)
+    product = f"prod({path.j}, {first}, {last}, {jacobian})" if jacobian else "the steps"
+    return f"{left} = sum({path.k}, {low}, {high}, {right}) where P[{path.k}] = {product}"
+
+
+def kronecker(D: ThroughTime, order: str) -> str | None:
+    """The sum over steps in Kronecker products."""
+    path = D.way
+    state = _only(D)
+    if state is None or state not in path.explicit or path.way > 0:
+        return None
+    jacobian = notation.matrix(settled(path.at(path.steps[state, state, 1].told, path.j)))
+    explicit = path.explicit[state]
+    node = settled(path.at(explicit.told, path.k))
+    inner = notation.kronecker(node, explicit.rows, order)
+    if jacobian is None or inner is None:
+        return None
+    low, high, first, last, _ = _bounds(path, path.rnn.length)
+    product = f"prod({path.j}, {first}, {last}, {jacobian})"
+    return f"sum({path.k}, {low}, {high}, {product}*({inner}))"
+
+
+def latex(D: ThroughTime, form: str | None, style: notation.Style) -> str | None:
+    """The chain in LaTeX, or the sum over costates."""
+    path = D.way
+    if form == "matrix":
+        said = notation.latex(settled(path.summand), style=style) if not D.f.ndim else None
+        if said is None:
+            return None
+        total = rf"\sum_{{{path.k}=1}}^{{{path.rnn.length}}}"
+        return f"{total} {said}"
+    if form is not None or chain(D) is None:
+        return None
+    end, by = _end(D), latex_name(path.by.name)
+
+    def at(name: str, step: str) -> str:
+        return latex_name(f"{name}[{step}]")
+
+    parts = []
+    if path.states:
+        z, k, j = _joint(path), path.k, path.j
+        low, high, first, last, back = _bounds(path, end)
+        step = rf"\frac{{\partial {at(z, j)}}}{{\partial {at(z, j + back)}}}"
+        inner = (
+            rf"\sum_{{{k}={low}}}^{{{high}}} \Bigl(\prod_{{{j}={first}}}^{{{last}}} {step}\Bigr) "
+            rf"\frac{{\partial^{{+}} {at(z, k)}}}{{\partial {by}}}"
+        )
+        outer = rf"\frac{{\partial {at(path.target, end)}}}{{\partial {at(z, end)}}} "
+        parts.append(inner if D.is_state else outer + inner)
+    if path.direct is not None:
+        parts.append(rf"\frac{{\partial^{{+}} {at(path.target, end)}}}{{\partial {by}}}")
+    total = " + ".join(parts)
+    if D.is_state or path.place is not None:
+        return rf"\frac{{\mathrm{{d}} {at(path.target, end)}}}{{\mathrm{{d}} {by}}} = {total}"
+    whole = rf"\Bigl({total}\Bigr)" if len(parts) > 1 else total
+    left = rf"\frac{{\mathrm{{d}} {latex_name(path.target)}}}{{\mathrm{{d}} {by}}}"
+    return rf"{left} = \sum_{{{end}=1}}^{{{path.rnn.length}}} {whole}"
+
+
+# Parts
+
+
+def _end(D: ThroughTime) -> str:
+    """The last step that is looked at."""
+    place = D.way.place
+    return D.way.lines.step if place is None else str(place)
+
+
+def _joint(path: Path) -> str:
+    """One state by its name, several by a letter for all of them."""
+    return path.states[0] if len(path.states) == 1 else path.joint
+
+
+def _bounds(path: Path, end: str) -> tuple[str, str, str, str, str]:
+    """The bounds of the sum over k and of the product over j, and the step behind j."""
+    if path.way < 0:
+        return "1", end, f"{path.k}+1", end, "-1"
+    return end, path.rnn.length, end, f"{path.k}-1", "+1"
+
+
+def _only(D: ThroughTime) -> str | None:
+    """The one state that a sentence over single steps is about."""
+    path = D.way
+    if D.layout is not None or not path.is_chain or path.states != (path.target,):
+        return None
+    return path.target if (path.target, path.target, 1) in path.steps else None
+
+
+def _product(steps: Variable, node: Node) -> Node:
+    """What comes behind a step, times what the step does."""
+    axes = tuple(range(1, node.ndim + 1))
+    factors = ((steps, 1, (0, 1)), (node, 1, axes))
+    dims = (steps.dims[0], *node.dims)
+    return build.product(ONE, factors, (0, *axes[1:]), dims)
