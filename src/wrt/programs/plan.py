@@ -31,6 +31,8 @@ from wrt.expression.nodes import (
 from wrt.expression.walk import holds_complex, postorder, users
 from wrt.functions import BOOK
 from wrt.programs.additions import lower_sum
+from wrt.programs.apart import apart
+from wrt.programs.costs import billed
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
@@ -90,7 +92,23 @@ def plan(formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = Non
 
 @lru_cache(maxsize=256)
 def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Plan:
-    planner = _Planner(tuple(prepared(root) for root in roots), dict(sizes))
+    """The cheapest of the plans of equal formulas."""
+    known = dict(sizes)
+    plans = [_lowered(roots, ways, known) for ways in _ways(roots)]
+    if len(plans) == 1:
+        return plans[0]
+    return min(plans, key=lambda p: billed(p.steps, p.results, known).nanoseconds)
+
+
+def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
+    """The formulas as they are, and with their outer products formed last."""
+    later = tuple(map(apart, roots))
+    same = all(a is b for a, b in zip(roots, later, strict=True))
+    return (roots,) if same else (roots, later)
+
+
+def _lowered(roots: tuple[Node, ...], ways: tuple[Node, ...], sizes: Mapping[str, int]) -> Plan:
+    planner = _Planner(tuple(map(prepared, ways)), sizes)
     results = tuple(planner.whole(planner.lower(root), root) for root in planner.roots)
     return Plan(roots, planner.steps, results, _needed(planner.conditions))
 

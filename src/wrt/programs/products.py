@@ -13,13 +13,11 @@ from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Einsum, Pattern
 from wrt.programs.contraction import Operand, order, pair, upright
+from wrt.programs.costs import length
 from wrt.programs.places import NONE, Places, Spot
 from wrt.programs.steps import Steps
 
 __all__ = ["Tensor", "lower_product"]
-
-#: What an unnamed size is taken for where an order of multiplying is chosen.
-ASSUMED = 100
 
 
 class Tensor(NamedTuple):
@@ -188,7 +186,7 @@ def _multiplied(
     scale = _Scale(steps, coefficient, scalars)
     if not tensors:
         return scale.alone()
-    lengths = tuple([_length(d, sizes) for d in dims]) if len(operands) > 1 else ()
+    lengths = tuple([length(d, sizes) for d in dims]) if len(operands) > 1 else ()
     path = order(tuple([o.indices for o in tensors]), out, lengths)
     best = -1 if scale.trivial else _smallest(tensors, path, out, lengths)
     for k, o in enumerate(tensors):
@@ -233,12 +231,6 @@ def _summed(
     above = upright(steps, operand)
     kept = tuple(i for i in operand.indices if i in needed)
     return Operand(steps.total(above.step, axes), kept)
-
-
-def _length(dim: Dimension, sizes: Mapping[str, int]) -> int:
-    if len(dim.terms) == 1 and len(dim.names) == 1 and str(dim) in dim.names:
-        return sizes.get(str(dim), ASSUMED)
-    return max(1, dim.size({**dict.fromkeys(dim.names, ASSUMED), **sizes}))
 
 
 def _counts(

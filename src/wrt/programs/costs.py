@@ -1,0 +1,211 @@
+"""What a plan costs: operations and bytes of every step, and about how long it takes.
+
+One model for every choice of the planner. Sizes that nobody gave count as 100; rates are those of
+an ordinary processor, of which only the proportions matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Dims
+from wrt.programs.steps import VIEWS, Step, Steps
+
+__all__ = ["ASSUMED", "Bill", "Cost", "billed", "length"]
+
+#: What an unnamed size is taken for.
+ASSUMED = 100
+
+#: Operations a nanosecond in a product of large matrices, and in anything else; bytes a nanosecond;
+#: nanoseconds for saying a step at all.
+PRODUCT_RATE, PLAIN_RATE, BANDWIDTH, CALL = 20.0, 1.0, 8.0, 1000.0
+ITEM = 8
+
+#: Operations of what works on whole matrices, in n³; everything else of that kind counts as 10.
+CUBIC = {
+    "inv": 2.0,
+    "det": 2 / 3,
+    "logdet": 2 / 3,
+    "logabsdet": 2 / 3,
+    "solve": 2 / 3,
+    "cholesky": 1 / 3,
+    "matrix_power": 6.0,
+}
+OTHER_CUBIC = 10.0
+#: Operations of an elementwise function, an entry.
+ENTRY = 8.0
+PRODUCTS = frozenset({"matmul", "gram", "einsum", "tensordot", "vdot"})
+#: Steps that look at an array in another way, or read a part of it.
+LOOKS = VIEWS | {"diagonal", "reshape", "pick", "index", "whole"}
+
+
+class Cost(NamedTuple):
+    """Operations and bytes moved."""
+
+    flops: float
+    bytes: float
+
+    def __add__(self, other: tuple[float, ...]) -> Cost:  # type: ignore[override]
+        """Both together."""
+        return Cost(self.flops + other[0], self.bytes + other[1])
+
+    def times(self, rounds: float) -> Cost:
+        """Again and again."""
+        return Cost(self.flops * rounds, self.bytes * rounds)
+
+
+NOTHING = Cost(0, 0)
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The cost of every step that runs, their sum, the least there is, and about how long it takes.
+
+    `least` are the operations of the plan with every input read and every result written once.
+    """
+
+    steps: Mapping[int, Cost]
+    total: Cost
+    least: Cost
+    nanoseconds: float
+
+
+def length(dim: Dimension, sizes: Mapping[str, int]) -> int:
+    """The size of a dimension, as given or assumed.
+
+    >>> n, m = Dimension.of("n"), Dimension.of("m")
+    >>> length(n, {"n": 7}), length(n * m + 1, {"n": 7})
+    (7, 701)
+    """
+    if len(dim.terms) == 1 and len(dim.names) == 1 and str(dim) in dim.names:
+        return sizes.get(str(dim), ASSUMED)
+    return max(1, dim.size({**dict.fromkeys(dim.names, ASSUMED), **sizes}))
+
+
+def billed(steps: Steps, results: Sequence[int], sizes: Mapping[str, int]) -> Bill:
+    """The bill of a program with these results."""
+    live = _reached(steps, results)
+    rounds = _rounds(steps, live, sizes)
+    found: dict[int, Cost] = {}
+    time = 0.0
+    for at in live:
+        step = steps[at]
+        if step.op in LOOKS:
+            continue
+        often = rounds.get(step.block, 1.0)
+        cost = _cost(steps, step, sizes)
+        found[at] = cost.times(often)
+        time += often * _nanoseconds(step.op, cost)
+    total = sum(found.values(), NOTHING)
+    loads = [at for at in live if steps[at].op == "load" and not steps[at].block]
+    moved = sum(ITEM * _entries(steps[at].dims, sizes) for at in [*loads, *dict.fromkeys(results)])
+    return Bill(found, total, Cost(total.flops, moved), time)
+
+
+def _reached(steps: Steps, results: Sequence[int]) -> list[int]:
+    """The steps that the results need, in order."""
+    found, stack = set(results), list(results)
+    while stack:
+        fresh = [a for a in steps[stack.pop()].args if a not in found]
+        found.update(fresh)
+        stack.extend(fresh)
+    return sorted(found)
+
+
+def _rounds(steps: Steps, live: Sequence[int], sizes: Mapping[str, int]) -> dict[int, float]:
+    """How often the body of every loop runs, outer loops first."""
+    rounds: dict[int, float] = {}
+    for at in reversed(live):
+        step = steps[at]
+        if step.op == "loop":
+            ends = [_number(steps, a, sizes) for a in step.args[:2]]
+            known = None not in ends
+            here = max(1.0, (ends[1] or 0) - (ends[0] or 0) + 1) if known else float(ASSUMED)
+            rounds[step.data[1]] = here * rounds.get(step.block, 1.0)
+    return rounds
+
+
+def _number(steps: Steps, at: int, sizes: Mapping[str, int]) -> float | None:
+    """A number that is known while planning."""
+    step = steps[at]
+    if step.op == "whole":
+        return _number(steps, step.args[0], sizes)
+    if step.op != "number":
+        return None
+    value = float(step.data.value)
+    for base, power in step.data.powers:
+        if not isinstance(base, Dimension):
+            return None
+        value *= float(length(base, sizes)) ** float(power)
+    return value
+
+
+def _nanoseconds(op: str, cost: Cost) -> float:
+    rate = PRODUCT_RATE if op in PRODUCTS or op in ("call", "solve") else PLAIN_RATE
+    return CALL + cost.flops / rate + cost.bytes / BANDWIDTH
+
+
+def _entries(dims: Dims, sizes: Mapping[str, int]) -> int:
+    return prod(length(d, sizes) for d in dims)
+
+
+def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
+    """One step, run once."""
+    made = _entries(step.dims, sizes)
+    read = [_entries(steps[a].dims, sizes) for a in step.args]
+    moved = ITEM * (made + sum(read))
+    match step.op:
+        case "matmul" | "tensordot" | "einsum" | "vdot":
+            return Cost(2 * _cells(steps, step, sizes), moved)
+        case "gram":
+            return Cost(_cells(steps, step, sizes), moved + 2 * ITEM * read[0])
+        case "solve":
+            n = length(steps[step.args[0]].dims[-1], sizes)
+            return Cost(2 / 3 * n**3 + 2 * n * made, moved)
+        case "call":
+            return Cost(_called(steps, step, sizes, made), moved)
+        case "sum" | "trace":
+            return Cost(sum(read), moved)
+        case "increment":
+            return Cost(read[1], 2 * ITEM * read[1])
+        case "write" | "diag":  # zeros come from the system, page by page
+            return Cost(0, 2 * ITEM * read[0] + ITEM * made / 4)
+        case "add":
+            return Cost(made * (len(step.args) - 1), moved)
+        case "loop":
+            return Cost(made, 0)
+    return Cost(made, moved)
+
+
+def _cells(steps: Steps, step: Step, sizes: Mapping[str, int]) -> float:
+    """How many pairs of entries a product multiplies."""
+    first, second = (steps[a].dims for a in step.args[:2])
+    if step.op == "gram":
+        return _entries((*first, first[0]), sizes)
+    if step.op == "matmul":
+        summed = first[-1:]
+    elif step.op == "tensordot":
+        summed = tuple(first[k] for k in step.data[0])
+    elif step.op == "vdot":
+        return _entries(first, sizes)
+    else:
+        left = step.data.partition("->")[0]
+        letters = dict(zip(left.replace(",", ""), (*first, *second), strict=True))
+        return _entries(tuple(letters.values()), sizes)
+    return _entries((*step.dims, *summed), sizes)
+
+
+def _called(steps: Steps, step: Step, sizes: Mapping[str, int], made: int) -> float:
+    function, _ = step.data
+    form = function.forms[0]
+    squares = [a for a in form.arrays if a.dims is not None and len(a.dims) == 2]
+    if not squares:
+        first = _entries(steps[step.args[0]].dims, sizes) if step.args else made
+        return ENTRY * max(made, first)
+    n = max(length(d, sizes) for d in steps[step.args[0]].dims[-2:])
+    batch = _entries(steps[step.args[0]].dims[:-2], sizes)
+    return CUBIC.get(function.name, OTHER_CUBIC) * batch * n**3
