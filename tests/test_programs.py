@@ -98,7 +98,15 @@ def body(formula: Node, **more: object) -> str:
         (b @ inv(A), "return np.linalg.solve(A.T, b)"),
         (
             einsum("ji,j,k,lk->il", inv(A), b, d, inv(A)),
-            "inv_A = np.linalg.inv(A)\nreturn np.outer(inv_A.T @ b, inv_A @ d)",
+            "return np.outer(np.linalg.solve(A.T, b), np.linalg.solve(A, d))",
+        ),
+        (
+            inv(A) - einsum("ij,j,k->ik", inv(A), b, d),
+            "inv_A = np.linalg.inv(A)\nreturn inv_A - np.outer(inv_A @ b, d)",
+        ),
+        (
+            einsum("ij,j,k->ik", inv(W.T @ W), x, inv(W.T @ W) @ x),
+            "t1 = np.linalg.solve(W.T @ W, x)\nreturn np.outer(t1, t1)",
         ),
         (BOOK["tr"](A), "return np.trace(A)"),
         (BOOK["diag"](A), "return A.diagonal()"),

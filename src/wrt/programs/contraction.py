@@ -82,6 +82,10 @@ def pair(
     if not (batch or left or right):
         return _inner(steps, a, b, dims)
     a, b = upright(steps, a), upright(steps, b)
+    if not batch and len(summed) == 1:
+        for inverse, other in ((a, b), (b, a)):
+            if inverse.step in steps.inverses and len(other.indices) < 3:
+                return _solved(steps, inverse, other, summed[0], dims)
     if _swapped(a, b, left, right, summed[0], wanted):
         a, b, left, right = b, a, right, left
     if not batch:
@@ -152,6 +156,20 @@ def _inner(steps: Steps, a: Operand, b: Operand, dims: Sequence[Dimension]) -> O
         return Operand(steps.add("vdot", (first, second), None, ()), ())
     both = _entrywise(steps, Operand(first, a.indices), Operand(second, b.indices), dims, None)
     return Operand(steps.total(both.step, range(len(both.indices))), ())
+
+
+def _solved(
+    steps: Steps, inverse: Operand, other: Operand, summed: int, dims: Sequence[Dimension]
+) -> Operand:
+    """A product with an inverse, as the linear system that it solves."""
+    matrix = steps.inverses[inverse.step]
+    kept = inverse.indices[0]
+    if kept == summed:
+        kept, matrix = inverse.indices[1], steps.transpose(matrix, (1, 0))
+    rest = [i for i in other.indices if i != summed]
+    right = steps.aligned(other.step, other.indices, [summed, *rest])
+    out = (kept, *rest)
+    return Operand(steps.add("solve", (matrix, right), None, [dims[i] for i in out]), out)
 
 
 def _matrices(

@@ -185,7 +185,7 @@ def _cells(steps: Steps, step: Step, sizes: Mapping[str, int]) -> float:
     """How many pairs of entries a product multiplies."""
     first, second = (steps[a].dims for a in step.args[:2])
     if step.op == "gram":
-        return _entries((*first, first[0]), sizes)
+        return _entries((*first, step.dims[0]), sizes)
     if step.op == "matmul":
         summed = first[-1:]
     elif step.op == "tensordot":

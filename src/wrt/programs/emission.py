@@ -374,7 +374,9 @@ class Emission:
             case "power":
                 return self._power(step, arguments[0])
             case "matmul":
-                return self._matmul(step, arguments)
+                return py.binary("@", *arguments)
+            case "solve":
+                return py.call(self.word("linalg.solve"), *arguments)
             case "outer" | "vdot" | "kron" | "diag" | "trace":
                 return py.call(self.word(step.op), *arguments)
             case "gram":
@@ -443,37 +445,6 @@ class Emission:
         if step.data == HALF:
             return py.call(self.word("sqrt"), base)
         return py.binary("**", base, py.exponent(step.data))
-
-    def _matmul(self, step: Step, arguments: Sequence[Code]) -> Code:
-        """A product; with an inverse that nothing else uses, a linear system."""
-        solve = self.word("linalg.solve")
-        left, right = arguments
-        inner = self._inverted(step.args[0])
-        if inner is not None:
-            return py.call(solve, inner, right)
-        inner = self._inverted(step.args[1])
-        if inner is not None and len(self.steps[step.args[0]].dims) == 1:
-            return py.call(solve, py.attribute(inner, "T"), left)
-        if inner is not None and len(step.dims) == 2:
-            turned = py.call(solve, py.attribute(inner, "T"), py.attribute(left, "T"))
-            return py.attribute(turned, "T")
-        return py.binary("@", left, right)
-
-    def _inverted(self, at: int) -> Code | None:
-        """What a step is the inverse of, where nothing else uses it."""
-        step, turned = self.steps[at], False
-        if step.op == "transpose":
-            turned, at = True, step.args[0]
-            step = self.steps[at]
-        if step.op != "call" or at not in self._pending or len(step.dims) != 2:
-            return None
-        if step.data[0].code(self.backend.name) != "linalg.inv":
-            return None
-        inner = self._pending[at]
-        assert isinstance(inner.expr, ast.Call)
-        width = inner.width - len("np.linalg.inv()")
-        argument = Code(inner.expr.args[0], width, inner.weight - 1)
-        return py.attribute(argument, "T") if turned else argument
 
     def _tensordot(self, step: Step, arguments: Sequence[Code]) -> Code:
         ends = [py.tuple_of([*map(py.literal, axes)]) for axes in step.data]

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wrt.expression.dimensions import show_dimensions
+from wrt.expression.nodes import Node
 from wrt.programs.costs import ASSUMED, Cost, billed
 from wrt.programs.places import NONE
-from wrt.programs.plan import Plan
+from wrt.programs.plan import plan
 from wrt.programs.steps import Steps
 
 __all__ = ["Explanation", "Line", "explained"]
@@ -56,15 +57,14 @@ class Explanation:
         return [f"at {text}" if told else text] if text else []
 
 
-def explained(plan: Plan, sizes: Mapping[str, int]) -> Explanation:
-    """What a plan does and costs at these sizes.
+def explained(formula: Node | tuple[Node, ...], sizes: Mapping[str, int]) -> Explanation:
+    """What the program of a formula does and costs at these sizes.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.expression.nodes import Variable
-    >>> from wrt.programs.plan import plan
     >>> n = Dimension.of("n")
     >>> A, x = Variable("A", (n, n)), Variable("x", (n,))
-    >>> explained(plan(A @ (A @ x)), {"n": 1000})
+    >>> explained(A @ (A @ x), {"n": 1000})
     step         shape  operations  bytes
     t1 = A @ x   n      2.0 M       8.0 MB
     t2 = A @ t1  n      2.0 M       8.0 MB
@@ -72,17 +72,18 @@ def explained(plan: Plan, sizes: Mapping[str, int]) -> Explanation:
     floor               4.0 M       8.0 MB
     at n = 1000
     """
-    bill = billed(plan.steps, plan.results, sizes)
-    names = {k: s.data.name for k, s in enumerate(plan.all) if s.op == "load"}
+    made = plan(formula, sizes)
+    bill = billed(made.steps, made.results, sizes)
+    names = {k: s.data.name for k, s in enumerate(made.all) if s.op == "load"}
     lines: list[Line] = []
     for at, cost in bill.steps.items():
-        step = plan.all[at]
+        step = made.all[at]
         if step.op in ("load", "number"):
             continue
-        text = _said(plan.steps, at, names)
+        text = _said(made.steps, at, names)
         names[at] = f"t{len(lines) + 1}"
         lines.append(Line(names[at], text, show_dimensions(step.dims), cost))
-    used = dict.fromkeys(n for step in plan.all for d in step.dims for n in sorted(d.names))
+    used = dict.fromkeys(n for step in made.all for d in step.dims for n in sorted(d.names))
     assumed = tuple(n for n in used if n not in sizes)
     known = {n: sizes[n] for n in used if n in sizes}
     return Explanation(tuple(lines), bill.total, bill.least, known, assumed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from wrt.algebra.conjugation import is_real
+from wrt.algebra.properties import is_symmetric
 from wrt.errors import TooLarge
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
@@ -94,10 +95,17 @@ def plan(formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = Non
 def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Plan:
     """The cheapest of the plans of equal formulas."""
     known = dict(sizes)
-    plans = [_lowered(roots, ways, known) for ways in _ways(roots)]
-    if len(plans) == 1:
-        return plans[0]
-    return min(plans, key=lambda p: billed(p.steps, p.results, known).nanoseconds)
+
+    def price(plan: Plan) -> float:
+        return billed(plan.steps, plan.results, known).nanoseconds
+
+    plans = []
+    for ways in _ways(roots):
+        ready = tuple(map(prepared, ways))
+        solved = _solvable(ready)
+        for chosen in (solved, frozenset[Node]()) if solved else (solved,):
+            plans.append(_lowered(roots, ready, chosen, known))
+    return plans[0] if len(plans) == 1 else min(plans, key=price)
 
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
@@ -107,10 +115,37 @@ def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
     return (roots,) if same else (roots, later)
 
 
-def _lowered(roots: tuple[Node, ...], ways: tuple[Node, ...], sizes: Mapping[str, int]) -> Plan:
-    planner = _Planner(tuple(map(prepared, ways)), sizes)
+def _lowered(
+    roots: tuple[Node, ...],
+    ready: tuple[Node, ...],
+    solved: frozenset[Node],
+    sizes: Mapping[str, int],
+) -> Plan:
+    planner = _Planner(ready, solved, sizes)
     results = tuple(planner.whole(planner.lower(root), root) for root in planner.roots)
     return Plan(roots, planner.steps, results, _needed(planner.conditions))
+
+
+#: An inverse that is multiplied with this often is dearer than solving for each product.
+MOST_SOLVED = 2
+
+
+def _solvable(roots: tuple[Node, ...]) -> frozenset[Node]:
+    """The inverses of which only products are wanted, few of them."""
+    uses: dict[Node, int] = {}
+    kept: set[Node] = set(roots)
+    for node in postorder(*roots):
+        factors = node.factors if isinstance(node, Einsum) else [(c, 0, ()) for c in node.children]
+        for place, (child, exponent, indices) in enumerate(factors):
+            if not (isinstance(child, Apply) and child.function is BOOK["inv"] and child.ndim == 2):
+                continue
+            others = {i for k, f in enumerate(factors) if k != place for i in f[2]}
+            summed = isinstance(node, Einsum) and set(indices) & set(node.summed) & others
+            if exponent == 1 and summed and len(set(indices)) == 2:
+                uses[child] = uses.get(child, 0) + 1
+            else:
+                kept.add(child)
+    return frozenset(n for n, often in uses.items() if often <= MOST_SOLVED and n not in kept)
 
 
 def _needed(conditions: Sequence[Dimension]) -> tuple[Dimension, ...]:
@@ -125,8 +160,10 @@ def _needed(conditions: Sequence[Dimension]) -> tuple[Dimension, ...]:
 class _Planner:
     """Takes formulas node by node; `made` holds what is known in each block."""
 
-    def __init__(self, roots: tuple[Node, ...], sizes: Mapping[str, int]) -> None:
-        self.roots, self.sizes = roots, sizes
+    def __init__(
+        self, roots: tuple[Node, ...], solved: frozenset[Node], sizes: Mapping[str, int]
+    ) -> None:
+        self.roots, self.solved, self.sizes = roots, solved, sizes
         self.steps = Steps()
         self.conditions: list[Dimension] = []
         self.loops: list[tuple[Variable, int]] = []
@@ -385,6 +422,10 @@ class _Planner:
         dims = [self._result_dims(node, arguments[0], k) for k in range(len(node.results))]
         call = steps.add("call", given, (function, tuple(map(len, dims))), dims[0], "real")
         call = self._kinded(call, given, function)
+        if function is BOOK["inv"] and is_symmetric(node.children[0]):
+            self.steps.symmetric |= {call, given[0]}
+        if node in self.solved:
+            self.steps.inverses[call] = given[0]
         axes = self._result_axes(node, arguments[0])
         if len(node.results) > 1:
             return self._picked(node, Tensor(call, axes), 0)

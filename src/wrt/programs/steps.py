@@ -73,10 +73,16 @@ class Block:
 
 
 class Steps:
-    """Collects the steps of one program."""
+    """Collects the steps of one program.
+
+    `symmetric` are steps that are their own transposes; `inverses` those that are wanted for
+    products only, with the matrices that they are inverses of.
+    """
 
     def __init__(self) -> None:
         self.all: list[Step] = []
+        self.symmetric: set[int] = set()
+        self.inverses: dict[int, int] = {}
         self.blocks = [Block(0, 0)]
         self._known: dict[Hashable, int] = {}
 
@@ -153,7 +159,7 @@ class Steps:
     def transpose(self, at: int, order: Sequence[int]) -> int:
         """The axes in another order."""
         order = tuple(order)
-        if order == tuple(range(len(order))):
+        if order == tuple(range(len(order))) or at in self.symmetric:
             return at
         step = self.all[at]
         if step.op == "transpose":

@@ -1,0 +1,99 @@
+"""What the planner chooses: nothing carried along that can wait, no zeros, few operations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import wrt
+from wrt.programs.costs import billed
+from wrt.programs.plan import plan
+from wrt.programs.steps import VIEWS
+
+
+def net(layers: int) -> str:
+    z = "x"
+    for k in range(1, layers):
+        z = f"relu(W{k}*{z})"
+    return f"W{layers}*{z}"
+
+
+def shapes(layers: int) -> dict[str, str]:
+    return {**{f"W{k}": "n n" for k in range(1, layers + 1)}, "x": "n", "y": "n"}
+
+
+def flops(D: wrt.Derivative, **sizes: int) -> float:
+    made = plan(D.formula, sizes)
+    return billed(made.steps, made.results, sizes).total.flops
+
+
+@pytest.mark.parametrize("layers", [2, 4, 10])
+def test_a_net_carries_no_outer_product_through_its_layers(layers):
+    f = f"logsumexp({net(layers)}) - y'*({net(layers)})"
+    D = wrt.derivative(f, "W1", "W1", shapes=shapes(layers))
+    made = plan(D.formula, {"n": 50})
+    assert {len(s.dims) for s in made.all if s.op not in VIEWS} <= {0, 1, 2, 4}
+    n = 50
+    assert flops(D, n=n) < n**4 + 4 * layers * 2 * n**3 + 200 * n**2
+    assert D.check().passed
+
+
+def test_a_product_with_an_inverse_is_solved_once():
+    D = wrt.derivative("norm2(y - A*inv(A'*A)*A'*y)^2", "A", shapes={"A": "N n", "y": "N"})
+    assert D.source().count("linalg.solve") == 1
+    assert "linalg.inv" not in D.source()
+
+
+def test_an_inverse_that_is_wanted_itself_is_not_solved_again():
+    D = wrt.derivative("logdet(S) + (x-m)'*inv(S)*(x-m)", "S", shapes={"S": "n n", "x": "n"})
+    assert D.source().count("linalg.inv") == 1
+    assert "linalg.solve" not in D.source()
+
+
+def test_sizes_decide_which_product_comes_first():
+    D = wrt.derivative("norm2(M.*(T-U*V'))^2", "U", "U", shapes={"U": "n k", "V": "m k"})
+    wide, flat = D.source(sizes={"n": 3, "k": 500}), D.source(sizes={"n": 500, "k": 3})
+    assert wide != flat
+    few, many = flops(D, n=500, m=400, k=3), 500 * 400 * 3 * (2 * 3 + 3)
+    assert few < many
+
+
+@pytest.mark.parametrize(
+    ("text", "by"),
+    [
+        ("softmax(x)", ("x",)),
+        ("logsumexp(x)", ("x", "x")),
+        ("(x-mean(x))/sqrt(mean((x-mean(x)).^2)+c)", ("x",)),
+        ("softmax(W*x)", ("W",)),
+        ("x/norm2(x)", ("x",)),
+    ],
+)
+def test_a_diagonal_is_added_where_it_belongs(text, by):
+    D = wrt.derivative(text, *by)
+    assert "+=" in D.source() or "-=" in D.source()
+    assert "np.diag(" not in D.source()
+    assert "np.eye" not in D.source()
+    assert D.check().passed
+
+
+def test_what_came_in_is_never_written_to():
+    D = wrt.derivative("x'*A*x/2 + sum(d.*x.^2)", "x", "x")
+    A, d, x = np.arange(9.0).reshape(3, 3), np.ones(3), np.ones(3)
+    program = D.compile()
+    given = {"A": A.copy(), "d": d.copy(), "x": x.copy()}
+    first = program.function(*[given[v.name] for v in D.arguments])
+    again = program.function(*[given[v.name] for v in D.arguments])
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(given["A"], A)
+    np.testing.assert_allclose(first, (A + A.T) / 2 + 2 * np.diag(d))
+
+
+def test_a_plan_tells_its_costs_and_the_least_there_is():
+    D = wrt.derivative("sum(log(1+exp(-y.*(X*w))))", "w", "w", shapes={"X": "N n"})
+    found = D.plan(N=2000, n=1000)
+    gram = next(line for line in found.lines if line.text.startswith("gram"))
+    assert gram.cost.flops == 2000 * 1000**2  # half of a plain product
+    assert found.total.flops >= found.floor.flops
+    assert found.total.bytes >= found.floor.bytes
+    assert found.assumed == ()
+    assert "assumed: N = 100" in str(D.plan(n=5))
