@@ -1,5 +1,5 @@
-"""The command line: `wrt FORMULA NAME…`, `wrt check FILE:FUNCTION FORMULA NAME…`, `wrt help WORD`,
-`wrt functions`.
+"""The command line: `wrt FORMULA NAME…`, `wrt recurrence FILE NAME…`, `wrt check FILE:FUNCTION
+FORMULA NAME…`, `wrt help WORD`, `wrt functions`.
 
 Exit codes: 0 answered (with any verdict on a claim), 1 a mistake in the question, 2 wrong use of
 the command, 3 a failed check.
@@ -55,6 +55,7 @@ Examples:
   echo "log(det(X))" | wrt - X
 
 \b
+wrt recurrence FILE NAME differentiates through time (wrt recurrence --help),
 wrt help WORD tells all about a function, wrt functions lists them, and
 wrt check FILE:FUNCTION FORMULA NAME… tells whether a gradient in code is right.
 """
@@ -177,7 +178,7 @@ def answer(
     declared = values.shapes(shapes)
     place = None if entry is None else values.indices(entry)
     numbers, filed = values.arrays(given)
-    text = _formula(formula)
+    text = formula_of(formula)
     if every:
         other: dict[str, Any] = {
             "--view": view,
@@ -202,7 +203,7 @@ def answer(
         _refuse_beside("--latex", {"--entry": entry, "--direction": direction}, ctx)
     from wrt.answers import derivative
 
-    D = derivative(text, *map(_text, names), shapes=declared, symmetric=symmetric)
+    D = derivative(text, *map(text_of, names), shapes=declared, symmetric=symmetric)
     D = D.view(view) if view else D
     asked = Asked(
         place,
@@ -211,7 +212,7 @@ def answer(
         code if as_data else None,
         numbers if given else None,
         filed,
-        None if claim is None else _text(claim),
+        None if claim is None else text_of(claim),
         notes=idle(text, names, tuple(declared)),
     )
     found = find(D, asked)
@@ -222,7 +223,7 @@ def answer(
     elif found.verdict:
         from wrt.apps.claim_text import write_verdict
 
-        page = _page(full)
+        page = page_of(full)
         write_verdict(found, page)
         click.echo(page, color=page.colour)
     elif code:
@@ -234,7 +235,7 @@ def answer(
     else:
         from wrt.apps.answer_text import write
 
-        page = _page(full)
+        page = page_of(full)
         write(found, page)
         click.echo(page, color=page.colour)
 
@@ -270,7 +271,7 @@ def _answer_all(
     else:
         from wrt.apps.every_text import write_every
 
-        page = _page(full)
+        page = page_of(full)
         write_every(found, page)
         click.echo(page, color=page.colour)
 
@@ -311,10 +312,10 @@ def _nameless(text: str, declared: dict[str, str]) -> str:
     return f"with respect to what? Name a variable, as in: wrt FORMULA {example}{listed}"
 
 
-def _formula(given: str) -> str:
+def formula_of(given: str) -> str:
     """The text of the formula, from standard input where `-` is given."""
     if given != "-":
-        return _text(given)
+        return text_of(given)
     read = sys.stdin.buffer.read(MOST_BYTES + 1)
     if len(read) > MOST_BYTES:
         raise TooLarge(f"standard input holds more than {MOST_BYTES} bytes; no formula is so long")
@@ -324,14 +325,15 @@ def _formula(given: str) -> str:
         raise SyntaxMistake("standard input is no text in UTF-8") from None
 
 
-def _text(given: str) -> str:
+def text_of(given: str) -> str:
     """An argument, refused where its bytes are no text."""
     if any("\ud800" <= c <= "\udfff" for c in given):
         raise SyntaxMistake(f"{given.encode('utf-8', 'replace').decode()!r} is no text in UTF-8")
     return given
 
 
-def _page(full: bool) -> Page:
+def page_of(full: bool) -> Page:
+    """A page as wide as the terminal."""
     from wrt.apps.page import Page
 
     return Page(width=shutil.get_terminal_size().columns, colour=in_colour(sys.stdout), full=full)
@@ -380,15 +382,15 @@ def check_(
     from wrt.apps.check_text import as_json, loaded, write_check
 
     numbers, _ = values.arrays(given)
-    function = loaded(_text(target))
-    declared, asked = values.shapes(shapes), [_text(name) for name in names]
+    function = loaded(text_of(target))
+    declared, asked = values.shapes(shapes), [text_of(name) for name in names]
     found = check_gradient(
-        function, _formula(formula), *asked, shapes=declared, symmetric=symmetric, values=numbers
+        function, formula_of(formula), *asked, shapes=declared, symmetric=symmetric, values=numbers
     )
     if as_data:
         click.echo(as_json(target, found))
     else:
-        page = _page(full)
+        page = page_of(full)
         write_check(target, found, page)
         click.echo(page, color=page.colour)
     return ANSWERED if found.passed else FAILED
@@ -406,10 +408,10 @@ def help_(words: tuple[str, ...], full: bool) -> None:
         return
     from wrt.apps.book_text import write_record
 
-    page = _page(full)
+    page = page_of(full)
     for word in words:
         page.lines += [""] * bool(page.lines)
-        write_record(_text(word), page)
+        write_record(text_of(word), page)
     click.echo(page, color=page.colour)
 
 
@@ -419,7 +421,7 @@ def functions() -> None:
     """All functions of the language, a line each."""
     from wrt.apps.book_text import write_book
 
-    page = _page(False)
+    page = page_of(False)
     write_book(page)
     click.echo(page, color=page.colour)
 
@@ -483,7 +485,11 @@ def _run(given: list[str]) -> int:
 def _dispatched(given: list[str]) -> int:
     command: click.Command = answer
     rest = given
-    if given and given[0] in _COMMANDS:
+    if given and given[0] == "recurrence":
+        from wrt.apps.recurrence import recurrence_
+
+        command, rest = recurrence_, given[1:]
+    elif given and given[0] in _COMMANDS:
         command, rest = _COMMANDS[given[0]], given[1:]
     elif not given or given == ["-h"]:
         with click.Context(answer, info_name="wrt") as ctx:

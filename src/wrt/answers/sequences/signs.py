@@ -80,7 +80,7 @@ def factors(D: ThroughTime) -> tuple[Factor, ...]:
         node = path.at(answer.told, letter)
         closed = notation.matrix(settled(node), where=True) if node.ndim <= 2 else None
         closed = closed or notation.index(settled(node), split=answer.split)
-        found.append(Factor(sign, answer, letter, closed))
+        found.append(Factor(sign, answer, end, letter, closed))
 
     for s, answer in path.of_loss.items():
         one(f"∂{path.target}[{end}]/∂{s}[{end}]", answer, end)

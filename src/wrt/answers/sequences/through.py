@@ -33,6 +33,7 @@ class Factor:
 
     sign: str
     answer: StepDerivative
+    step: str
     letter: str
     closed: str | None
 
@@ -210,6 +211,18 @@ class ThroughTime(Derivative):
     def is_state(self) -> bool:
         """Whether it is of a state, not of a loss."""
         return self.way.target in self.way.lines.states and bool(self.f.ndim)
+
+    @property
+    def by_shared(self) -> bool:
+        """Whether it is by a variable that all steps share."""
+        return self.way.by.name in self.way.lines.shared
+
+    @property
+    def why_still(self) -> str | None:
+        """Why it is zero, where it is."""
+        if not build.is_zero(self.whole):
+            return None
+        return f"{self.question.text} does not depend on {self.way.by.name}"
 
     @cached_property
     def chain(self) -> str | None:

@@ -1,0 +1,273 @@
+"""The command `wrt recurrence FILE NAME`: a derivative through all steps, factor by factor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wrt import __version__
+from wrt.apps import values
+from wrt.apps.answer_text import described, numbers, proof, spaced
+from wrt.apps.command import Question, page_of, text_of
+from wrt.errors import NameMistake, SyntaxMistake, TooLarge
+
+if TYPE_CHECKING:
+    from wrt.answers.sequences import Recurrence, ThroughTime
+    from wrt.answers.sequences.through import Factor
+    from wrt.apps.page import Page
+
+__all__ = ["recurrence_"]
+
+#: Signs longer than this stand above their factor.
+SIGN = 14
+
+EXAMPLES = """\b
+Examples:
+  wrt recurrence rnn.txt W
+  wrt recurrence "s[t] = tanh(W*s[t-1] + U*x[t])" W --state s
+  cat lstm.txt | wrt recurrence - Wf --step 5
+"""
+
+
+@click.command(name="recurrence", cls=Question, epilog=EXAMPLES)
+@click.argument("lines", metavar="FILE")
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="NAME=AXES",
+    help="Declare a name, a state or series for one step: W=n,n or x=m.",
+)
+@click.option("--of", "loss", metavar="L", help="The loss; without it, the one scalar line.")
+@click.option("--state", metavar="S", help="The derivative of the last state S, not of a loss.")
+@click.option("--step", "place", type=int, metavar="T", help="Of this step, counted from 1.")
+@click.option("--batch", metavar="N", help="Every series and start has this axis in front.")
+@click.option("--expand", type=int, metavar="T", help="The sum written out for step T.")
+@click.option("--steps", is_flag=True, help="Derive every factor line by line.")
+@click.option("--at", "given", multiple=True, metavar="VALUES", help="Numbers at these arrays.")
+@click.option("--latex", is_flag=True, help="Print LaTeX only.")
+@click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
+@click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
+@click.option("--full", is_flag=True, help="Shorten nothing.")
+@click.help_option("--help")
+def recurrence_(
+    lines: str,
+    names: tuple[str, ...],
+    shapes: tuple[str, ...],
+    loss: str | None,
+    state: str | None,
+    place: int | None,
+    batch: str | None,
+    expand: int | None,
+    steps: bool,
+    given: tuple[str, ...],
+    latex: bool,
+    code: str | None,
+    as_data: bool,
+    full: bool,
+) -> None:
+    """The derivative of a recurrence through all its steps with respect to each NAME.
+
+    FILE holds the lines, such as "s[t] = tanh(W*s[t-1] + U*x[t])" and "L[t] = norm2(s[t]-y[t])";
+    - reads them from standard input, and lines may stand in the place of FILE. Without a NAME it
+    tells what the recurrence is made of.
+    """
+    from wrt.answers.sequences import recurrence
+
+    if state and loss:
+        raise click.UsageError("--state does not go together with --of")
+    rnn = recurrence(_lines(lines), values.shapes(shapes), batch=batch)
+    page = page_of(full)
+    if not names:
+        _overview(rnn, page)
+        click.echo(page, color=page.colour)
+        return
+    filled, _ = values.arrays(given)
+    found = [_found(rnn, text_of(name), loss, state, place) for name in names]
+    if as_data:
+        click.echo(json.dumps([_as_dict(D) for D in found], indent=2, ensure_ascii=False))
+        return
+    for k, D in enumerate(found):
+        if code:
+            click.echo(D.source(code).rstrip())
+        elif latex:
+            click.echo(_latex(D))
+        else:
+            page.lines += [""] * bool(k)
+            _write(D, page, expand, steps)
+            if given:
+                needed = {n: v for n, v in filled.items() if n in rnn.variables or v is None}
+                page.block("value", page.shortened(numbers(D(needed), page)))
+    if page.lines:
+        click.echo(page, color=page.colour)
+
+
+def _lines(given: str) -> str:
+    """The text of the lines: a file's, standard input's, or the argument itself."""
+    from wrt.apps.command import formula_of
+
+    if given == "-" or ("=" in given and "[" in given):
+        return formula_of(given)
+    path = Path(text_of(given))
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise SyntaxMistake(f"{given} is no text in UTF-8") from None
+    except OSError as error:
+        why = error.strerror or "it cannot be read"
+        raise SyntaxMistake(
+            f"{given}: {why.lower()}",
+            hint='a file with lines such as s[t] = tanh(W*s[t-1]), or the lines themselves in ""',
+        ) from None
+
+
+def _found(
+    rnn: Recurrence, name: str, loss: str | None, state: str | None, place: int | None
+) -> ThroughTime:
+    if state is not None:
+        return rnn.total(state, name, place)
+    if loss is None and not rnn.losses:
+        if len(rnn.carried) == 1:
+            return rnn.total(rnn.carried[0], name, place)
+        raise NameMistake(
+            "no line defines a scalar of its own, a loss",
+            hint=f"--state names a state: {', '.join(rnn.states)}",
+        )
+    return rnn.gradient(name, loss, place)
+
+
+def _latex(D: ThroughTime) -> str:
+    said = D.latex() or D.latex("matrix")
+    if said is None:
+        raise TooLarge(f"{D.title} has no short form in LaTeX; --code numpy gives its program")
+    return said
+
+
+# On a page
+
+
+def _overview(rnn: Recurrence, page: Page) -> None:
+    """What a recurrence is made of."""
+    page.head("recurrence", f"{len(rnn.states)} lines, steps 1 to {rnn.length}")
+    _said(rnn, page)
+    for label, names in (
+        ("carried", rnn.carried),
+        ("losses", rnn.losses),
+    ):
+        if names:
+            page.row(label, ", ".join(f"{name}[{rnn.lines.step}]" for name in names))
+    given = [f"{n} ({' × '.join(map(str, v.shape))})" if v.ndim else n for n, v in _given(rnn)]
+    page.row("to be given", ", ".join(given))
+    _ending(rnn, page)
+
+
+def _given(rnn: Recurrence) -> list[tuple[str, Any]]:
+    return list(rnn.variables.items())
+
+
+def _said(rnn: Recurrence, page: Page) -> None:
+    page.block("lines", [line for text in rnn.lines.said.values() for line in [text]])
+
+
+def _ending(rnn: Recurrence, page: Page) -> None:
+    if rnn.assumed:
+        page.row("assumed", "; ".join(rnn.assumed))
+    for remark in rnn.remarks:
+        page.row("note", remark)
+
+
+def _write(D: ThroughTime, page: Page, expand: int | None, steps: bool) -> None:
+    """A derivative through time: the chain, its factors, its costates, what it is as a whole."""
+    from wrt.answers.sequences.signs import BOOKS
+
+    path = D.way
+    page.head(D.title, described(D))
+    _said(path.rnn, page)
+    if D.why_still:
+        page.row("zero", f"every entry is 0: {D.why_still}")
+    elif D.chain:
+        page.row("chain", D.chain)
+        if len(path.states) > 1:
+            page.row("", f"{path.joint} is all of {', '.join(path.states)}; blocks not named are 0")
+    if expand is not None:
+        page.row("expanded", D.expansion(expand))
+    for factor in D.factors:
+        _factor(factor, page)
+        if steps:
+            page.block("", [f"    {one.text}   {one.rule}" for one in factor.answer.steps()])
+    if D.matrix:
+        page.row("closed form", spaced(D.matrix))
+        for line in D.costates:
+            page.row("", spaced(line))
+    elif D.index:
+        page.row("closed form", spaced(D.index))
+        for order in ("rows", "columns"):
+            said = D.kronecker(order)
+            if said:
+                page.row(f"by {order}", spaced(said))
+    page.row("structure", D.structure_sentence)
+    if path.states and D.by_shared:
+        state = path.states[0]
+        both = (path.by.shape, path.rnn.lines.at(state).shape)
+        axes = " × ".join(f"({' × '.join(map(str, one))})" for one in both if one)
+        page.row(
+            f"∂{path.by.name}/∂{state}[{path.k}]",
+            f"zero, {axes}: {path.by.name} is given and depends on no state; this is no inverse "
+            f"of ∂⁺{state}[{path.k}]/∂{path.by.name}",
+        )
+    if path.explicit or path.direct:
+        page.row("signs", BOOKS)
+    _ending(path.rnn, page)
+    page.row("checked", proof(D.check()), "good")
+
+
+def _factor(factor: Factor, page: Page) -> None:
+    """A factor: its sign, its shape, its closed form, where its zeros are."""
+    answer = factor.answer
+    axes = described(answer).rpartition(", ")[2] if answer.shape else "one number"
+    closed = spaced(factor.closed) if factor.closed else "no short form"
+    text = f"{axes}:  {closed}"
+    if len(factor.sign) > SIGN:
+        page.row(factor.sign, "")
+        page.row("", text)
+    else:
+        page.row(factor.sign, text)
+    if len(answer.shape) > 2:
+        rows, columns = (answer.kronecker(order) for order in ("rows", "columns"))
+        if rows and columns:
+            path_text = f"by rows {spaced(rows)}, by columns {spaced(columns)}"
+            page.row("", path_text.replace(f"[{factor.step}", f"[{factor.letter}"))
+        page.row("", answer.structure_sentence.replace(f"[{factor.step}", f"[{factor.letter}"))
+
+
+# For a machine
+
+
+def _as_dict(D: ThroughTime) -> dict[str, Any]:
+    """One derivative through time, schema `wrt.recurrence/1`."""
+    path, check = D.way, D.check()
+    return {
+        "schema": "wrt.recurrence/1",
+        "version": __version__,
+        "lines": dict(path.rnn.lines.said),
+        "title": D.title,
+        "shape": list(D.shape),
+        "chain": D.chain,
+        "factors": [
+            {"sign": f.sign, "shape": list(f.answer.shape), "closed": f.closed} for f in D.factors
+        ],
+        "matrix": D.matrix,
+        "costates": list(D.costates),
+        "index": D.index,
+        "kronecker": {order: D.kronecker(order) for order in ("rows", "columns")},
+        "latex": D.latex(),
+        "structure": D.structure_sentence,
+        "given": {name: list(v.shape) for name, v in path.rnn.variables.items()},
+        "assumed": list(path.rnn.assumed),
+        "remarks": list(path.rnn.remarks),
+        "check": {"points": check.points, "error": check.error, "method": check.method},
+    }
