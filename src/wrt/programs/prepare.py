@@ -1,7 +1,8 @@
 """What a formula needs before it is planned: equal formulas that cost less to run than to read.
 
 Diagonal factors become equal indices, so that their zeros are never formed; terms of a sum that
-share an array of two axes or more are added before they are multiplied with it.
+share an array of two axes or more are added before they are multiplied with it. What a recurrence
+need not compute step by step is taken out of its loop.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from wrt.expression.nodes import (
     Sum,
 )
 from wrt.expression.walk import postorder, rewrite
+from wrt.programs.hoisting import hoisted
 
 __all__ = ["prepared"]
 
@@ -40,7 +42,7 @@ def prepared(root: Node) -> Node:
     >>> prepared(X * d + X * e) is X * (d + e)
     True
     """
-    (found,) = _together((_joint(root),))
+    (found,) = _together((hoisted(_joint(root)),))
     return found
 
 

@@ -1,0 +1,236 @@
+"""What a recurrence need not compute step by step: parts that read no state are found before it.
+
+A part of a step that reads entries of the series but no state is one product, or one call, over the
+whole series: `U*x[t]` is a row of `X*U'`. What is larger than the entries that it reads stays in
+the loop, so that no step gets a matrix of its own where it had a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wrt.algebra.lifting import Lifting
+from wrt.expression import build
+from wrt.expression.coefficient import MINUS_ONE, ONE
+from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Scan, Sum, Variable
+from wrt.expression.walk import postorder, replaced, rewrite, substitute
+
+__all__ = ["hoisted"]
+
+Factors = Sequence[int]
+
+
+def hoisted(root: Node) -> Node:
+    """The formula with steps of recurrences that do what only they can do.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> n, T = Dimension.of("n"), Dimension.of("T")
+    >>> W, x, s0 = Variable("W", (n, n)), Variable("x", (T, n)), Variable("s0", (n,))
+    >>> s, entry = Variable("s", (n,)), Variable("x[t]", (n,))
+    >>> hoisted(Scan((s,), (entry,), (s0, x, W @ s + W @ entry), T)).series[0] is x @ W.T
+    True
+    """
+    if not any(isinstance(node, Scan) for node in postorder(root)):
+        return root
+    done: dict[Node, Scan] = {}
+
+    def rule(node: Node) -> Node:
+        if not isinstance(node, Scan):
+            return node
+        system = node.system
+        if system not in done:
+            done[system] = _Step(system).lighter()
+        return done[system].state(node.position, node.before)
+
+    return rewrite(root, rule)
+
+
+class _Step:
+    """One step of a recurrence while parts of it are taken out."""
+
+    def __init__(self, system: Scan) -> None:
+        self.system = system
+        self.elements, self.carries = frozenset(system.elements), frozenset(system.carries)
+        self.taken = {v.name for v in system.bound}
+        self.taken |= {v.name for one in system.children for v in one.names}
+        self.found: dict[Node, Variable] = {}
+        self._fits: dict[Node, bool] = {}
+
+    def lighter(self) -> Scan:
+        """The recurrence that reads what was taken out as further series."""
+        system = self.system
+        nexts = [self._without(one) for one in system.nexts]
+        if not self.found:
+            return system
+        read = frozenset().union(*(one.names for one in nexts))
+        known = dict(zip(system.elements, system.series, strict=True))
+        known |= {new: self._stacked(part) for part, new in self.found.items()}
+        known = {element: series for element, series in known.items() if element in read}
+        children = (*system.initials, *known.values(), *nexts)
+        return Scan(system.carries, known, children, system.length, reverse=system.reverse)
+
+    # What may be taken out
+
+    def fits(self, node: Node) -> bool:
+        """Whether a part can be found for all steps at once, without growing."""
+        return self._reads(node) and self._small(node)
+
+    def _reads(self, node: Node) -> bool:
+        return not self.elements.isdisjoint(node.names) and self.carries.isdisjoint(node.names)
+
+    def _still(self, node: Node) -> bool:
+        return self.elements.isdisjoint(node.names) and self.carries.isdisjoint(node.names)
+
+    def _small(self, root: Node) -> bool:
+        """Whether no part has more axes than the entries that the whole reads."""
+        most = self._most_axes(root.names)
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if self.elements.isdisjoint(node.names):
+                continue
+            if isinstance(node, Scan) or node.ndim > most:
+                return False
+            stack.extend(node.children)
+        return True
+
+    def _most_axes(self, names: Iterable[Variable]) -> int:
+        return max(v.ndim for v in names if v in self.elements)
+
+    def _variable(self, part: Node) -> Node:
+        """What stands for a part in the step."""
+        if isinstance(part, Variable):
+            return part
+        if part not in self.found:
+            name = f"h{len(self.found) + 1}"
+            while name in self.taken:
+                name = f"{name}_"
+            self.taken.add(name)
+            self.found[part] = Variable(name, part.dims)
+        return self.found[part]
+
+    def _stacked(self, part: Node) -> Node:
+        """A part for all steps."""
+        names = (f"_{number}" for number in range(len(self.taken), 10**9))
+        inner = {
+            node: Variable(next(names), node.dims)
+            for node in postorder(part)
+            if isinstance(node, Scan)
+        }
+        known = dict(zip(self.system.elements, self.system.series, strict=True))
+        lifted = Lifting(known, {}, (self.system.length,)).full(replaced(part, inner))
+        return substitute(lifted, {new: loop for loop, new in inner.items()})
+
+    # Taking out
+
+    def _without(self, root: Node) -> Node:
+        """A formula of a step without what can be taken out."""
+        done: dict[Node, Node] = {}
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node not in done:
+                if self.elements.isdisjoint(node.names):
+                    done[node] = node
+                elif self.fits(node):
+                    done[node] = self._variable(node)
+            waiting = [] if node in done else [c for c in _beside(node) if c not in done]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if node not in done:
+                done[node] = self._lighter(node, done)
+        return done[root]
+
+    def _lighter(self, node: Node, done: dict[Node, Node]) -> Node:
+        if isinstance(node, Sum):
+            return self._sum(node, done)
+        if isinstance(node, Einsum):
+            return self._product(node, done)
+        return node.rebuild([done.get(c, c) for c in node.children])
+
+    def _sum(self, node: Sum, done: dict[Node, Node]) -> Node:
+        """The terms that read no state added before: one addition is left."""
+        moving = [c for c in node.children if not self.carries.isdisjoint(c.names)]
+        out = [c for c in node.children if self.fits(c)]
+        still = [c for c in node.children if self._still(c)]
+        rest = [c for c in node.children if c not in moving and c not in out and c not in still]
+        kept = [done[c] for c in (*moving, *rest)]
+        if len(out) + len(still) > 1 and out:
+            return build.add(*kept, self._variable(build.add(*out, *still)))
+        return build.add(*kept, *(done[c] for c in (*out, *still)))
+
+    def _product(self, node: Einsum, done: dict[Node, Node]) -> Node:
+        """Factors that read no state multiplied before, where they make no larger array."""
+        factors = list(node.factors)
+        groups = [[k] for k, (part, _, _) in enumerate(factors) if self.fits(part)]
+        groups = [self._grown(node, group) for group in groups]
+        groups = self._joined(node, groups)
+        coefficient = node.coefficient
+        made: list[Factor] = []
+        for group in groups:
+            ((part, exponent, own), *more) = [factors[k] for k in group]
+            if not more and exponent == 1:
+                made.append((done[part], exponent, own))
+                continue
+            weight = ONE
+            if coefficient not in (ONE, MINUS_ONE):
+                weight, coefficient = coefficient, ONE
+            kept = self._kept(node, group)
+            inner = build.product(weight, [factors[k] for k in group], kept, node.index_dims)
+            made.append((self._variable(inner), 1, kept))
+        used = {k for group in groups for k in group}
+        made += [(done[f], e, own) for k, (f, e, own) in enumerate(factors) if k not in used]
+        return build.product(coefficient, made, node.output, node.index_dims)
+
+    def _kept(self, node: Einsum, group: Factors) -> tuple[int, ...]:
+        """The indices of some factors that the output or other factors have."""
+        inside = {i for k in group for i in node.indices[k]}
+        outside = {i for k, own in enumerate(node.indices) if k not in group for i in own}
+        return tuple(sorted(inside & (outside | set(node.output))))
+
+    def _grown(self, node: Einsum, group: list[int]) -> list[int]:
+        """A factor with constant ones: weights of its entries, a matrix that it is multiplied with.
+
+        A sum that a state could take first, leaving less to multiply, stays where it is.
+        """
+        most = self._most_axes(v for k in group for v in node.children[k].names)
+        moving = {
+            i
+            for part, own in zip(node.children, node.indices, strict=True)
+            if not self.carries.isdisjoint(part.names)
+            for i in own
+        }
+        changed = True
+        while changed:
+            changed = False
+            kept = set(self._kept(node, group))
+            for k, (part, _, own) in enumerate(node.factors):
+                if k in group or not self._still(part) or isinstance(part, Pattern):
+                    continue
+                weight = set(own) <= kept
+                summed = not (kept & moving - set(node.output)) and kept & set(own)
+                if weight or (summed and len(self._kept(node, [*group, k])) <= most):
+                    group, changed = [*group, k], True
+                    break
+        return group
+
+    def _joined(self, node: Einsum, groups: list[list[int]]) -> list[list[int]]:
+        """Groups that share their entries as one."""
+        joined: list[list[int]] = []
+        for group in groups:
+            if any(k in other for other in joined for k in group):
+                group = [k for k in group if not any(k in other for other in joined)]
+            for place, other in enumerate(joined):
+                kept = set(self._kept(node, [*other, *group]))
+                if kept <= set(self._kept(node, other)) or kept <= set(self._kept(node, group)):
+                    joined[place] = [*other, *group]
+                    break
+            else:
+                joined.append(group)
+        return joined
+
+
+def _beside(node: Node) -> tuple[Node, ...]:
+    return node.outside if isinstance(node, Scan) else node.children
