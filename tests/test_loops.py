@@ -97,7 +97,7 @@ def test_states_that_nobody_needs_are_not_computed() -> None:
 
 def test_two_variables_change_together() -> None:
     turned = Scan((s, c), (now,), (s0, c0, x, c, s + U @ now), PAIR.length)
-    assert "s, c = (c, s + " in body(turned[-1])
+    assert "    s, c = (c, s + xUt[t])" in body(turned[-1])
     agrees(turned[-1], values(3))
     agrees(turned.state(1)[-1], values(4))
 
@@ -116,7 +116,8 @@ def test_a_recurrence_may_stand_inside_another() -> None:
     at = values(3) | {"z": np.random.default_rng(0).normal(size=(2, 3))}
     assert body(outer).count("for ") == 2
     agrees(outer, at)
-    agrees(derivative(outer[-1], s0), at)
+    for by in (W, V, s0, z):
+        agrees(derivative(outer[-1], by), at)
 
 
 @pytest.mark.parametrize("f", [ELMAN, PAIR, BACKWARDS, derivative(ELMAN[-1], W)])
@@ -156,3 +157,79 @@ def test_a_scalar_state() -> None:
     at = values(4) | {"u": np.random.default_rng(2).normal(size=4)}
     for g in (f, f[-1], derivative(f, a), derivative(f[-1], u), derivative(f, u)):
         agrees(g, at)
+
+
+# What need not be done step by step
+
+
+def test_products_with_the_series_are_found_at_once() -> None:
+    assert "np.tanh(W @ s + xUt[t])" in body(ELMAN[-1])
+    b = Variable("b", (n,))
+    biased = Scan((s,), (now,), (s0, x, wrt.tanh(W @ s + U @ now + b)), PAIR.length)
+    text = body(biased[-1])
+    assert "z = b + x @ U.T" in text
+    assert "np.tanh(W @ s + z[t])" in text
+    agrees(biased, values(3) | {"b": np.arange(3.0)})
+
+
+def test_no_step_is_given_a_matrix_for_a_vector() -> None:
+    d = Variable("d", (n,))
+    D = Variable("D", (PAIR.length, n))
+    f = Scan((s,), (d,), (s0, D, build.einsum("i,i,ij->j", s, d, W)), PAIR.length)
+    assert "s = W.T @ (D[t] * s)" in body(f[-1])
+    at = values(3) | {"D": np.random.default_rng(3).normal(size=(3, 3))}
+    agrees(f, at)
+    spread = build.einsum("j,ij,i->ij", d, W, d) @ s
+    agrees(Scan((s,), (d,), (s0, D, spread), PAIR.length), at)
+
+
+def test_factors_that_read_no_state_are_multiplied_before() -> None:
+    d, e = Variable("d", (n,)), Variable("e", (n,))
+    D, E = Variable("D", (PAIR.length, n)), Variable("E", (PAIR.length, n))
+    v = Variable("v", (n,))
+    formula = 3 * wrt.exp(d) * s * e * v
+    f = Scan((s,), (d, e), (s0, D, E, formula), PAIR.length)
+    (line,) = [line for line in body(f).splitlines() if line.startswith("    s[t + 1]")]
+    assert line.count("*") == 1
+    rng = np.random.default_rng(3)
+    at = values(3) | {w: rng.normal(size=(3, 3)) for w in "DE"} | {"v": np.arange(3.0)}
+    agrees(f, at)
+
+
+def test_a_matrix_that_only_the_series_meets_is_multiplied_at_once() -> None:
+    mixed = Scan((s,), (now,), (s0, x, (U @ now) * (W @ s)), PAIR.length)
+    assert "s = xUt[t] * (W @ s)" in body(mixed[-1]).replace("W @ s * xUt[t]", "xUt[t] * (W @ s)")
+    agrees(mixed, values(3))
+
+
+def test_a_matrix_that_a_state_meets_first_stays() -> None:
+    M, step = Variable("M", (PAIR.length, n, n)), Variable("M[t]", (n, n))
+    f = Scan((s,), (step,), (s0, M, build.einsum("i,ik,kj->j", s, step, W)), PAIR.length)
+    assert "W.T @ (M[t].T @ s)" in body(f[-1])
+    agrees(f, values(3) | {"M": np.random.default_rng(3).normal(size=(3, 3, 3))})
+
+
+def test_the_end_of_one_recurrence_may_enter_every_step_of_another() -> None:
+    decoder = Scan((s,), (now,), (c0, x, wrt.tanh(W @ s + V @ ELMAN[-1] + U @ now)), PAIR.length)
+    at = values(3)
+    agrees(decoder, at)
+    for by in (W, V, s0, x):
+        agrees(derivative(decoder[-1], by), at)
+
+
+def test_batches_are_matrix_products() -> None:
+    N = Dimension.of("N")
+    q, y = Variable("q", (N, n)), Variable("y", (PAIR.length, N, Dimension.of("m")))
+    entry, q0 = Variable("y[t]", y.dims[1:]), Variable("q0", (N, n))
+    f = Scan((q,), (entry,), (q0, y, wrt.tanh(q @ W.T + entry @ U.T)), PAIR.length)
+    text = body(derivative(build.einsum("tbi,tbi->", f, f), W))
+    assert "einsum" not in text
+    assert "q[t] @ W.T" in text
+    assert "@ W\n" in text
+    assert "np.tensordot(" in text
+    rng = np.random.default_rng(4)
+    at = values(3) | {"y": rng.normal(size=(3, 5, 2)), "q0": rng.normal(size=(5, 3))}
+    for g in (f, f[-1], build.einsum("tbi,tbi->", f, f)):
+        agrees(g, at)
+        for by in (W, U, q0, y):
+            agrees(derivative(g, by), at)

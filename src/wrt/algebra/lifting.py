@@ -26,6 +26,7 @@ from wrt.expression.nodes import (
     Relation,
     Reshape,
     Result,
+    Scan,
     Sum,
     Variable,
 )
@@ -86,7 +87,9 @@ class Lifting:
         for node in _order(template):
             if node not in self.done:
                 self.done[node] = self._one(node)
-                if any(c in self.batched for c in node.children):
+                # the steps of a recurrence hold variables of its own
+                parts = node.names if isinstance(node, Scan) else node.children
+                if any(part in self.batched for part in parts):
                     self.batched.add(node)
         return self.done[template]
 
@@ -149,6 +152,8 @@ class Lifting:
                 return Result(call, node.position)
             case BoundedSum():
                 return self._bounded(node)
+            case Scan():
+                return self._scan(node)
             case Reshape():
                 lead = self.batch if batched[0] else ()
                 return build.reshape(children[0], (*lead, *self.dims(node.dims)))
@@ -196,6 +201,56 @@ class Lifting:
         if node.body in inner.batched:
             self.batched.add(node)
         return build.bounded(node.kind, fresh, low, high, body)
+
+    def _scan(self, node: Scan) -> Node:
+        """A recurrence of states with the batch axes; its steps stay the first axis inside."""
+        if not any(v in self.batched for v in node.names):
+            return node
+        inner = Lifting({}, self.dimensions, self.batch)
+        inner.done, inner.batched = dict(self.done), set(self.batched)
+        inner.taken = self.taken | {v.name for v in node.names}
+        for dependent in list(inner.done):
+            if not node.bound.isdisjoint(dependent.names):
+                del inner.done[dependent]
+                inner.batched.discard(dependent)
+        lead = len(self.batch)
+        for carry in node.carries:
+            inner._bind(carry, self.batch)
+        series = []
+        for element, one in zip(node.elements, node.series, strict=True):
+            lifted = self(one)
+            if one in self.batched:
+                order = (lead, *range(lead), *range(lead + 1, lifted.ndim))
+                lifted = build.transpose(lifted, order)
+            inner._bind(element, self.batch if one in self.batched else ())
+            series.append(lifted)
+        nexts = [inner.full(one) for one in node.nexts]
+        starts = [self.full(one) for one in node.initials]
+        made = Scan(
+            [_variable(inner.done[v]) for v in node.carries],
+            [_variable(inner.done[v]) for v in node.elements],
+            (*starts, *series, *nexts),
+            self.dims((node.length,))[0],
+            node.position,
+            node.before,
+            node.reverse,
+        )
+        return build.transpose(made, (*range(1, lead + 1), 0, *range(lead + 1, made.ndim)))
+
+    def _bind(self, variable: Variable, batch: Dims) -> None:
+        """A variable that a recurrence binds, by a name that no argument uses."""
+        name = variable.name
+        while name in self.taken:
+            name += "_"
+        bound = Variable(name, (*batch, *self.dims(variable.dims)), variable.properties)
+        self.done[variable] = bound
+        if batch:
+            self.batched.add(variable)
+
+
+def _variable(node: Node) -> Variable:
+    assert isinstance(node, Variable)
+    return node
 
 
 # Functions of one entry: most of what a long formula is made of

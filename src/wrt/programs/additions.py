@@ -41,9 +41,9 @@ def lower_sum(steps: Steps, terms: Sequence[Term], dims: Dims) -> int:
     return total
 
 
-def _reading_order(steps: Steps, sign: int, at: int) -> tuple[bool, bool]:
-    """Positive terms first, numbers after arrays."""
-    return (sign < 0, steps[at].op == "number")
+def _reading_order(steps: Steps, sign: int, at: int) -> tuple[bool, bool, bool]:
+    """Positive terms first, numbers after arrays, what a step of a loop is given after its work."""
+    return (sign < 0, steps[at].op == "number", steps[at].op == "entry")
 
 
 def _split(steps: Steps, terms: Sequence[Term], dims: Dims) -> tuple[list[Term], list[Few]] | None:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from wrt.algebra.lifting import Lifting
 from wrt.expression import build
-from wrt.expression.coefficient import MINUS_ONE, ONE
+from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Scan, Sum, Variable
-from wrt.expression.walk import postorder, replaced, rewrite, substitute
+from wrt.expression.walk import postorder, rewrite, users
 
 __all__ = ["hoisted"]
 
@@ -59,7 +59,7 @@ class _Step:
     def lighter(self) -> Scan:
         """The recurrence that reads what was taken out as further series."""
         system = self.system
-        nexts = [self._without(one) for one in system.nexts]
+        nexts = [self._without(one) for one in self._spread()]
         if not self.found:
             return system
         read = frozenset().union(*(one.names for one in nexts))
@@ -68,6 +68,33 @@ class _Step:
         known = {element: series for element, series in known.items() if element in read}
         children = (*system.initials, *known.values(), *nexts)
         return Scan(system.carries, known, children, system.length, reverse=system.reverse)
+
+    def _spread(self) -> list[Node]:
+        """The new states with products in products and sums in sums written as one.
+
+        So what reads no state stands side by side. What is read twice stays.
+        """
+        nexts = self.system.nexts
+        count = users(*nexts)
+        done: dict[Node, Node] = {}
+        for node in postorder(*nexts):
+            children = [done[c] for c in node.children]
+            if isinstance(node, Einsum):
+                alone = [
+                    count[c] == 1 and not self.carries.isdisjoint(c.names) for c in node.children
+                ]
+                done[node] = _one_product(node, children, alone)
+            elif isinstance(node, Sum):
+                inner = zip(node.children, children, strict=True)
+                terms = [
+                    list(made.children) if count[c] == 1 and isinstance(made, Sum) else [made]
+                    for c, made in inner
+                ]
+                done[node] = build.add(*(term for group in terms for term in group))
+            else:
+                same = all(a is b for a, b in zip(children, node.children, strict=True))
+                done[node] = node if same else node.rebuild(children)
+        return [done[one] for one in nexts]
 
     # What may be taken out
 
@@ -111,15 +138,8 @@ class _Step:
 
     def _stacked(self, part: Node) -> Node:
         """A part for all steps."""
-        names = (f"_{number}" for number in range(len(self.taken), 10**9))
-        inner = {
-            node: Variable(next(names), node.dims)
-            for node in postorder(part)
-            if isinstance(node, Scan)
-        }
         known = dict(zip(self.system.elements, self.system.series, strict=True))
-        lifted = Lifting(known, {}, (self.system.length,)).full(replaced(part, inner))
-        return substitute(lifted, {new: loop for loop, new in inner.items()})
+        return Lifting(known, {}, (self.system.length,)).full(part)
 
     # Taking out
 
@@ -178,7 +198,7 @@ class _Step:
             if coefficient not in (ONE, MINUS_ONE):
                 weight, coefficient = coefficient, ONE
             kept = self._kept(node, group)
-            inner = build.product(weight, [factors[k] for k in group], kept, node.index_dims)
+            inner = _part(node, weight, group, kept)
             made.append((self._variable(inner), 1, kept))
         used = {k for group in groups for k in group}
         made += [(done[f], e, own) for k, (f, e, own) in enumerate(factors) if k not in used]
@@ -230,6 +250,36 @@ class _Step:
             else:
                 joined.append(group)
         return joined
+
+
+def _part(node: Einsum, weight: Coefficient, group: Factors, kept: Sequence[int]) -> Node:
+    """The product of some factors, with the axes `kept`."""
+    held = sorted({i for k in group for i in node.indices[k]})
+    place = {i: k for k, i in enumerate(held)}
+    factors = [
+        (node.children[k], node.exponents[k], tuple(place[i] for i in node.indices[k]))
+        for k in group
+    ]
+    dims = [node.index_dims[i] for i in held]
+    return build.product(weight, factors, [place[i] for i in kept], dims)
+
+
+def _one_product(node: Einsum, children: Sequence[Node], alone: Sequence[bool]) -> Node:
+    """A product with the factors of its factors that are products entry by entry."""
+    factors: list[Factor] = []
+    coefficient = node.coefficient
+    for child, inline, exponent, own in zip(
+        children, alone, node.exponents, node.indices, strict=True
+    ):
+        plain = isinstance(child, Einsum) and not child.summed and not child.repeats
+        if not (inline and plain and exponent == 1):
+            factors.append((child, exponent, own))
+            continue
+        assert isinstance(child, Einsum)
+        coefficient = coefficient * child.coefficient
+        place = dict(zip(child.output, own, strict=True))
+        factors += [(f, e, tuple(place[i] for i in inner)) for f, e, inner in child.factors]
+    return build.product(coefficient, factors, node.output, node.index_dims)
 
 
 def _beside(node: Node) -> tuple[Node, ...]:
