@@ -1,0 +1,212 @@
+"""Recurrences: what a person asks of them, against unrolled formulas and against JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wrt
+from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+
+Array = np.ndarray[Any, Any]
+
+ELMAN = "s[t] = tanh(W*s[t-1] + U*x[t] + b)\nL[t] = -y[t]' * log(softmax(V*s[t] + c))"
+LSTM = """i[t] = sigmoid(Wi*h[t-1] + Ui*x[t])
+f[t] = sigmoid(Wf*h[t-1] + Uf*x[t])
+o[t] = sigmoid(Wo*h[t-1] + Uo*x[t])
+g[t] = tanh(Wg*h[t-1] + Ug*x[t])
+c[t] = f[t].*c[t-1] + i[t].*g[t]
+h[t] = o[t].*tanh(c[t])
+L[t] = norm2(V*h[t] - y[t])^2/2"""
+GRU = """z[t] = sigmoid(Wz*h[t-1] + Uz*x[t])
+r[t] = sigmoid(Wr*h[t-1] + Ur*x[t])
+g[t] = tanh(Wg*(r[t].*h[t-1]) + Ug*x[t])
+h[t] = (1 - z[t]).*h[t-1] + z[t].*g[t]
+L[t] = norm2(V*h[t] - y[t])^2/2"""
+LAYERS = """h[t] = tanh(W*h[t-1] + U*x[t])
+s[t] = tanh(P*s[t-1] + Q*h[t])
+L[t] = norm2(V*s[t] - y[t])^2/2"""
+BOTH_WAYS = """h[t] = tanh(W*h[t-1] + U*x[t])
+r[t] = tanh(P*r[t+1] + Q*x[t])
+L[t] = norm2(V*h[t] + K*r[t] - y[t])^2/2"""
+ALL = {"Elman": ELMAN, "LSTM": LSTM, "GRU": GRU, "layers": LAYERS, "both ways": BOTH_WAYS}
+WEIGHT = {"Elman": "W", "LSTM": "Wf", "GRU": "Wr", "layers": "W", "both ways": "P"}
+
+
+def values(rnn: wrt.Recurrence, steps: int) -> dict[str, Array]:
+    """Values for all that has to be given."""
+    rng = np.random.default_rng(steps)
+    sizes = {"T": steps, "n": 4, "m": 3, "p": 5, "k": 2, "N": 3}
+    return {
+        name: rng.normal(size=[d.size(sizes) for d in v.dims]) / 2
+        for name, v in rnn.variables.items()
+    }
+
+
+def unrolled(name: str, steps: int) -> str:
+    """The loss of a recurrence written out, a line for every step."""
+    lines: list[str] = []
+    rows = [line.partition(" = ")[::2] for line in ALL[name].splitlines()]
+    ahead = [row for row in rows if row[0] == "r[t]" and "t+1" in row[1]]
+    for order, chosen in ((range(steps, 0, -1), ahead), (range(1, steps + 1), None)):
+        for t in order:
+            for left, right in chosen if chosen is not None else rows:
+                if chosen is None and (left, right) in ahead:
+                    continue
+                said = f"{left} = {right}"
+                for shift, word in ((-1, "t-1"), (1, "t+1"), (0, "t")):
+                    said = said.replace(f"[{word}]", f"_{t + shift}")
+                lines.append(said)
+    return "\n".join([*lines, " + ".join(f"L_{t}" for t in range(1, steps + 1))])
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+@pytest.mark.parametrize("name", ALL)
+def test_a_gradient_is_that_of_the_unrolled_formula(name: str, steps: int) -> None:
+    rnn = wrt.recurrence(ALL[name])
+    given, weight = values(rnn, steps), WEIGHT[name]
+    flat = {k: v for k, v in given.items() if k in rnn.lines.shared}
+    for k in ("x", "y"):
+        flat |= {f"{k}_{t + 1}": row for t, row in enumerate(given[k])}
+    flat |= {k.replace("0", "_0"): v for k, v in given.items() if k in ("s0", "h0", "c0")}
+    flat |= {f"r_{steps + 1}": v for k, v in given.items() if k == "r_end"}
+    shapes = {k: " ".join(map(str, v.shape)) for k, v in flat.items()}
+    plain = wrt.derivative(unrolled(name, steps), weight, shapes=shapes)
+    got = rnn.gradient(weight)(**given)
+    assert np.allclose(got, plain(flat), rtol=1e-11, atol=1e-13)
+
+
+def test_the_elman_network_against_jax() -> None:
+    jax = pytest.importorskip("jax")
+    jnp = jax.numpy
+    rnn = wrt.recurrence(ELMAN)
+    given = values(rnn, 50)
+
+    def states(W: Any, at: dict[str, Any]) -> Any:
+        def step(s: Any, x: Any) -> Any:
+            new = jnp.tanh(W @ s + at["U"] @ x + at["b"])
+            return new, new
+
+        return jax.lax.scan(step, at["s0"], at["x"])[1]
+
+    def loss(W: Any, at: dict[str, Any]) -> Any:
+        scores = states(W, at) @ at["V"].T + at["c"]
+        return -(at["y"] * jax.nn.log_softmax(scores, axis=1)).sum()
+
+    with jax.enable_x64(True):
+        at = {k: jnp.asarray(v) for k, v in given.items()}
+        whole = np.asarray(jax.jacrev(lambda W: states(W, at)[-1])(at["W"]))
+        gradient = np.asarray(jax.grad(loss)(at["W"], at))
+    without = {k: v for k, v in given.items() if k not in ("V", "c", "y")}
+    assert np.allclose(rnn.total("s", "W")(**without), whole, rtol=1e-10, atol=1e-12)
+    assert np.allclose(rnn.gradient("W")(**given), gradient, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [None, "N"])
+@pytest.mark.parametrize("name", ALL)
+def test_the_summands_add_up_to_the_gradient(name: str, batch: str | None) -> None:
+    rnn = wrt.recurrence(ALL[name], batch=batch)
+    given = values(rnn, 7)
+    for weight in (WEIGHT[name], "V"):
+        found = rnn.contributions(weight)(**given)
+        total = rnn.gradient(weight)(**given)
+        letters = "tja,tjb->tab" if batch else "ta,tb->tab"
+        formed = sum(
+            np.einsum(letters, *term) if len(term) == 2 else term[0] for term in found.factors
+        )
+        assert np.allclose(formed.sum(0), total, rtol=1e-12, atol=1e-14)
+        norms = np.sqrt((formed**2).sum((1, 2)))
+        assert np.allclose(found.norms, norms, rtol=1e-12, atol=1e-14)
+
+
+def test_a_batch_is_the_sum_of_its_members() -> None:
+    one, many = wrt.recurrence(GRU), wrt.recurrence(GRU, batch="N")
+    given = values(many, 6)
+    series = [k for k, v in many.variables.items() if "N" in v.shape]
+    parts = [
+        one.gradient("Wr")(**{k: v[b] if k in series else v for k, v in given.items()})
+        for b in range(3)
+    ]
+    assert np.allclose(many.gradient("Wr")(**given), sum(parts), rtol=1e-12, atol=1e-14)
+
+
+# What is read
+
+
+def test_the_seed_formula() -> None:
+    rnn = wrt.recurrence(ELMAN)
+    explicit = rnn.explicit("s", "W")
+    assert explicit.index == "D[i,a,d] = δ[i,a]*(1-s[t].^2)[i]*s[t-1][d]"
+    assert explicit.kronecker("rows") == "diag(1-s[t].^2) ⊗ s[t-1]'"
+    assert explicit.kronecker("columns") == "s[t-1]' ⊗ diag(1-s[t].^2)"
+    assert str(explicit.structure.nonzero) == "n^2"
+    assert explicit.check().passed
+    assert rnn.step("s").matrix == "diag(1-s[t].^2)*W"
+    assert rnn.total("s", "W").chain == (
+        "ds[t]/dW = Σ_{k=1..t} (∏_{j=k+1..t} ∂s[j]/∂s[j-1]) · ∂⁺s[k]/∂W"
+    )
+
+
+def test_gates_keep_their_names() -> None:
+    rnn = wrt.recurrence(LSTM)
+    assert rnn.step("c").matrix == "diag(f[t])"
+    parts = (rnn.step("h", "c").matrix or "").removeprefix("diag(").removesuffix(")").split(".*")
+    assert sorted(parts) == ["(1-tanh(c[t]).^2)", "f[t]", "o[t]"]
+    lines = rnn.gradient("Wf").costates
+    assert "lambda_f[k] = c[k-1].*lambda_c[k]" in lines
+    assert "lambda_c[k] = lambda_h[k] = 0 for k > T" in lines
+
+
+def test_any_lag_and_its_starts() -> None:
+    rnn = wrt.recurrence("s[t] = a*s[t-1] + b*s[t-3] + x[t]; L[t] = s[t]^2")
+    assert {"s0", "s_1", "s_2"} <= set(rnn.variables)
+    rng = np.random.default_rng(3)
+    given = {k: rng.normal(size=5 if k == "x" else ()) for k in rnn.variables}
+    s = {0: given["s0"], -1: given["s_1"], -2: given["s_2"]}
+    ds = dict.fromkeys(s, 0.0)
+    for t in range(1, 6):
+        s[t] = given["a"] * s[t - 1] + given["b"] * s[t - 3] + given["x"][t - 1]
+        ds[t] = given["a"] * ds[t - 1] + given["b"] * ds[t - 3] + s[t - 3]
+    wanted = sum(2 * s[t] * ds[t] for t in range(1, 6))
+    assert np.allclose(rnn.gradient("b")(**given), wanted)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("s[t] = tanh(W*s[t] + x[t])", SyntaxMistake, "defined by itself at the same step"),
+        ("a[t] = 2*b[t]; b[t] = a[t]", SyntaxMistake, "which needs it"),
+        ("s[t] = W*s", SyntaxMistake, "which one is meant"),
+        ("s[t] = x[2*t]", SyntaxMistake, "plus or minus a whole number"),
+        ("s[t] = x[t,1]", SyntaxMistake, "the step stands alone"),
+        ("s[t] = t*s[t-1]", SyntaxMistake, "in square brackets only"),
+        ("s[t] = a*s[t-1]; s[t] = s[t-1]", SyntaxMistake, "defined twice"),
+        ("s[t] = a*s[t-1]; L[k] = s[k]", SyntaxMistake, "the step t and k"),
+        ("s[t] = W*s[t-1]; s[3] = x", SyntaxMistake, "before the first"),
+        ("r[t] = W*r[t+1]; r[0] = c", SyntaxMistake, r"starts at r\[T\+1\]"),
+        ("s[t] = s[t-1]*s[t+1]'*s[t-1]", SyntaxMistake, "not both"),
+        ("W*s", SyntaxMistake, "no line says what happens"),
+        ("", SyntaxMistake, "empty"),
+        ("s[t] = W*s[t-1] + y*z", ShapeMistake, "two vectors cannot be multiplied"),
+    ],
+)
+def test_mistakes(text: str, kind: type[Mistake], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        wrt.recurrence(text)
+
+
+def test_names_that_are_not_there() -> None:
+    rnn = wrt.recurrence(ELMAN)
+    with pytest.raises(NameMistake, match="no line has the shared name Q"):
+        rnn.gradient("Q")
+    with pytest.raises(NameMistake, match="no line defines"):
+        rnn.step("q")
+    with pytest.raises(ShapeMistake, match="counted from 1"):
+        rnn.gradient("W", at=0)
+    with pytest.raises(NameMistake, match="no one loss"):
+        wrt.recurrence("s[t] = tanh(W*s[t-1])").gradient("W")
