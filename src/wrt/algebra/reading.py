@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wrt.algebra.clearing import cleared
 from wrt.algebra.laws import abbreviated, shortened
 from wrt.algebra.merging import merged
 from wrt.algebra.normal import flat_form
@@ -17,4 +18,4 @@ def settled(node: Node) -> Node:
     Words that abbreviate come last: no more is compared by value after them.
     """
     flat = flat_form(merged(shortened(flat_form(node))))
-    return abbreviated(complemented(spread(flat)))
+    return abbreviated(complemented(cleared(spread(flat))))

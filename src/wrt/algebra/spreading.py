@@ -6,6 +6,7 @@ Sums stay whole in the normal form; here a bracket is opened only if the formula
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
 
 from wrt.algebra.merging import merged
@@ -151,11 +152,21 @@ def names_in(root: Node) -> int:
     return count[root]
 
 
+def _is_square(node: Node) -> bool:
+    """Whether this is the sum of the squares of all entries of something."""
+    return isinstance(node, Einsum) and node.exponents == (2,) and not node.output
+
+
 def _numbers(node: Einsum) -> int:
     """The numbers that a product shows: its coefficient, exponents other than -1 and the 1 of
     a product of nothing.
     """
-    shown = sum(abs(e) != 1 for e in node.exponents)
+    shown = 0
+    for child, exponent in zip(node.children, node.exponents, strict=True):
+        if _is_square(child):  # norm2(r) is said for the root of it, and norm2(r)^2 for itself
+            shown += (abs(exponent) != Fraction(1, 2)) - 1
+        else:
+            shown += abs(exponent) not in (1, Fraction(1, 2))
     return (
         shown
         + (abs(node.coefficient.value) != 1)

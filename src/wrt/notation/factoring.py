@@ -190,9 +190,22 @@ def _ender(piece: tuple[Tree, ...], ahead: bool) -> Build:
         whole = all(_open(t)[0] == piece for t in members)
         rests = [_rest(t, piece, ahead, whole) for t in members]
         inside = _total(rests)
+        other = tuple([flip(link) for link in reversed(piece)])
+        if all(_stands(t, other, not ahead) for t in rests):  # A'*(…)*A in one move
+            middle = _total([_rest(t, other, not ahead, False) for t in rests])
+            if other and middle.cost[0] + sum(t.cost[0] for t in other) <= inside.cost[0]:
+                ends = (piece, other) if ahead else (other, piece)
+                return times(ONE, [*ends[0], middle, *ends[1]])
         return times(ONE, [*piece, inside] if ahead else [inside, *piece])
 
     return build
+
+
+def _stands(term: Tree, piece: tuple[Tree, ...], ahead: bool) -> bool:
+    """Whether a chain stands at an end of a matrix."""
+    chain = chain_of(term)
+    end = chain[: len(piece)] if ahead else chain[len(chain) - len(piece) :]
+    return end == piece and None not in term.shape
 
 
 def _rest(term: Tree, piece: tuple[Tree, ...], ahead: bool, whole: bool) -> Tree:

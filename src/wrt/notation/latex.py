@@ -9,13 +9,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import groupby
 from string import ascii_letters
 
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.notation.conjugates import joined
 from wrt.notation.latex_names import latex_name, spellings
+from wrt.notation.runs import runs
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
 from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread
@@ -293,12 +292,11 @@ class Scribe:
             said = self.say(chain[0])
             return [fit(said, PRODUCT + said[0].startswith("1 "))]
         links: list[str] = []
-        for link, run in groupby(joined(chain)):
-            count = len(list(run))
-            if count > 1 and None not in link.shape:
+        for link, count in runs(chain):
+            if count > 1:
                 links.append(f"{fit(self.say(link), ATOM)}^{{{count}}}")
             else:
-                links += [fit(self.say(link), PRODUCT + 1)] * count
+                links.append(fit(self.say(link), PRODUCT + 1))
         return links
 
     def _power(self, base: Tree, exponent: Fraction) -> Said:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from wrt.notation.tree import Shape, Tree, entrywise, flip, name, times, wrapped
 
-__all__ = ["letter", "named_parts"]
+__all__ = ["letter", "named_parts", "rebuilt"]
 
 #: At most so many definitions, in a phrase of so many names at least and at most.
 MOST_NAMES, SHORT, ENDLESS = 4, 14, 1500
@@ -98,13 +98,14 @@ def swapped(tree: Tree, part: Tree, said: Tree) -> Tree:
 
     def swap(one: Tree) -> Tree:
         if one not in done:
-            done[one] = _rebuilt(one, [swap(p) for p in one.parts]) if one.parts else one
+            done[one] = rebuilt(one, [swap(p) for p in one.parts]) if one.parts else one
         return done[one]
 
     return swap(tree)
 
 
-def _rebuilt(tree: Tree, parts: list[Tree]) -> Tree:
+def rebuilt(tree: Tree, parts: list[Tree]) -> Tree:
+    """A phrase with other parts."""
     if tuple(parts) == tree.parts:
         return tree
     match tree.head:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.directions import opened
 from wrt.expression.function import Function
@@ -36,7 +36,8 @@ from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.layout import unvec
 from wrt.notation.lines import Lines, diagonals, lines_of, replaced
 from wrt.notation.naming import named_parts
-from wrt.notation.signs import settled
+from wrt.notation.polishing import polished
+from wrt.notation.signs import parity, settled
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
 from wrt.notation.tree import (
@@ -197,7 +198,7 @@ class Speaker:
         if along is not None:
             return self.summed_lines(node, along)
         net = network(node, self.trees)
-        if net is not None and self.cut_inside(node):
+        if net is not None and (self.cut_inside(node) or _is_sum_of_sums(node)):
             spread = self.spread_product(node)
             said = net.product() if net.eliminate() else None
             return said if spread is None else spread if said is None else cheaper(spread, said)
@@ -239,6 +240,7 @@ class Speaker:
             return None
         every = node.factors
         unsaid = [f for f in every if f[1] == 1 and self.is_unsaid(f[0])]
+        unsaid = unsaid or ([*every] if _is_sum_of_sums(node) else [])
         held = next((f for f in unsaid if isinstance(f[0], Sum)), None)
         if held is None:
             apart = unfolded(node)
@@ -351,12 +353,17 @@ class Speaker:
 
 def finished(tree: Tree) -> Tree:
     """A whole answer: signs inside, one transpose about the whole where that saves several."""
-    tree = settled(adjugates(tree))
+    tree = settled(polished(adjugates(tree)))
     if tree.head != "product" or None in tree.shape:
         return tree
     core = flip(times(ONE, chain_of(tree)))
     turned = times(tree.coefficient, [*scalars_of(tree), wrapped(core)])
     return turned if (turned.cost[0], turned.cost[1] + 1) < tree.cost[:2] else tree
+
+
+def _is_sum_of_sums(node: Einsum) -> bool:
+    """Whether a number is the trace, or the total, of a sum of matrices."""
+    return not node.output and node.exponents == (1,) and isinstance(node.children[0], Sum)
 
 
 def _scaled(net: Network) -> Tree | None:
@@ -424,7 +431,7 @@ def _entry_call(
     function: Function, arguments: list[Tree], dims: Sequence[Dimension]
 ) -> Tree | None:
     """A function mapped over entries; a repeated number among several arguments is said once."""
-    arguments = [settled(a) for a in arguments]
+    sign, arguments = _upright(function.name, arguments)
     shape = shape_of(dims)
     if len(arguments) > 1 and not all(_repeated(a) for a in arguments):
         arguments = [_number(a) if _repeated(a) else a for a in arguments]
@@ -435,7 +442,17 @@ def _entry_call(
             ]
     word = _SHORT.get(function.name, function.name)
     axes = max(len(dims), 2)
-    return call(word, arguments, shape, flips=True, latex=_template(function), axes=axes)
+    made = call(word, arguments, shape, flips=True, latex=_template(function), axes=axes)
+    return times(sign, [made])
+
+
+def _upright(word: str, arguments: list[Tree]) -> tuple[Coefficient, list[Tree]]:
+    """The arguments of a word as they are said; the minus of an odd function stands before it."""
+    first = arguments[0]
+    turns = parity(word) if first.head == "product" and first.coefficient.value < 0 else 0
+    if len(arguments) == 1 and turns:
+        return (ONE if turns > 0 else MINUS_ONE), [times(MINUS_ONE, [first])]
+    return ONE, [settled(a) for a in arguments]
 
 
 def _repeated(tree: Tree) -> bool:
@@ -463,7 +480,11 @@ def _template(function: Function) -> str:
 
 def _whole_call(function: Function, arguments: list[Tree], shape: Shape) -> Tree:
     """A function of whole arrays; one that does not care about transposes gets none."""
-    arguments = [settled(a) for a in arguments]
+    sign, arguments = _upright(function.name, arguments)
+    return times(sign, [_whole(function, arguments, shape)])
+
+
+def _whole(function: Function, arguments: list[Tree], shape: Shape) -> Tree:
     name_, laws = function.name, {law.replace(" ", "") for law in function.laws}
     first = arguments[0]
     argument = function.forms[0].arguments[0].name

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE
+from wrt.functions import BOOK
 from wrt.notation.tree import Tree, times
 
-__all__ = ["difference", "negated", "settled"]
+__all__ = ["difference", "negated", "parity", "settled"]
+
+
+@cache
+def parity(word: str) -> int:
+    """1 for an even function of one argument, -1 for an odd one, 0 for any other.
+
+    >>> parity("cos"), parity("tanh"), parity("exp")
+    (1, -1, 0)
+    """
+    function = BOOK.get(word)
+    for law in function.laws if function else ():
+        left, _, right = law.partition(" = ")
+        head, _, argument = left.removesuffix(")").partition("(-")
+        if head == word and argument.isidentifier():
+            said = f"{word}({argument})"
+            return 1 if right == said else -1 if right == f"-{said}" else 0
+    return 0
 
 
 def settled(tree: Tree) -> Tree:
@@ -56,9 +75,13 @@ def negated(tree: Tree) -> Tree:
 _LINEAR = ("transpose", "conj", "entry", "index", "dot", "product")
 
 
+def _is_odd(word: str) -> bool:
+    return word in ("diag", "sum", "tr") or parity(word) < 0
+
+
 def difference(part: Tree) -> Tree | None:
     """The difference that a factor is, or is linear in."""
-    while part.parts and (part.word in ("diag", "sum", "tr") or part.head in _LINEAR):
+    while part.parts and (_is_odd(part.word) or part.head in _LINEAR):
         part = part.parts[_odd(part)]
     return part if part.head == "sum" and any(map(_is_negative, part.parts)) else None
 

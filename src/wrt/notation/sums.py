@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from math import lcm
 
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.notation.conjugates import conjugated, parts_of_pairs
@@ -160,11 +161,30 @@ def _sum(terms: Sequence[Tree]) -> Tree:
         return terms[0]
     common = _common(terms)
     if common is not None:
-        inside = [times(common**-1, [t]) for t in terms]
-        return times(common, [_ordered(inside)])
+        return _scaled(common, terms)
+    divided = _denominator(terms)
+    if divided is not None:
+        return divided
     if all(t.head == "product" and t.coefficient.value < 0 for t in terms):
         return times(MINUS_ONE, [_ordered([times(MINUS_ONE, [t]) for t in terms])])
     return _ordered(terms)
+
+
+def _scaled(common: Coefficient, terms: Sequence[Tree]) -> Tree:
+    """A number times the sum of what is left of the terms."""
+    return times(common, [_ordered([times(common**-1, [t]) for t in terms])])
+
+
+def _denominator(terms: Sequence[Tree]) -> Tree | None:
+    """A sum over the denominator of all its terms, where that is shorter: (v+3)/2, not v/2+3/2."""
+    numbers = [_split(t)[0] for t in terms]
+    below = lcm(*(Fraction(c.value).denominator for c in numbers))
+    powers = numbers[0].powers if len({c.powers for c in numbers}) == 1 else ()
+    if below == 1 and not powers:
+        return None
+    sign = -1 if all(c.value < 0 for c in numbers) else 1
+    made = _scaled(Coefficient(Fraction(sign, below), powers), terms)
+    return made if made.cost[0] < sum(t.cost[0] for t in terms) else None
 
 
 def _ordered(terms: Sequence[Tree]) -> Tree:

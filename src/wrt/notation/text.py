@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from itertools import groupby
 
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.language.operators import INFIX, OPERATORS
-from wrt.notation.conjugates import joined
+from wrt.notation.runs import runs
 from wrt.notation.tree import SCALAR, Tree, chain_of, is_ones, scalars_of, spread
 
 __all__ = [
@@ -136,10 +135,15 @@ def _over_and_under(tree: Tree) -> tuple[list[Said], list[Said]]:
 def _product(tree: Tree) -> Said:
     over, under = _over_and_under(tree)
     chain = chain_of(tree)
+    if not over and len(under) == 1 and _is_rooted(tree):
+        sign = "-" if tree.coefficient.value < 0 else ""
+        (base,), exponent = tree.parts[0].parts, tree.parts[0].exponent
+        return f"{sign}{_fit(base.said, ATOM)}^({exponent})", PRODUCT if sign else TIGHT
     if len(chain) == 1 and chain[0].head == "kron":
         return spread(tree).said
-    if len(chain) == 1 and over and not under and _inverse(chain[0]):
-        text = "*".join(_fit(s, PRODUCT + 1) for s in over) + chain[0].text[1:]
+    if len(chain) == 1 and over and _inverse(chain[0]):
+        text = "*".join(_fit(s, PRODUCT + 1) for s in over)
+        text += "".join("/" + _fit(s, PRODUCT + 1) for s in under) + chain[0].text[1:]
         return ("-" if tree.coefficient.value < 0 else "") + text, PRODUCT
     if len(chain) == 1 and over and not under and chain[0].head == "entry":
         text = "*".join([*(_fit(s, PRODUCT + 1) for s in over), chain[0].text])
@@ -165,6 +169,14 @@ def _product(tree: Tree) -> Said:
     return top, binds
 
 
+def _is_rooted(tree: Tree) -> bool:
+    """Whether a product is one root with a power, below the line: x^(-3/2), but 1/sqrt(x)."""
+    if len(tree.parts) != 1 or tree.parts[0].head != "power":
+        return False
+    exponent = tree.parts[0].exponent
+    return exponent.denominator > 1 and exponent < 0 and exponent != Fraction(-1, 2)
+
+
 def _inverse(tree: Tree) -> bool:
     """Whether a product entry by entry has nothing above the line: 1./x."""
     parts = tree.parts if tree.head == "entry" else (tree,)
@@ -180,17 +192,13 @@ def _decimal(value: Fraction) -> str | None:
 
 
 def _links(chain: Sequence[Tree]) -> list[str]:
-    """The links of a chain, runs of one square matrix as powers."""
+    """The links of a chain, runs of them as powers."""
     links: list[str] = []
-    for link, run in groupby(joined(chain)):
-        count = len(list(run))
-        text = _fit(link.said, PRODUCT + 1)
-        if count > 1 and None not in link.shape:
-            # a power of a power wants brackets, a power of a transpose does not
-            base = link.said if link.head == "transpose" else (link.text, link.said[1])
-            links.append(f"{_fit(base, TIGHT)}^{count}")
+    for link, count in runs(chain):
+        if count > 1:  # a power of a power wants brackets, a power of a transpose does not
+            links.append(f"{_fit(link.said, TIGHT)}^{count}")
         else:
-            links += [text] * count
+            links.append(_fit(link.said, PRODUCT + 1))
     return links
 
 

@@ -457,12 +457,19 @@ def power(base: Tree, exponent: Exponent) -> Tree:
         if c.has_real_root() and c != ONE:
             rest = times(ONE, base.parts)
             return times(c**exponent, [_powered(rest, exponent)])
-        return _powered(base, exponent)
+        return _powered(_upright(base), exponent)
     if base.head == "power":
         inner = base.parts[0]
         if exponent.denominator == 1 or inner.word in ("norm2", "abs"):
             return _powered(inner, base.exponent * exponent)
     return _powered(base, exponent)
+
+
+def _upright(base: Tree) -> Tree:
+    """What stands below a root: x^2-1, not -(1-x^2)."""
+    from wrt.notation.signs import settled
+
+    return settled(base) if base.coefficient.value < 0 else base
 
 
 def _powered(base: Tree, exponent: Exponent) -> Tree:
@@ -495,6 +502,7 @@ def raised(base: Tree, exponent: Exponent) -> Tree:
         if (c != ONE or scalars) and (whole or (c.has_real_root() and not scalars)):
             inside = raised(_bare(base), exponent)
             return times(c**exponent, [*(power(s, exponent) for s in scalars), inside])
+        base = _upright(base)
     if base.head == "raised" and (whole or base.parts[0].word == "abs"):
         return raised(base.parts[0], base.exponent * exponent)
     if base.head == "entry" and whole:

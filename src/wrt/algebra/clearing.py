@@ -1,0 +1,173 @@
+"""Denominators inside a sum multiplied out where a product gets shorter: v*(q/v + 1) is q + v.
+
+Fractions within fractions are what the chain rule leaves: a person multiplies them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import lcm
+
+from wrt.algebra.normal import flat_form
+from wrt.algebra.spreading import names_in, spread
+from wrt.expression import build
+from wrt.expression.coefficient import ONE, Base, Coefficient
+from wrt.expression.nodes import Constant, Einsum, Exponent, Factor, Node, Sum, whole
+from wrt.expression.walk import postorder, rewrite, users
+
+__all__ = ["cleared"]
+
+#: Formulas of more nodes are left alone.
+MOST_NODES = 100
+#: Denominators of one sum that are tried.
+MOST_TRIED = 4
+#: Sums of more terms are not brought on one denominator.
+MOST_SHARED = 4
+
+
+def cleared(root: Node) -> Node:
+    """A formula in flat form with the denominators of its sums multiplied out where that is
+    shorter.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> q, v = Variable("q", ()), Variable("v", ())
+    >>> cleared(flat_form(1 / (v * (q / v + 1)))) is 1 / (q + v)
+    True
+    """
+    if not any(map(_may_clear, postorder(root))) or len(users(root)) > MOST_NODES:
+        return root
+    made = rewrite(root, _cleared)
+    return root if made is root else flat_form(made)
+
+
+def _may_clear(node: Node) -> bool:
+    if isinstance(node, Sum):
+        return next(_shared(node), None) is not None
+    sums = [c for c in node.children if isinstance(c, Sum)] if isinstance(node, Einsum) else []
+    return any(next(_below(total), None) for total in sums)
+
+
+def _cleared(node: Node) -> Node:
+    """A product with a sum in it without its denominators, as long as that makes it shorter."""
+    made = _shortest(node)
+    if isinstance(node, Sum):
+        over = [_shortest(spread(flat_form(_over(node, shared)))) for shared in _shared(node)]
+        made = min((node, *over), key=names_in)
+    return made
+
+
+def _shared(total: Sum) -> Iterator[Factor]:
+    """The sums that terms are divided by, the least of their exponents, and at which axes."""
+    if len(total.children) > MOST_SHARED or any(getattr(t, "repeats", ()) for t in total.children):
+        return
+    held = [_sums_of(t) for t in total.children]
+    for key in dict.fromkeys(key for one in held for key in one):
+        least = min(one.get(key, 0) for one in held)
+        if least < 0:
+            yield key[0], least, key[1]
+
+
+def _sums_of(term: Node) -> dict[tuple[Node, tuple[int, ...]], Exponent]:
+    """The sums among the factors of a term, with the axes where they stand."""
+    if not isinstance(term, Einsum):
+        return {}
+    return {
+        (child, tuple([term.output.index(i) for i in indices])): exponent
+        for child, exponent, indices in term.factors
+        if isinstance(child, Sum) and set(indices) <= set(term.output)
+    }
+
+
+def _over(total: Sum, shared: Factor) -> Node:
+    """A sum as the sum of what is left of its terms, over what they are all divided by."""
+    base, exponent, axes = shared
+    own = tuple(range(total.ndim))
+    inside = build.add(*(_times(t, base, whole(-exponent), axes) for t in total.children))
+    return build.product(ONE, ((inside, 1, own), (base, exponent, axes)), own, total.dims)
+
+
+def _times(term: Node, base: Node, exponent: Exponent, axes: tuple[int, ...]) -> Node:
+    own = tuple(range(term.ndim))
+    return flat_form(build.product(ONE, ((term, 1, own), (base, exponent, axes)), own, term.dims))
+
+
+def _shortest(node: Node) -> Node:
+    while isinstance(node, Einsum):
+        least, best = names_in(node), None
+        for made in _ways(node):
+            if (names := names_in(made)) < least:
+                least, best = names, made
+        if best is None:
+            break
+        node = best
+    return node
+
+
+def _ways(node: Einsum) -> Iterator[Node]:
+    for k, (child, exponent, _) in enumerate(node.factors):
+        if isinstance(child, Sum):
+            for tried, factor in enumerate(_below(child)):
+                able = tried < MOST_TRIED and _may_leave(factor, exponent)
+                if able and _may_meet(node, k, factor):
+                    yield spread(flat_form(_without(node, k, factor)))
+
+
+def _may_meet(node: Einsum, k: int, factor: Factor) -> bool:
+    """Whether a denominator that leaves a sum meets itself, or makes the sum another one."""
+    total, exponent, indices = node.factors[k]
+    base, _, axes = factor
+    if isinstance(base, Constant):
+        sizes = {b for b, p in node.coefficient.powers if p * exponent > 0}
+        below = Fraction(node.coefficient.value)
+        numbers = below.numerator if exponent > 0 else below.denominator
+        if abs(numbers) > 1 or any(b in sizes for b, _ in base.coefficient.powers):
+            return True
+    for j, (child, e, at) in enumerate(node.factors):
+        if child is base and e * exponent > 0 and at == tuple([indices[a] for a in axes]):
+            return True
+        if j != k and isinstance(child, Sum) and at == indices and e * exponent < 0:
+            if len(child.children) == len(total.children):
+                return True
+    return False
+
+
+def _may_leave(factor: Factor, exponent: Exponent) -> bool:
+    """Whether a denominator may leave a root: only where it is a positive number."""
+    return exponent.denominator == 1 or (not factor[0].children and not factor[0].names)
+
+
+def _below(total: Sum) -> Iterator[Factor]:
+    """What the terms of a sum are divided by, with its exponent and at which axes of the sum."""
+    found: dict[tuple[Node, tuple[int, ...]], Exponent] = {}
+    below = 1
+    sizes: dict[Base, Exponent] = {}
+    for term in total.children:
+        number = build.coefficient_of(term)
+        below = lcm(below, Fraction(number.value).denominator)
+        for base, power in number.powers:
+            if power < 0 and base != "i":
+                sizes[base] = min(power, sizes.get(base, 0))
+        if not isinstance(term, Einsum) or term.repeats:
+            continue
+        for child, exponent, indices in term.factors:
+            if exponent < 0 and set(indices) <= set(term.output):
+                key = child, tuple([term.output.index(i) for i in indices])
+                found[key] = min(exponent, found.get(key, 0))
+    for (child, axes), exponent in found.items():
+        yield child, -exponent, axes
+    powers = tuple([(base, Fraction(-power)) for base, power in sizes.items()])
+    if below > 1 or powers:
+        yield build.number(Coefficient(Fraction(below), powers)), 1, ()
+
+
+def _without(node: Einsum, k: int, factor: Factor) -> Node:
+    """A product with the terms of one sum times a factor, and divided by it."""
+    total, exponent, indices = node.factors[k]
+    base, power, axes = factor
+    terms = [_times(t, base, power, axes) for t in total.children]
+    factors = list(node.factors)
+    factors[k] = (build.add(*terms), exponent, indices)
+    outside = tuple([indices[a] for a in axes])
+    factors.append((base, whole(-power * exponent), outside))
+    return build.product(node.coefficient, factors, node.output, node.index_dims)

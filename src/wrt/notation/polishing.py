@@ -1,0 +1,186 @@
+"""The last look at a whole answer: what is only seen when all of it stands there.
+
+Here A'*(…)*A is made of a sum that begins or ends like its neighbour, x'*y/n becomes
+mean(x.*y), and denominators inside a scalar are multiplied out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from math import lcm
+
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.functions import BOOK
+from wrt.notation.naming import rebuilt
+from wrt.notation.sums import total
+from wrt.notation.tree import (
+    Tree,
+    call,
+    chain_of,
+    entrywise,
+    eye,
+    flip,
+    power,
+    raised,
+    scalars_of,
+    times,
+)
+
+__all__ = ["polished"]
+
+_NORM = BOOK["norm2"].latex.replace("{x}", "@0")
+#: Longer sums are left as they are.
+MOST_TERMS = 6
+
+
+def polished(tree: Tree) -> Tree:
+    """A whole answer with what is seen only now.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.notation.tree import name
+    >>> n = Dimension.of("n")
+    >>> x, y = (name(word, (n, None)) for word in "xy")
+    >>> polished(times(Coefficient.of(n) ** -1, [flip(x), y])).text
+    'mean(x.*y)'
+    """
+    done: dict[Tree, Tree] = {}
+
+    def polish(one: Tree) -> Tree:
+        if one not in done:
+            parts = [polish(p) for p in one.parts]
+            made = rebuilt(one, parts) if one.parts else one
+            done[one] = _shortest(made) if made.head == "product" else _summed_up(made)
+        return done[one]
+
+    return polish(tree)
+
+
+def _shortest(tree: Tree) -> Tree:
+    for way in (_cleared, _averaged, _framed):
+        for made in way(tree):
+            if made.cost[0] < tree.cost[0] or (way is _framed and made.cost[0] == tree.cost[0]):
+                tree = made
+                break
+    return tree
+
+
+# Sums and squares
+
+
+def _summed_up(tree: Tree) -> Tree:
+    """sum(A,1)*x as sum(A*x), and x'*M*M*x as the square of norm2(M*x) where that is shorter."""
+    if tree.head != "dot":
+        return tree
+    for links in (tree.parts, tuple(flip(p) for p in reversed(tree.parts))):
+        first, *rest = links
+        if first.word in ("sum", "mean") and [p.word for p in first.parts[1:]] == ["1"]:
+            inside = times(ONE, [first.parts[0], *rest])
+            return call(first.word, [inside], latex=first.latex)
+    half = tree.parts[len(tree.parts) // 2 :]
+    if len(tree.parts) < 4 or tree.parts != tuple(flip(p) for p in reversed(half)) + half:
+        return tree
+    squared = power(call("norm2", [times(ONE, half)], latex=_NORM), 2)
+    return squared if tree.is_real and squared.cost[0] < tree.cost[0] else tree
+
+
+# Means
+
+
+def _averaged(tree: Tree) -> Iterator[Tree]:
+    """x'*y/n as the mean of the products of entries, norm2(x)^2/n as that of the squares."""
+    if all(p > -1 for _, p in tree.coefficient.powers):
+        return
+    for k, scalar in enumerate(tree.parts):
+        inside = _summed(scalar)
+        if inside is None:
+            continue
+        count = ONE
+        for side in inside.shape:
+            count = count * (Coefficient.of(side) if side is not None else ONE)
+        held = dict(tree.coefficient.powers)
+        if all(held.get(base, 0) <= -p for base, p in count.powers):
+            mean = call("mean", [inside], latex=r"\operatorname{mean}(@0)")
+            rest = [p for j, p in enumerate(tree.parts) if j != k]
+            yield times(tree.coefficient * count, [mean, *rest])
+
+
+def _summed(scalar: Tree) -> Tree | None:
+    """The vector or matrix whose entries a scalar is the sum of."""
+    if scalar.head == "dot" and len(scalar.parts) == 2:
+        row, column = scalar.parts
+        return entrywise([flip(row), column])
+    if scalar.head == "power" and scalar.exponent == 2 and scalar.parts[0].word == "norm2":
+        inside = scalar.parts[0].parts[0]
+        return raised(inside, 2) if inside.is_real and inside.axes == 2 else None
+    return None
+
+
+# Denominators
+
+
+def _cleared(tree: Tree) -> Iterator[Tree]:
+    for k, scalar in enumerate(scalars_of(tree)):
+        base, e = (scalar.parts[0], scalar.exponent) if scalar.head == "power" else (scalar, 1)
+        if base.head != "sum" or Fraction(e).denominator != 1 or len(base.parts) > MOST_TERMS:
+            continue
+        for below in _below(base.parts):
+            inside = total([times(ONE, [t, below]) for t in base.parts])
+            rest = [p for j, p in enumerate(tree.parts) if j != k]
+            yield times(tree.coefficient, [power(inside, e), power(below, -e), *rest])
+
+
+def _below(terms: Sequence[Tree]) -> Iterator[Tree]:
+    """What the terms of a sum are divided by."""
+    numbers = [t.coefficient for t in terms if t.head == "product"]
+    below = lcm(*(Fraction(c.value).denominator for c in numbers))
+    sizes = {b: -p for c in numbers for b, p in c.powers if p < 0 and b != "i"}
+    if below > 1 or sizes:
+        yield times(Coefficient(Fraction(below), tuple(sizes.items())), [])
+    found = {s for t in terms for s in scalars_of(t) if s.head == "power" and s.exponent < 0}
+    yield from (power(s, -1) for s in sorted(found, key=lambda s: s.key))
+
+
+# Frames
+
+
+def _framed(tree: Tree) -> Iterator[Tree]:
+    """A sum whose terms begin like the transpose of what follows it: A'*(…)*A."""
+    chain = chain_of(tree)
+    scalars = [*scalars_of(tree)]
+    for k, link in enumerate(chain):
+        terms = _terms(link)
+        ahead = _middle(terms, flip(chain[k + 1]), True) if terms and chain[k + 1 :] else None
+        if ahead is not None:
+            frame = [*chain[:k], flip(chain[k + 1]), ahead, *chain[k + 1 :]]
+            yield times(tree.coefficient, [*scalars, *frame])
+        behind = _middle(terms, flip(chain[k - 1]), False) if terms and k else None
+        if behind is not None:
+            frame = [*chain[:k], behind, flip(chain[k - 1]), *chain[k + 1 :]]
+            yield times(tree.coefficient, [*scalars, *frame])
+
+
+def _terms(link: Tree) -> Sequence[Tree]:
+    """The terms of a matrix that is a sum, or the transpose of one."""
+    if None in link.shape:
+        return ()
+    if link.head == "transpose" and link.parts[0].head == "sum":
+        return [flip(t) for t in link.parts[0].parts]
+    return link.parts if link.head == "sum" else ()
+
+
+def _middle(terms: Sequence[Tree], end: Tree, ahead: bool) -> Tree | None:
+    """The sum of terms without the matrix that all begin, or end, with."""
+    if len(terms) > MOST_TERMS or None in end.shape:
+        return None
+    rests = []
+    for term in terms:
+        chain = chain_of(term)
+        if not chain or chain[0 if ahead else -1] != end:
+            return None
+        left = chain[1:] if ahead else chain[:-1]
+        side = end.shape[1 if ahead else 0]
+        assert side is not None
+        number = term.coefficient if term.head == "product" else ONE
+        rests.append(times(number, [*scalars_of(term), *(left or (eye(side),))]))
+    return total(rests)
