@@ -180,10 +180,11 @@ def test_steps_in_latex_stand_under_each_other() -> None:
 
 def test_latex_in_other_forms() -> None:
     assert wrt("x'*A*x", "x", "--bold").out == "(\\mathbf{A} + \\mathbf{A}^\\top) \\mathbf{x}\n"
-    assert wrt("A*X*B", "X", "--form", "kronecker-rows").out == "A \\otimes B^\\top\n"
-    refused = wrt("W*x", "W", "--form", "matrix")
+    said = wrt("A*X*B", "X", "--latex", "--form", "kronecker-rows").out
+    assert said == "A \\otimes B^\\top\n"
+    refused = wrt("W*x", "W", "--latex", "--form", "matrix")
     assert refused.code == 1
-    assert "no form matrix that is short" in refused.err
+    assert "no matrix form that is short" in refused.err
     assert wrt("x'*x", "x", "--bold", "--steps").code == 2
 
 
@@ -661,23 +662,41 @@ def test_a_direction_of_a_constrained_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "notation", "said"),
+    ("question", "form", "said"),
     [
         (("tr(A*X*B)", "X"), "differential", "df = tr(B*A*dX)"),
-        (("x'*A*x", "x", "x"), "differential", "d2f = dx'*(A+A')*dx"),
-        (("A*X*B", "X"), "differential", "df[i,j] = A[i,a]*B[b,j]*dX[a,b]"),
+        (("x'*A*x", "x", "x"), "differential", "d2f = 2*(dx'*A*dx)"),
+        (("A*X*B", "X"), "differential", "df = A*dX*B"),
+        (("softmax(W*x)", "W"), "differential", "df = softmax(W*x).*(dW*x-softmax(W*x)'*dW*x)"),
+        (('einsum("ijk,k->ij",T,x)', "T"), "differential", "df[i,j] = dT[i,j,c]*x[c]"),
         (("x'*A", "x"), "differential", "df' = A'*dx"),
         (("A*X*B", "X"), "kronecker-columns", "B' ⊗ A"),
         (("A*x", "x"), "matrix", "A"),
         (("W*x", "W"), "index", "D[i,a,b] = δ[i,a]*x[b]"),
     ],
 )
-def test_one_notation_stands_alone(question: tuple[str, ...], notation: str, said: str) -> None:
-    assert wrt(*question, "--notation", notation).out == f"{said}\n"
+def test_one_form_stands_alone(question: tuple[str, ...], form: str, said: str) -> None:
+    assert wrt(*question, "--form", form).out == f"{said}\n"
 
 
-def test_a_notation_that_cannot_say_it_says_so() -> None:
-    done = wrt("W*x", "W", "--notation", "matrix")
+def test_a_form_that_cannot_say_it_says_so() -> None:
+    done = wrt("W*x", "W", "--form", "matrix")
     assert done.code == 1
-    assert "no short form in the notation matrix" in done.err
-    assert wrt("W*x", "W", "--notation", "index", "--latex").code == 2
+    assert "no matrix form that is short" in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [
+        (("--form", "index"), "--steps"),
+        (("--form", "index"), "--json"),
+        (("--code", "numpy"), "--latex"),
+        (("--claim", "A"), "--latex"),
+        (("--latex",), ("--entry", "1")),
+    ],
+)
+def test_options_that_do_not_go_together(option: tuple[str, ...], other: str | tuple[str]) -> None:
+    words = (other,) if isinstance(other, str) else other
+    done = wrt("A*x", "x", *option, *words)
+    assert done.code == 2
+    assert f"{option[0]} does not go together with {words[0]}" in done.err

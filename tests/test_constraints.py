@@ -231,3 +231,14 @@ def test_toeplitz_answers_have_words(text, shape, convention, matrix) -> None:
     D = wrt.derivative(text, "T", shapes={"T": shape}, symmetric=convention)
     assert D.matrix == matrix
     judge_answer(D)
+
+
+@pytest.mark.parametrize("convention", ["projected", "tied"])
+def test_a_differential_is_along_the_constraint_by_every_convention(convention) -> None:
+    """The tied derivative counts every pair twice; df = tr(D'*dS) would too."""
+    shapes = {"S": "n n symmetric"}
+    first = wrt.derivative("tr(A*S)", "S", shapes=shapes, symmetric=convention)
+    second = wrt.derivative("tr(S*A*S)", "S", "S", shapes=shapes, symmetric=convention)
+    assert first.differential == "df = tr(A'*dS)"
+    assert first.latex("differential") == r"\mathrm{d}f = \operatorname{tr}(A^\top \mathrm{d}S)"
+    assert second.differential == "d2f = 2*tr(A*dS^2)"

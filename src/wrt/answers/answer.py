@@ -118,7 +118,8 @@ class Derivative(Found):
     @property
     def differential(self) -> str | None:
         """How f changes with x, as in `df = tr(G'*dX)`; None where no notation says it."""
-        return differential(self, self._names)
+        said = differential(self, self._names)
+        return said and said[0]
 
     def kronecker(self, order: str = "rows") -> str | None:
         """The matrix that takes vec(dX) to vec(df), x and f laid out by "rows" or by "columns".

@@ -7,7 +7,7 @@ from typing import Any
 
 from wrt import notation
 from wrt.algebra import expand, meant, normal_form
-from wrt.calculus import constrained_derivative, variable_of
+from wrt.calculus import constrained_derivative, free_derivative, variable_of
 from wrt.errors import ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
@@ -23,8 +23,9 @@ __all__ = ["inner", "needed", "picked", "swept", "unused"]
 _CURVED = frozenset({"orthogonal", "simplex"})
 
 
-def swept(f: Node, xs: Sequence[Node], convention: str) -> Node:
-    """The derivative by several variables in order, words written out first.
+def swept(f: Node, xs: Sequence[Node], convention: str | None) -> Node:
+    """The derivative by several variables in order, words written out first; without a
+    convention, all entries of constrained variables move freely.
 
     A variable may leave the orthogonal matrices, or the simplex: what holds only there is not
     used before all derivatives are taken.
@@ -32,7 +33,11 @@ def swept(f: Node, xs: Sequence[Node], convention: str) -> Node:
     bound = released(xs)
     node = meant(substitute(expand(f), bound) if bound else f)
     for x in xs:
-        node = constrained_derivative(normal_form(node), substitute(x, bound), convention)
+        node, x = normal_form(node), substitute(x, bound)
+        if convention is None:
+            node = free_derivative(node, x)
+        else:
+            node = constrained_derivative(node, x, convention)
     return substitute(node, {free: x for x, free in bound.items()}) if bound else node
 
 
@@ -54,8 +59,11 @@ def inner(node: Node, other: Node) -> Node:
 def contracted(node: Node, change: Node) -> Node:
     """A derivative times the change of what it is by: its last axes summed away."""
     axes, cut = tuple(range(node.ndim)), node.ndim - change.ndim
-    factors = ((node, 1, axes), (change, 1, axes[cut:]))
-    return build.product(ONE, factors, axes[:cut], node.dims)
+    moved = (change, 1, axes[cut:])
+    terms = node.children if isinstance(node, Sum) else (node,)
+    return build.add(
+        *(build.product(ONE, ((t, 1, axes), moved), axes[:cut], node.dims) for t in terms)
+    )
 
 
 def contracted_first(change: Node, node: Node) -> Node:

@@ -12,18 +12,20 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
 
 from wrt import __version__
+from wrt.apps import values
 from wrt.errors import CheckFailed, Mistake, SyntaxMistake, TooLarge, WrtError
 
 if TYPE_CHECKING:
     from wrt.answers import Derivative
-    from wrt.apps.asked import Asked
+    from wrt.apps.asked import Found
     from wrt.apps.page import Page
 
 __all__ = ["main"]
@@ -135,170 +137,170 @@ class Question(click.Command):
 @click.option(
     "--latex", is_flag=True, help="Print LaTeX only, with --steps that of the derivation."
 )
-@click.option("--notation", type=click.Choice(FORMS), help="Print this notation only, as text.")
-@click.option("--form", type=click.Choice(FORMS), help="LaTeX in this notation.")
-@click.option("--bold", is_flag=True, help="LaTeX with vectors and matrices in bold type.")
+@click.option("--form", type=click.Choice(FORMS), help="Print this form only, as text or LaTeX.")
+@click.option("--bold", is_flag=True, help="Print LaTeX, vectors and matrices in bold type.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
 @click.version_option(__version__, prog_name="wrt", message="%(prog)s %(version)s")
 @click.help_option("--help")
 @click.pass_context
-def answer(
-    ctx: click.Context,
-    formula: str,
-    names: tuple[str, ...],
-    shapes: tuple[str, ...],
-    every: bool,
-    view: str | None,
-    symmetric: str,
-    entry: str | None,
-    direction: str | None,
-    given: tuple[str, ...],
-    claim: str | None,
-    steps: bool,
-    latex: bool,
-    notation: str | None,
-    form: str | None,
-    bold: bool,
-    code: str | None,
-    as_data: bool,
-    full: bool,
-) -> None:
+def answer(ctx: click.Context, /, formula: str, names: tuple[str, ...], **chosen: Any) -> None:
     """The derivative of FORMULA with respect to each NAME in order.
 
     FORMULA is a sentence of mathematics, such as "tanh(W*s + U*x + b)", or LaTeX, such as
     "\\tanh(W s + U x + b)", or - to read it from standard input. A NAME is a variable or entries
     of one, such as W, X[1,2] or X[:,1]; two give the second derivative.
     """
-    from wrt.apps import values
+    options = Options(**chosen)
+    _refuse_apart(options, names, ctx)
+    text, declared = formula_of(formula), values.shapes(options.shapes)
+    if options.every:
+        _answer_all(text, declared, options)
+    elif names:
+        _answer_one(text, names, declared, options)
+    else:
+        raise click.UsageError(_nameless(text, declared), ctx)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was chosen beside the formula and the names."""
+
+    shapes: tuple[str, ...]
+    every: bool
+    view: str | None
+    symmetric: str
+    entry: str | None
+    direction: str | None
+    given: tuple[str, ...]
+    claim: str | None
+    steps: bool
+    latex: bool
+    form: str | None
+    bold: bool
+    code: str | None
+    as_data: bool
+    full: bool
+
+
+#: What an option has no use for: it would print something else, or of something else.
+_APART = {
+    "every": ("view", "entry", "direction", "claim", "steps", "form", "latex", "bold"),
+    "claim": ("steps", "form", "latex", "bold", "code", "entry", "direction"),
+    "code": ("form", "latex", "bold"),
+    "form": ("steps", "entry", "direction", "as_data"),
+    "latex": ("entry", "direction"),
+    "bold": ("entry", "direction", "steps"),
+}
+_SPELLED = {"every": "all", "as_data": "json"}
+
+
+def _refuse_apart(options: Options, names: Sequence[str], ctx: click.Context) -> None:
+    """Refuse options that do not go together."""
+    if options.every and names:
+        raise click.UsageError(f"--all does not go together with {names[0]}", ctx)
+    for one, others in _APART.items():
+        for other in others if getattr(options, one) else ():
+            if getattr(options, other):
+                said = [f"--{_SPELLED.get(name, name)}" for name in (one, other)]
+                raise click.UsageError(f"{said[0]} does not go together with {said[1]}", ctx)
+
+
+def _answer_one(
+    text: str, names: Sequence[str], declared: dict[str, str], options: Options
+) -> None:
+    """The derivative by names in order."""
+    from wrt.answers import derivative
     from wrt.apps.asked import Asked, find, idle
 
-    latex = latex or bold or form is not None
-    declared = values.shapes(shapes)
-    place = None if entry is None else values.indices(entry)
-    numbers, filed = values.arrays(given)
-    text = formula_of(formula)
-    if every:
-        other: dict[str, Any] = {
-            "--view": view,
-            "--entry": entry,
-            "--direction": direction,
-            "--claim": claim,
-        }
-        other |= {"--steps": steps, "--form": form, "--bold": bold, "--latex": latex}
-        other |= {"--notation": notation}
-        other |= {names[0] if names else "NAME": names}
-        _refuse_beside("--all", other, ctx)
-        asked = Asked(values=numbers if given else None, filed=filed)
-        _answer_all(text, declared, symmetric, asked, code, as_data, full)
-        return
-    if not names:
-        raise click.UsageError(_nameless(text, declared), ctx)
-    if notation:
-        _refuse_beside("--notation", {"--latex": latex, "--steps": steps, "--entry": entry}, ctx)
-    if latex and steps:
-        _refuse_beside("--steps", {"--form": form, "--bold": bold}, ctx)
-    if latex and not as_data:
-        _refuse_beside("--latex", {"--entry": entry, "--direction": direction}, ctx)
-    from wrt.answers import derivative
-
-    D = derivative(text, *map(text_of, names), shapes=declared, symmetric=symmetric)
-    D = D.view(view) if view else D
+    entry = None if options.entry is None else values.indices(options.entry)
+    numbers, filed = values.arrays(options.given)
+    D = derivative(text, *map(text_of, names), shapes=declared, symmetric=options.symmetric)
+    D = D.view(options.view) if options.view else D
     asked = Asked(
-        place,
-        direction,
-        steps,
-        code if as_data else None,
-        numbers if given else None,
-        filed,
-        None if claim is None else text_of(claim),
+        entry=entry,
+        direction=options.direction,
+        steps=options.steps,
+        code=options.code if options.as_data else None,
+        values=numbers if options.given else None,
+        filed=filed,
+        claim=None if options.claim is None else text_of(options.claim),
         notes=idle(text, names, tuple(declared)),
     )
-    found = find(D, asked)
-    if as_data:
+    _print(find(D, asked), options)
+
+
+def _print(found: Found, options: Options) -> None:
+    """What was found in the way that was chosen."""
+    D = found.derivative
+    if options.as_data:
         from wrt.apps.answer_json import as_json
 
         click.echo(as_json(found))
-    elif found.verdict:
-        from wrt.apps.claim_text import write_verdict
-
-        page = page_of(full)
-        write_verdict(found, page)
-        click.echo(page, color=page.colour)
-    elif code:
-        click.echo(D.source(code, entry=place, direction=direction).rstrip())
-    elif notation:
-        click.echo(_written(D, notation))
-    elif latex:
-        click.echo(_latex(D, steps, form, bold))
+    elif options.code:
+        asked = found.asked
+        source = D.source(options.code, entry=asked.entry, direction=asked.direction)
+        click.echo(source.rstrip())
+    elif options.latex or options.bold:
+        click.echo(_latex(D, options.steps, options.form, options.bold))
+    elif options.form:
+        click.echo(_written(D, options.form))
     else:
-        from wrt.apps.answer_text import write
+        page = page_of(options.full)
+        if found.verdict:
+            from wrt.apps.claim_text import write_verdict
 
-        page = page_of(full)
-        write(found, page)
+            write_verdict(found, page)
+        else:
+            from wrt.apps.answer_text import write
+
+            write(found, page)
         click.echo(page, color=page.colour)
 
 
-def _refuse_beside(option: str, others: Mapping[str, Any], ctx: click.Context) -> None:
-    """Refuse what an option has no use for."""
-    for name, given in others.items():
-        if given:
-            raise click.UsageError(f"{option} does not go together with {name}", ctx)
-
-
-def _answer_all(
-    text: str,
-    declared: dict[str, str],
-    symmetric: str,
-    asked: Asked,
-    code: str | None,
-    as_data: bool,
-    full: bool,
-) -> None:
+def _answer_all(text: str, declared: dict[str, str], options: Options) -> None:
     """The derivatives by every variable of a formula."""
     from wrt.answers.several import gradients
-    from wrt.apps.asked import find
+    from wrt.apps.asked import Asked, find
 
-    together = gradients(text, shapes=declared, symmetric=symmetric)
+    numbers, filed = values.arrays(options.given)
+    asked = Asked(values=numbers if options.given else None, filed=filed)
+    together = gradients(text, shapes=declared, symmetric=options.symmetric)
     found = [find(D, asked) for D in together]
-    if as_data:
+    if options.as_data:
         from wrt.apps.answer_json import all_as_json
 
         click.echo(all_as_json(found))
-    elif code:
-        click.echo(together.source(code).rstrip())
+    elif options.code:
+        click.echo(together.source(options.code).rstrip())
     else:
         from wrt.apps.every_text import write_every
 
-        page = page_of(full)
+        page = page_of(options.full)
         write_every(found, page)
         click.echo(page, color=page.colour)
 
 
-def _written(D: Derivative, notation: str) -> str:
-    """The answer in one notation only."""
-    kronecker = notation.removeprefix("kronecker-")
-    said = getattr(D, notation) if kronecker == notation else D.kronecker(kronecker)
-    if said is None:
-        raise TooLarge(f"{D.title} has no short form in the notation {notation}")
-    return str(said)
+def _written(D: Derivative, form: str) -> str:
+    """The answer in one form only, as text."""
+    order = form.removeprefix("kronecker-")
+    said = getattr(D, form) if order == form else D.kronecker(order)
+    return str(said) if said is not None else _no_form(D.title, form)
 
 
 def _latex(D: Derivative, with_steps: bool, form: str | None, bold: bool) -> str:
     """The shortest form as LaTeX, or the derivation as lines under each other."""
     if not with_steps:
-        return D.latex(form, bold=bold) or _no_latex(D.title, form)
+        return D.latex(form, bold=bold) or _no_form(D.title, form)
     from wrt.answers.derivation import in_latex
 
-    return in_latex(D.steps()) or _no_latex(D.title)
+    return in_latex(D.steps()) or _no_form(D.title)
 
 
-def _no_latex(title: str, form: str | None = None) -> NoReturn:
+def _no_form(title: str, form: str | None = None) -> NoReturn:
     if form is not None:
-        raise TooLarge(
-            f"{title} has no form {form} that is short; --latex alone takes the shortest"
-        )
+        raise TooLarge(f"{title} has no {form} form that is short; without --form it has others")
     raise TooLarge(f"{title} has no short form in LaTeX; --code numpy gives its program")
 
 
@@ -378,7 +380,6 @@ def check_(
     and PyTorch are known. Exit codes: 0 right, 3 wrong, 1 where it cannot be called.
     """
     from wrt.answers.handwritten import check_gradient
-    from wrt.apps import values
     from wrt.apps.check_text import as_json, loaded, write_check
 
     numbers, _ = values.arrays(given)

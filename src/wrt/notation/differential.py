@@ -101,7 +101,12 @@ def _is_entrywise(tree: Tree) -> bool:
 
 
 def entries(
-    node: Node, axes: int, change: Variable, left: str, names: Sequence[str] = ()
+    node: Node,
+    axes: int,
+    change: Variable,
+    left: str,
+    names: Sequence[str] = (),
+    style: Style | None = None,
 ) -> tuple[str, str, str] | None:
     """A derivative times the change of x, entry by entry: left side, text, LaTeX of the right side.
 
@@ -123,7 +128,7 @@ def entries(
         return None
     tree = settled(listed(trees))
     left = f"{left}[{','.join(letters[:axes])}]"
-    return left, spaced(tree), latex_of(tree, {})
+    return left, spaced(tree), latex_of(tree, {}, style)
 
 
 def _entry(

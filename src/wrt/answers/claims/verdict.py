@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wrt import notation
-from wrt.algebra import conditions, expand, normal_form, settled
+from wrt.algebra import conditions, normal_form, settled
 from wrt.answers.claims.claimed import Claimed, Context, context
 from wrt.answers.claims.counterexamples import Counterexample, counterexample
 from wrt.answers.claims.faults import Faults, text_faults
@@ -28,12 +28,11 @@ from wrt.answers.parts import swept
 from wrt.answers.proof.checking import holds
 from wrt.answers.shown.sentences import valid_sentences
 from wrt.calculus import constraint
-from wrt.calculus import derivative as sweep
 from wrt.errors import NameMistake, ShapeMistake, WrtError
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import rename_dimensions, substitute, whole_variables
+from wrt.expression.walk import rename_dimensions, whole_variables
 from wrt.language import in_text
 
 if TYPE_CHECKING:
@@ -425,14 +424,8 @@ CONVENTIONS: dict[str, Any] = {
 
 def by_convention(D: Derivative, convention: str) -> Node:
     """The derivative under another convention for constrained variables, or under none."""
-    if convention != "free":
-        return normal_form(swept(D.f, [w.variable for w in D.wanted], convention))
-    node = expand(D.f)
-    for one in D.wanted:
-        twin = Variable(one.variable.name, one.variable.dims)
-        node = sweep(normal_form(substitute(node, {one.variable: twin})), twin)
-        node = substitute(node, {twin: one.variable})
-    return normal_form(node)
+    given = None if convention == "free" else convention
+    return normal_form(swept(D.f, [w.by for w in D.wanted], given))
 
 
 def _groups(equal: Mapping[str, Dimension]) -> list[frozenset[str]]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from wrt import notation
 from wrt.algebra import settled
-from wrt.answers.parts import unused
+from wrt.answers.shown.differential import differential
 from wrt.errors import ShapeMistake
-from wrt.expression.nodes import Variable
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
@@ -44,33 +43,11 @@ def latex(D: Derivative, form: str | None, style: notation.Style) -> str | None:
     if form == "einsum":
         return notation.latex_einsum(D.flat, names=names, style=style)
     if form == "differential":
-        return _differential(D, names, style)
+        written = differential(D, names, style)
+        return written and written[1]
     if form in ("kronecker-rows", "kronecker-columns"):
         order = form.removeprefix("kronecker-")
         node = settled(D.told)
         return notation.latex_kronecker(node, D.rows, order, names=names, style=style)
     split = D.groups[:-1] if D.layout is None else D.formula.ndim
     return notation.latex_index(D.flat, split=split, names=names, where=True, style=style)
-
-
-def _differential(D: Derivative, names: tuple[str, ...], style: notation.Style) -> str | None:
-    """df in terms of dx, for a first derivative."""
-    if len(D.wanted) > 1:
-        return None
-    x = D.wanted[0].variable
-    change = unused(f"d{x.name}", tuple(D.question.variables))
-    known = (*names, change)
-    if x.name in style.macros:
-        spelled = rf"\mathrm{{d}}{style.macros[x.name]}"
-        style = replace(style, macros={change: spelled, **style.macros})
-    if D.convention is None and D.layout is None:
-        whole = D.f.ndim == 0 and D.whole is D.plain
-        moving = Variable(change, x.dims)
-        made = notation.sentence(D.flat, names=known, change=moving, style=style) if whole else None
-        if made is not None:
-            return rf"\mathrm{{d}}f = {made.latex}"
-    node = D.along(change)
-    said = notation.latex(node, names=known, row=D.question.row, style=style)
-    if said is not None:
-        return rf"\mathrm{{d}}f = {said}"
-    return notation.latex_index(node, "df", names=known, style=style)
