@@ -209,6 +209,8 @@ def _write(D: ThroughTime, page: Page, expand: int | None, steps: bool) -> None:
             said = D.kronecker(order)
             if said:
                 page.row(f"by {order}", spaced(said))
+    elif not D.why_still:
+        page.row("closed form", _without(D))
     page.row("structure", D.structure_sentence)
     if path.states and D.by_shared:
         state = path.states[0]
@@ -221,8 +223,24 @@ def _write(D: ThroughTime, page: Page, expand: int | None, steps: bool) -> None:
         )
     if path.explicit or path.direct:
         page.row("signs", BOOKS)
+    if path.rnn.system.batch:
+        page.row("batch", "the factors are those of one sequence; the gradient adds all of them up")
     _ending(path.rnn, page)
     page.row("checked", proof(D.check()), "good")
+
+
+def _without(D: ThroughTime) -> str:
+    """Why there is no closed form."""
+    path = D.way
+    if path.kind == "mixed":
+        why = f"none: {path.by.name} acts in the steps and where a state starts"
+    elif path.is_at_edges:
+        why = f"none for all steps alike: {path.by.name} is read at several, and its ends differ"
+    elif not path.is_chain:
+        why = "none as a product of single steps: a state is read more than one step away"
+    else:
+        why = "none that is short"
+    return f"{why}; --code numpy gives the program"
 
 
 def _factor(factor: Factor, page: Page) -> None:

@@ -281,6 +281,7 @@ class Recurrence:
         )
 
     def _any(self, name: str) -> Variable:
+        """A shared variable, a start or a series."""
         return self.variables[name] if name in self.variables else self._shared(name)
 
     def __repr__(self) -> str:

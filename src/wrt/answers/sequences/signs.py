@@ -6,6 +6,7 @@ T. Mikolov and Y. Bengio write it (2013); P. Werbos (1990) writes that sign for 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from wrt import notation
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from wrt.answers.sequences.steps import StepDerivative
     from wrt.answers.sequences.through import Factor, Path, ThroughTime
 
-__all__ = ["BOOKS", "chain", "costates", "expansion", "factors", "index", "kronecker", "latex"]
+__all__ = [
+    "BOOKS",
+    "chain",
+    "closed",
+    "costates",
+    "expansion",
+    "factors",
+    "index",
+    "kronecker",
+    "latex",
+]
 
 #: Which book writes which sign.
 BOOKS = (
@@ -33,19 +44,21 @@ BOOKS = (
 def chain(D: ThroughTime) -> str | None:
     """Σ over steps of products of steps, by signs."""
     path = D.way
+    if path.kind in ("series", "mixed") or (not path.states and path.direct is None):
+        return None
+    if path.states and (not path.is_chain or (path.kind == "start" and len(path.states) > 1)):
+        return None
     end, by = _end(D), path.by.name
-    if not path.states and path.direct is None:
-        return None
-    if not path.is_chain and path.states:
-        return None
     parts = []
     if path.states:
         z, k, j = _joint(path), path.k, path.j
         low, high, first, last, back = _bounds(path, end)
-        inner = (
-            f"Σ_{{{k}={low}..{high}}} (∏_{{{j}={first}..{last}}} ∂{z}[{j}]/∂{z}[{j}{back}]) · "
-            f"∂⁺{z}[{k}]/∂{by}"
-        )
+        step = f"∂{z}[{j}]/∂{z}[{j}{back}]"
+        if path.kind == "start":
+            first, last = ("1", end) if path.way < 0 else (end, path.rnn.length)
+            inner = f"∏_{{{j}={first}..{last}}} {step}"
+        else:
+            inner = f"Σ_{{{k}={low}..{high}}} (∏_{{{j}={first}..{last}}} {step}) · ∂⁺{z}[{k}]/∂{by}"
         parts.append(inner if D.is_state else f"∂{path.target}[{end}]/∂{z}[{end}] · {inner}")
     if path.direct is not None:
         parts.append(f"∂⁺{path.target}[{end}]/∂{by}")
@@ -54,6 +67,40 @@ def chain(D: ThroughTime) -> str | None:
         return f"d{path.target}[{end}]/d{by} = {total}"
     sign = f"Σ_{{{end}=1..{path.rnn.length}}} "
     return f"d{path.target}/d{by} = {sign}{f'({total})' if len(parts) > 1 else total}"
+
+
+def closed(D: ThroughTime) -> str | None:
+    """The gradient from costates."""
+    path = D.way
+    if D.f.ndim or D.layout is not None or path.kind == "mixed" or path.is_at_edges:
+        return None
+    said = path.text(path.summand, "G")
+    if said is None:
+        return None
+    if path.kind == "series":
+        return f"{path.by.name}[{path.k}]: {said}"
+    if path.begins is not None:
+        outside = path.begins[1]
+        place = str(outside + 1) if outside < 0 else f"{path.rnn.length}+{outside}"
+        return _stepped(said, path.k, place)
+    total = f"sum({path.k}, 1, {path.end}, {said})"
+    if path.at_once is not None:
+        total += f" + {_stepped(path.text(path.at_once) or '', path.k, path.end)}"
+    return total
+
+
+def _stepped(text: str, letter: str, place: str) -> str:
+    """A sentence of step k as one of a step with a number: s[k+1] at 0 is s[1]."""
+
+    def one(match: re.Match[str]) -> str:
+        shift = int(match[1] or 0)
+        if place.isdecimal() or place.startswith("-"):
+            return f"[{int(place) + shift}]"
+        base, sign, more = place.partition("+")
+        total = int(f"{sign}{more}" or 0) + shift
+        return f"[{base}{total:+d}]" if total else f"[{base}]"
+
+    return re.sub(rf"\[{letter}([+-]\d+)?\]", one, text)
 
 
 def expansion(D: ThroughTime, t: int) -> str:
@@ -98,10 +145,16 @@ def costates(D: ThroughTime) -> tuple[str, ...]:
     path = D.way
     lines = []
     for name, node in path.recursion.items():
-        lines.append(f"{path.costate(name, path.k).name} = {path.text(node)}")
-    if path.states:
-        names = [path.costate(s, path.k).name.partition("[")[0] for s in path.states]
-        behind = f"{path.k} > {path.rnn.length}" if path.way < 0 else f"{path.k} < 1"
+        left = path.costate(name, path.k).name
+        here = path.arrivals.get(name)
+        line = f"{left} = {path.text(node)}"
+        if here is not None:
+            line += f", and at {path.k} = {path.end} also {path.text(here)}"
+        lines.append(line)
+    if path.passing:
+        states = [s for s in path.passing if s in path.rnn.carried] or list(path.passing)
+        names = [path.costate(s, path.k).name.partition("[")[0] for s in states]
+        behind = f"{path.k} > {path.end}" if path.way < 0 else f"{path.k} < 1"
         lines.append(f"{' = '.join(f'{name}[{path.k}]' for name in names)} = 0 for {behind}")
     return tuple(lines)
 
@@ -120,7 +173,7 @@ def index(D: ThroughTime) -> str | None:
         return None
     left, _, right = said.partition(" = ")
     jacobian = notation.matrix(settled(path.at(path.steps[state, state, 1].told, path.j)))
-    low, high, first, last, _ = _bounds(path, path.rnn.length)
+    low, high, first, last, _ = _bounds(path, path.end)
     product = f"prod({path.j}, {first}, {last}, {jacobian})" if jacobian else "the steps"
     return f"{left} = sum({path.k}, {low}, {high}, {right}) where P[{path.k}] = {product}"
 
@@ -137,7 +190,7 @@ def kronecker(D: ThroughTime, order: str) -> str | None:
     inner = notation.kronecker(node, explicit.rows, order)
     if jacobian is None or inner is None:
         return None
-    low, high, first, last, _ = _bounds(path, path.rnn.length)
+    low, high, first, last, _ = _bounds(path, path.end)
     product = f"prod({path.j}, {first}, {last}, {jacobian})"
     return f"sum({path.k}, {low}, {high}, {product}*({inner}))"
 
@@ -145,11 +198,13 @@ def kronecker(D: ThroughTime, order: str) -> str | None:
 def latex(D: ThroughTime, form: str | None, style: notation.Style) -> str | None:
     """The chain in LaTeX, or the sum over costates."""
     path = D.way
+    if path.kind != "shared":
+        return None
     if form == "matrix":
         said = notation.latex(settled(path.summand), style=style) if not D.f.ndim else None
-        if said is None:
+        if said is None or path.at_once is not None:
             return None
-        total = rf"\sum_{{{path.k}=1}}^{{{path.rnn.length}}}"
+        total = rf"\sum_{{{path.k}=1}}^{{{path.end}}}"
         return f"{total} {said}"
     if form is not None or chain(D) is None:
         return None
@@ -203,7 +258,8 @@ def _bounds(path: Path, end: str) -> tuple[str, str, str, str, str]:
 def _only(D: ThroughTime) -> str | None:
     """The one state that a sentence over single steps is about."""
     path = D.way
-    if D.layout is not None or not path.is_chain or path.states != (path.target,):
+    single = path.states == (path.target,) and path.kind == "shared"
+    if D.layout is not None or not path.is_chain or not single:
         return None
     return path.target if (path.target, path.target, 1) in path.steps else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -91,13 +91,15 @@ class Path:
     @cached_property
     def explicit(self) -> dict[str, StepDerivative]:
         """The derivative of each state by the variable, everything before its step held fixed."""
+        if self.kind != "shared":
+            return {}
         found = {s: self.rnn.explicit(s, self.by.name) for s in self.states}
         return {s: D for s, D in found.items() if not build.is_zero(D.told)}
 
     @cached_property
     def direct(self) -> StepDerivative | None:
         """The derivative of the target by the variable where the states of its step are fixed."""
-        if self.target in self.states:
+        if self.target in self.states or self.kind != "shared":
             return None
         found = self.rnn.directly(self.target, self.by.name)
         return None if build.is_zero(found.told) else found
@@ -153,24 +155,101 @@ class Path:
         return Variable(moment(said, letter, ahead), self.lines.at(name).dims)
 
     @cached_property
+    def kind(self) -> str:
+        """What the variable is: "shared", the "start" of a state, a "series", or "mixed" where it
+        is more than one of these."""
+        if self.by.name in self.lines.series:
+            return "series"
+        acts = any(self.by in node.names for node in self.lines.states.values())
+        begins = [name for name in self.rnn.carried if self.by in self._starts(name)]
+        if not begins:
+            return "shared"
+        return "mixed" if acts or self.begins is None or len(begins) > 1 else "start"
+
+    @property
+    def is_at_edges(self) -> bool:
+        """Whether a series is read at several shifts, so that its first and last entries differ."""
+        shifts = [m for m in self.lines.moments.values() if m.name == self.by.name]
+        return self.kind == "series" and len(shifts) > 1
+
+    def _starts(self, name: str) -> frozenset[Variable]:
+        """The variables of the starts of a state."""
+        most = self.system.lags[name]
+        way = 1 if most > 0 else -1
+        nodes = [self.system.start(name, shift) for shift in range(way, most + way, way)]
+        return frozenset().union(*(node.names for node in nodes))
+
+    @cached_property
+    def begins(self) -> tuple[str, int] | None:
+        """The state that the variable is the start of, and its shift."""
+        for name in self.rnn.carried:
+            most = self.system.lags[name]
+            way = 1 if most > 0 else -1
+            for shift in range(way, most + way, way):
+                if self.system.start(name, shift) is self.by:
+                    return name, shift
+        return None
+
+    @property
+    def end(self) -> str:
+        """The last step that counts."""
+        return self.rnn.length if self.place is None else str(self.place)
+
+    @cached_property
     def summand(self) -> Node:
-        """What step k adds to the gradient, from the costates of that step."""
-        return self._returned(self.by, 0)
+        """What step k adds to the gradient, from the costates of that step; of a series, the
+        gradient by its entry k; of a start, all of it."""
+        if self.kind == "series":
+            shifts = [m.shift for m in self.lines.moments.values() if m.name == self.by.name]
+            parts = [
+                self._returned(self.lines.at(self.by.name, d), -d, self._readers)
+                for d in sorted(shifts)
+            ]
+            return build.add(*parts)
+        if self.begins is not None:
+            name, first = self.begins
+            way = 1 if first > 0 else -1
+            places = range(first, self.system.lags[name] + way, way)
+            parts = [self._returned(self.lines.at(name, d), -d, self.passing) for d in places]
+            return build.add(*parts)
+        return self._returned(self.by, 0, self._readers)
+
+    @property
+    def _readers(self) -> tuple[str, ...]:
+        """The lines that hand back: the loss too, where it counts at every step."""
+        return self.passing if self.place is not None else (*self.passing, self.target)
 
     @cached_property
     def recursion(self) -> dict[str, Node]:
         """Every costate at step k from those of the lines that read it."""
-        found = {}
-        for name in self.passing:
-            shifts = sorted({m.shift for m in self.lines.moments.values() if m.name == name})
-            parts = [self._returned(self.lines.at(name, d), -d) for d in reversed(shifts)]
-            found[name] = build.add(*parts)
-        return found
+        return {name: self._handed(name, self._readers) for name in self.passing}
 
-    def _returned(self, by: Variable, ahead: int) -> Node:
-        """What all lines of step k + `ahead` hand back to something that they read."""
+    @cached_property
+    def arrivals(self) -> dict[str, Node]:
+        """What a loss of one step hands to the costates of that step, and to the variable."""
+        if self.place is None:
+            return {}
+        found = {name: self._handed(name, (self.target,)) for name in self.passing}
+        return {name: node for name, node in found.items() if not build.is_zero(node)}
+
+    @cached_property
+    def at_once(self) -> Node | None:
+        """What a loss of one step owes to the variable by itself."""
+        if self.place is None or self.kind != "shared":
+            return None
+        found = self._returned(self.by, 0, (self.target,))
+        return None if build.is_zero(found) else found
+
+    def _handed(self, name: str, readers: Sequence[str]) -> Node:
+        """What some lines hand back to a line."""
+        shifts = sorted({m.shift for m in self.lines.moments.values() if m.name == name})
+        parts = [self._returned(self.lines.at(name, d), -d, readers) for d in reversed(shifts)]
+        return build.add(*parts) if parts else build.zeros(self.lines.at(name).dims)
+
+    def _returned(self, by: Variable, ahead: int, readers: Sequence[str]) -> Node:
+        """What lines of step k + `ahead` hand back to something that they read."""
         parts = [build.zeros(by.dims)]
-        for name in (*self.passing, self.target):
+        for name in readers:
             if by not in self.lines.states[name].names:
                 continue
             told = self.at(self.rnn.of_line(name, by).told, self.k, ahead)
@@ -269,10 +348,9 @@ class ThroughTime(Derivative):
         lambda[k] = s[k] - y[k] + W'*(lambda[k+1].*(1-s[k+1].^2))
         lambda[k] = 0 for k > T
         """
-        if self.f.ndim or self.layout is not None:
-            return None
-        said = notation.matrix(settled(self.way.summand))
-        return None if said is None else f"sum({self.way.k}, 1, {self.way.rnn.length}, {said})"
+        from wrt.answers.sequences.signs import closed
+
+        return closed(self)
 
     @cached_property
     def costates(self) -> tuple[str, ...]:
