@@ -345,7 +345,7 @@ class ThroughTime(Derivative):
         >>> D = rnn.gradient("W")
         >>> print(D.matrix, *D.costates, sep="\\n")
         sum(k, 1, T, (lambda[k].*(1-s[k].^2))*s[k-1]')
-        lambda[k] = s[k] - y[k] + W'*(lambda[k+1].*(1-s[k+1].^2))
+        lambda[k] = W'*(lambda[k+1].*(1-s[k+1].^2)) + s[k] - y[k]
         lambda[k] = 0 for k > T
         """
         from wrt.answers.sequences.signs import closed
