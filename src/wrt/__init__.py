@@ -6,8 +6,7 @@
 (('n', 'm'), 'diag(1-tanh(W*s+U*x+b).^2)*W')
 
 Text is read as mathematics (`A*x`, `x'`); formulas built in Python follow NumPy (`A @ x`, `x.T`).
-Every word of
-the language is here as well: `wrt.tanh(x)`, `wrt.inv(X)`.
+Every word of the language is here as well: `wrt.tanh(x)`, `wrt.inv(X)`.
 """
 
 from __future__ import annotations

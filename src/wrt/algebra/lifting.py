@@ -2,10 +2,8 @@
 arguments.
 
 A record's rule or definition is read once over variables with the signature's dimensions (a
-template).
-`lift` puts formulas in the place of the variables, their dimensions in the place of the
-signature's, and
-carries the mapped axes through.
+template). `lift` puts formulas in the place of the variables, their dimensions in the place of the
+signature's, and carries the mapped axes through.
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 gone.
 
 Products absorb the products that only they use, up to sixteen factors; scalars that are sums of
-products
-stay whole, as do sums (`r = A*x - b` is one factor). `normal_form` keeps what several places
-share, for
-programs; `flat_form` multiplies shared products out too, to be read.
+products stay whole, as do sums (`r = A*x - b` is one factor). `normal_form` keeps what several
+places share, for programs; `flat_form` multiplies shared products out too, to be read.
 """
 
 from __future__ import annotations
@@ -159,8 +157,8 @@ class _Pass:
 
     def settled_turn(self, node: Einsum) -> Node:
         """The product with symmetric factors and sums turned the way that is kept: where turning
-        goes
-        round in a circle, the least of it by digest."""
+        goes round in a circle, the least of it by digest.
+        """
         seen: dict[Node, None] = {}
         made: Node = node
         while isinstance(made, Einsum) and made not in seen and self.turns(made):
@@ -457,8 +455,7 @@ def is_minus(total: Sum) -> bool:
     """Whether minus this sum is the one to keep.
 
     A number is kept as it is positive, as in 1 - y^2; else the sign of most terms decides, and
-    where as
-    many are negative, that of the first in an order without signs, which conjugates share.
+    where as many are negative, that of the first in an order without signs, which conjugates share.
     """
     numbers = [t for t in total.children if isinstance(t, (Einsum, Constant)) and not t.children]
     if len(numbers) == 1:

@@ -147,9 +147,8 @@ def conditions(
     """What has to hold for formulas to be differentiable and for derivatives to be defined.
 
     Pairs such as ("positive", node) or ("invertible", node), in the order of the formulas.
-    Conditions that
-    plainly hold (exp(x) > 0) are left out; where a derivative holds sign(x), it has a value at 0
-    too.
+    Conditions that plainly hold (exp(x) > 0) are left out; where a derivative holds sign(x), it has
+    a value at 0 too.
     """
     found: dict[tuple[str, Node], None] = {}
     marked = [*((f, True) for f in formulas), *((d, False) for d in derivatives)]

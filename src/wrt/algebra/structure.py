@@ -51,10 +51,8 @@ class Structure:
     """The structure of a derivative with `split` axes of f before those of x.
 
     `kind` is zero, constant, delta, kronecker, outer, sum or dense; `entries`, `nonzero` (an upper
-    bound),
-    `numbers` are dimensions; `given_by` the formulas whose entries determine all; `symmetries`
-    pairs of
-    groups of axes (counted from 0) that may be exchanged.
+    bound), `numbers` are dimensions; `given_by` the formulas whose entries determine all;
+    `symmetries` pairs of groups of axes (counted from 0) that may be exchanged.
     """
 
     node: Node

@@ -47,14 +47,10 @@ def derivative(
     derivatives).
 
     `f` is text of the language or a formula built in Python; `names` are variables, or texts such
-    as `W`,
-    `X[1,2]`, `X[:,1]`; `shapes` declares names, as in `{"W": "n m", "S": "n n symmetric"}`;
-    `symmetric` is
-    the convention for constrained variables, "projected" or "tied". The result has the axes of f
-    followed
-    by those of each name. Raises Mistake for a question that cannot be, NotDifferentiable for a
-    function
-    without a rule.
+    as `W`, `X[1,2]`, `X[:,1]`; `shapes` declares names, as in `{"W": "n m", "S": "n n symmetric"}`;
+    `symmetric` is the convention for constrained variables, "projected" or "tied". The result has
+    the axes of f followed by those of each name. Raises Mistake for a question that cannot be,
+    NotDifferentiable for a function without a rule.
 
     >>> D = derivative("W*x", "W")
     >>> D.shape, D.index
@@ -91,8 +87,8 @@ class Derivative(Found):
     @cached_property
     def matrix(self) -> str | None:
         """The closed form in matrix notation, text of the language; None where there is none, or
-        where
-        the formula is huge."""
+        where the formula is huge.
+        """
         if self.formula.ndim > 2 or self.is_huge:
             return None
         said = notation.matrix(self.flat, names=self._names, where=True)
@@ -203,10 +199,9 @@ class Derivative(Found):
         """The same tensor in another layout.
 
         `numerator` (f's axes, then x's reversed), `denominator` (x's axes, then f's reversed),
-        `gradient`
-        (x's axes, then f's), `vec-rows` and `vec-columns` (a matrix: entries of f by entries of x,
-        both laid
-        end to end by rows or by columns). Raises ShapeMistake for another name.
+        `gradient` (x's axes, then f's), `vec-rows` and `vec-columns` (a matrix: entries of f by
+        entries of x, both laid end to end by rows or by columns). Raises ShapeMistake for another
+        name.
 
         >>> D = derivative("A*x", "x", shapes={"A": "m n"})
         >>> D.view("denominator").matrix, D.view("gradient").shape

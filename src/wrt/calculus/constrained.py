@@ -1,10 +1,8 @@
 """Derivatives by a constrained matrix: symmetric, skew, diagonal, triangular, Toeplitz.
 
 A plain twin of the variable is swept; then the free derivative is projected on the constraint's
-linear space
-(`projected`, the default) or tied, each free parameter moving all its entries together (`tied`,
-The Matrix
-Cookbook, 138–144). Both are symmetric linear maps of the last two axes.
+linear space (`projected`, the default) or tied, each free parameter moving all its entries together
+(`tied`, The Matrix Cookbook, 138–144). Both are symmetric linear maps of the last two axes.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def copied(lines: Lines, name: str) -> Lines:
 
 def uncopied(root: Node, series: Variable, shared: Variable) -> Node:
     """A formula over copies of a variable, in the variable itself: what no step changes stands
-    in the loops as it is."""
+    in the loops as it is.
+    """
     spread = build.broadcast(shared, series.dims)
     return rewrite(substitute(root, {series: spread}), _unread)
 
@@ -140,7 +141,8 @@ class System:
     def in_names(self, name: str, by: Variable, held: Collection[str] = ()) -> Node:
         """The derivative of one step by a shared variable or something before it, in the names of
         the lines: what another line of the same step gives is called by its name. The states
-        `held` of the same step do not change."""
+        `held` of the same step do not change.
+        """
         found: dict[str, Node] = {}
         for group in self.groups:
             for one in self._in_order(group):

@@ -1,12 +1,9 @@
 """One sweep over the graph of a formula, from the result back or from the variable forward.
 
-The adjoint of a node is a small map from δ-pattern to core, `Σ_p δ_p · C_p`, over the axes of f
-and then of
-the node (forward: of the node and then of x). It starts as deltas, which melt by renaming; what is
-left of
-them in the answer is its structure. The sweep multiplies two at a time and never flattens, so its
-result is
-linear in the size of the graph.
+The adjoint of a node is a small map from δ-pattern to core, `Σ_p δ_p · C_p`, over the axes of f and
+then of the node (forward: of the node and then of x). It starts as deltas, which melt by renaming;
+what is left of them in the answer is its structure. The sweep multiplies two at a time and never
+flattens, so its result is linear in the size of the graph.
 """
 
 from __future__ import annotations

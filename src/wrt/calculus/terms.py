@@ -1,9 +1,8 @@
 """Products that are not yet nodes: what a sweep multiplies, two at a time.
 
 A `Term` is a product over named indices whose output may repeat an index. `compose` contracts two
-of them;
-`hoist` takes a term apart into its δ-pattern (which output axes are tied) and a core that knows no
-δ.
+of them; `hoist` takes a term apart into its δ-pattern (which output axes are tied) and a core that
+knows no δ.
 """
 
 from __future__ import annotations

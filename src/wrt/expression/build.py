@@ -1,8 +1,8 @@
 """Building formulas: the constructors that keep what is always simpler.
 
 Constants fold, zeros and ones go, δ melts into repeated indices, transposes are absorbed, equal
-factors and
-equal terms merge. Nothing here looks deeper than one level: the normal form is the algebra's.
+factors and equal terms merge. Nothing here looks deeper than one level: the normal form is the
+algebra's.
 """
 
 from __future__ import annotations

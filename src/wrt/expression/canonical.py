@@ -1,10 +1,8 @@
 """The canonical order of a product: equal up to names of indices means identical.
 
-Factors are sorted by structural digest and exponent; factors that tie are told apart by where
-their indices
-lead (colour refinement), and what still ties is interchangeable. Indices then follow by first
-occurrence, the
-output's first.
+Factors are sorted by structural digest and exponent; factors that tie are told apart by where their
+indices lead (colour refinement), and what still ties is interchangeable. Indices then follow by
+first occurrence, the output's first.
 """
 
 from __future__ import annotations

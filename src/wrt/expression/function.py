@@ -1,8 +1,8 @@
 """The record of a function: all that is known of one word, in one place, as text.
 
 A signature speaks of the core axes; Python callers and the parser map a word over further axes
-(`batch`).
-The rule is a sentence of the text language, the differential as Magnus and Neudecker state them.
+(`batch`). The rule is a sentence of the text language, the differential as Magnus and Neudecker
+state them.
 """
 
 from __future__ import annotations
@@ -133,17 +133,13 @@ class Function:
     """Everything about one word; validated when it is created.
 
     `signature` one text, or several for a word that means another product for other axes;
-    `differential`
-    the rule (one for each result); `definition` a sentence that the word abbreviates; `einsum` the
-    product
-    that it is (`"ii->"`, `"->i where i = k"`), given for each signature; `array` a name in the
-    array
-    library (`"linalg.inv"`) or the text of a `def`, or a mapping from library to these; `axis`
-    says that
-    a trailing axis may be given: "reduce" (it goes) or "map" (it stays); `complex_definition` the
-    sentence that it abbreviates where an argument is complex (its array is right for both);
-    `holomorphic` whether it has a complex derivative and f(conj(z)) = conj(f(z)), as every analytic
-    word has that says nothing.
+    `differential` the rule (one for each result); `definition` a sentence that the word
+    abbreviates; `einsum` the product that it is (`"ii->"`, `"->i where i = k"`), given for each
+    signature; `array` a name in the array library (`"linalg.inv"`) or the text of a `def`, or a
+    mapping from library to these; `axis` says that a trailing axis may be given: "reduce" (it goes)
+    or "map" (it stays); `complex_definition` the sentence that it abbreviates where an argument is
+    complex (its array is right for both); `holomorphic` whether it has a complex derivative and
+    f(conj(z)) = conj(f(z)), as every analytic word has that says nothing.
     """
 
     signature: str | tuple[str, ...]

@@ -1,8 +1,7 @@
 """What a formula means: slow, obvious NumPy that everything else is tested against.
 
 Every node is evaluated once, in order, for arrays of floats or of complex numbers. This is the
-yardstick,
-not the product: programs are the business of `wrt.programs`.
+yardstick, not the product: programs are the business of `wrt.programs`.
 """
 
 from __future__ import annotations
@@ -49,10 +48,8 @@ def evaluate(
     """The value of a formula, an array of shape `root.dims` at the given sizes.
 
     `values` by name of variable, `sizes` by name of dimension (those of the variables' axes are
-    read off).
-    `watch` is called with every Apply node and the values of its arguments. Raises ValueMistake
-    for a
-    value that is missing, TooLarge for an array that would not fit.
+    read off). `watch` is called with every Apply node and the values of its arguments. Raises
+    ValueMistake for a value that is missing, TooLarge for an array that would not fit.
 
     >>> import numpy as np
     >>> from wrt.expression.dimensions import Dimension

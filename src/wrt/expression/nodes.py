@@ -1,14 +1,12 @@
 """The kinds of node that a formula is made of: closed, immutable, hash-consed.
 
 Equal nodes are identical: every constructor looks its node up by a structural digest that is the
-same in
-every process. Nothing here recurses over depth, so a chain of ten thousand nodes is made, printed,
-pickled,
-copied and freed like any other. Nodes follow NumPy in Python: `W @ x`, `x * y`, `W.T`, `x[0]`.
+same in every process. Nothing here recurses over depth, so a chain of ten thousand nodes is made,
+printed, pickled, copied and freed like any other. Nodes follow NumPy in Python: `W @ x`, `x * y`,
+`W.T`, `x[0]`.
 
 Reading order: `Node`, then the kinds: `Variable`, `Constant`, `Pattern`, `Einsum`, `Sum`,
-`BoundedSum`,
-`Apply`, `Result`, `Reshape`.
+`BoundedSum`, `Apply`, `Result`, `Reshape`.
 """
 
 from __future__ import annotations
@@ -272,9 +270,8 @@ class Einsum(Node):
     """A product of factors, summed over the indices that its output lacks.
 
     `out[output] = coefficient · Σ Π node[indices]**exponent`. An index may repeat in the output:
-    the value
-    stands on that diagonal and zero elsewhere. An output index that no factor carries repeats the
-    value.
+    the value stands on that diagonal and zero elsewhere. An output index that no factor carries
+    repeats the value.
 
     The constructor only puts into canonical form; `build.product` melts, folds and flattens.
     """

@@ -248,9 +248,8 @@ def connected(held: Iterable[Collection[int]]) -> list[tuple[int, ...]]:
 def einsum(subscripts: str, *operands: Node, dims: dict[str, Dimension] | None = None) -> Node:
     """A product by subscripts, as NumPy writes it; a repeated output letter is a diagonal.
 
-    `dims` gives the dimension of letters that no operand carries. ShapeMistake where a letter
-    would need
-    two dimensions.
+    `dims` gives the dimension of letters that no operand carries. ShapeMistake where a letter would
+    need two dimensions.
     """
     left, _, right = subscripts.replace(" ", "").partition("->")
     groups = left.split(",") if left or operands else []

@@ -1,8 +1,8 @@
 """Index form: `D[i,a,b] = δ[i,a]*x[b]`, where an index that the left lacks is summed.
 
 A part with index letters is a tensor with a letter for each axis. An index is summed in the
-smallest term that
-holds all its places: an addend, the argument of a function, or the whole right side.
+smallest term that holds all its places: an addend, the argument of a function, or the whole right
+side.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Which names are scalars, vectors, matrices: the cheapest reading, searched best first.
 
 A state is a set of kinds for every slot. Propagation along the rules narrows it, a branch settles
-one name, and
-the queue holds states by what they must cost at least: so the first settled state that comes out
-is the best.
+one name, and the queue holds states by what they must cost at least: so the first settled state
+that comes out is the best.
 """
 
 from __future__ import annotations

@@ -188,8 +188,7 @@ class Line:
     """`target = body`, `target[indices] = body`, or a bare formula (target None).
 
     `groups` says how many indices make up each axis: two in `K[(i,k),j]`, where the axis runs over
-    all
-    pairs, the last index fastest.
+    all pairs, the last index fastest.
     """
 
     target: str | None

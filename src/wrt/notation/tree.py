@@ -66,8 +66,7 @@ class Tree:
     """One phrase: `head` is what kind, `word` the name, `parts` what it is said of.
 
     Heads: name, literal, call, index, transpose, conj, product, dot, power, entry, raised, sum,
-    kron;
-    unvec holds its own text and the column that is cut, into columns where it `flips`.
+    kron; unvec holds its own text and the column that is cut, into columns where it `flips`.
     """
 
     head: str

@@ -6,8 +6,8 @@ stands outside it.
 
 Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum
 tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron
-tril triu mask asfloat write increment | call pick whole | loop |
-scan (a recurrence) carry entry (what a step reads) stack last (its states outside).
+tril triu mask asfloat write increment | call pick whole | loop | scan (a recurrence) carry entry
+(what a step reads) stack last (its states outside).
 """
 
 from __future__ import annotations

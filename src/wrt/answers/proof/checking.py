@@ -1,13 +1,11 @@
 """The numerical proof that every answer carries.
 
 A derivative is contracted with directions and compared, at random points where the formula is
-defined, with
-a difference of the formula's slow meaning: a complex step where every word is analytic, else
-5-point differences;
-for higher orders the further variables by 5-point differences. A complex variable moves along
-the real and
-the imaginary axis: ∂/∂x is (∂/∂re - i ∂/∂im)/2, ∂/∂conj(x) is (∂/∂re + i ∂/∂im)/2. Formula and
-derivative share no code here but the meaning of a node.
+defined, with a difference of the formula's slow meaning: a complex step where every word is
+analytic, else 5-point differences; for higher orders the further variables by 5-point differences.
+A complex variable moves along the real and the imaginary axis: ∂/∂x is (∂/∂re - i ∂/∂im)/2,
+∂/∂conj(x) is (∂/∂re + i ∂/∂im)/2. Formula and derivative share no code here but the meaning of a
+node.
 """
 
 from __future__ import annotations

@@ -19,8 +19,7 @@ def shrunk(f: Node, xs: Sequence[Node]) -> tuple[Node, list[Node], bool]:
     """A formula and variables with every larger size that is a number replaced by a small one.
 
     Different sizes stay different and leave room for every entry that the formula names. The last
-    result
-    says whether anything changed.
+    result says whether anything changed.
 
     >>> from wrt.expression.nodes import Variable
     >>> W, x = (Variable(w, map(Dimension.of, d)) for w, d in (("W", (4096, 512)), ("x", (512,))))

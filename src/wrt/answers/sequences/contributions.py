@@ -32,7 +32,8 @@ __all__ = ["Contributions", "Summands"]
 @dataclass(frozen=True)
 class Summands:
     """The summands at given values: `factors` are pairs of stacks (steps first), or single stacks
-    where a summand is no product of two; `norms` the Frobenius norm of every summand."""
+    where a summand is no product of two; `norms` the Frobenius norm of every summand.
+    """
 
     factors: tuple[tuple[Array, ...], ...]
     norms: Array

@@ -52,7 +52,8 @@ def of_step(
     held: Collection[str] = (),
 ) -> StepDerivative:
     """The derivative of the formula of one step, `name` its line, by a shared variable or a state
-    before it; the states `held` of the same step do not change."""
+    before it; the states `held` of the same step do not change.
+    """
     lines = system.lines
     text = lines.said[name].partition("=")[2].strip()
     question = Reading(
