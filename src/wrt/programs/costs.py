@@ -40,7 +40,7 @@ OTHER_CUBIC = 10.0
 ENTRY = 8.0
 PRODUCTS = frozenset({"matmul", "gram", "einsum", "tensordot", "vdot"})
 #: Steps that look at an array in another way, or read a part of it.
-LOOKS = VIEWS | {"diagonal", "reshape", "pick", "index", "whole"}
+LOOKS = VIEWS | {"diagonal", "reshape", "pick", "index", "whole", "carry", "entry", "last"}
 
 
 class Cost(NamedTuple):
@@ -126,6 +126,9 @@ def _rounds(steps: Steps, live: Sequence[int], sizes: Mapping[str, int]) -> dict
             known = None not in ends
             here = max(1.0, (ends[1] or 0) - (ends[0] or 0) + 1) if known else float(ASSUMED)
             rounds[step.data[1]] = here * rounds.get(step.block, 1.0)
+        elif step.op == "scan":
+            here = length(step.data.length, sizes)
+            rounds[step.data.block] = here * rounds.get(step.block, 1.0)
     return rounds
 
 
@@ -178,6 +181,10 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
             return Cost(made * (len(step.args) - 1), moved)
         case "loop":
             return Cost(made, 0)
+        case "scan":
+            return NOTHING
+        case "stack":
+            return Cost(0, ITEM * made)
     return Cost(made, moved)
 
 
