@@ -9,11 +9,15 @@ formulas is the cheapest), `explaining` (the plan as a table), `code`, `names`, 
 
 from __future__ import annotations
 
-from wrt.programs.backends import BACKENDS, Backend
-from wrt.programs.explaining import Explanation, explained
-from wrt.programs.module import source
-from wrt.programs.plan import Plan
-from wrt.programs.running import MOST_ENTRIES, Program, compile  # noqa: A004  # as known
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wrt.programs.backends import BACKENDS, Backend
+    from wrt.programs.explaining import Explanation, explained
+    from wrt.programs.module import source
+    from wrt.programs.plan import Plan
+    from wrt.programs.running import Program, compile  # noqa: A004  # as known
 
 __all__ = [
     "BACKENDS",
@@ -26,3 +30,26 @@ __all__ = [
     "explained",
     "source",
 ]
+
+#: A dense array of more entries than this is refused: 2 GB of float64.
+MOST_ENTRIES = 250_000_000
+
+#: Loaded when they are first asked for: an answer that nobody runs needs none of them.
+_HOMES = {
+    "BACKENDS": "backends",
+    "Backend": "backends",
+    "Explanation": "explaining",
+    "Plan": "plan",
+    "Program": "running",
+    "compile": "running",
+    "explained": "explaining",
+    "source": "module",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"wrt.programs.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -13,7 +13,7 @@ from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
 from wrt.expression.nodes import Dims, Node, Variable
-from wrt.programs import door
+from wrt.programs import MOST_ENTRIES, door
 from wrt.programs.module import Module, linear, module
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["MOST_ENTRIES", "Program", "compile"]
-
-#: A dense array of more entries than this is refused: 2 GB of float64.
-MOST_ENTRIES = 250_000_000
+__all__ = ["Program", "compile"]
 
 
 def compile(  # noqa: A001  # the word that people know for this
