@@ -126,8 +126,8 @@ def judge_notation(
     ]
     for what, node, text in said:
         if text is not None:
-            made = read_back(D, text, node)
-            close(evaluate(made, values, sizes), evaluate(node, values, sizes), f"{what}: {text}")
+            made, wanted = read_back(D, text, node), D.f if what.startswith("f") else D.formula
+            close(evaluate(made, values, sizes), evaluate(wanted, values, sizes), f"{what}: {text}")
             if what in ("f", "matrix"):
                 answer = what == "matrix"
                 shown = settled(made) if answer else flat_form(expand(made))
