@@ -210,3 +210,31 @@ def test_names_that_are_not_there() -> None:
         rnn.gradient("W", at=0)
     with pytest.raises(NameMistake, match="no one loss"):
         wrt.recurrence("s[t] = tanh(W*s[t-1])").gradient("W")
+
+
+def test_the_joint_step_of_an_lstm() -> None:
+    rnn = wrt.recurrence(LSTM)
+    D = rnn.step()
+    assert D.shape == ("2*n", "2*n")
+    assert (D.matrix or "").startswith("[diag(f[t]), ")
+    assert r"\begin{bmatrix} \operatorname{diag}(f_{t}) & " in (D.latex() or "")
+    assert D.check().passed
+    blocks = wrt.recurrence(LAYERS).step()
+    assert "zeros(n, p)" in (blocks.matrix or "")
+    with pytest.raises(ShapeMistake, match="one step away"):
+        wrt.recurrence("s[t] = a*s[t-1] + s[t-2]").step()
+
+
+def test_a_loss_is_differentiated_again() -> None:
+    """Hessian–vector products without the Hessian, by the derivative of the gradient's loops."""
+    for text, weight in ((ELMAN, "W"), (LSTM, "Wf")):
+        rnn = wrt.recurrence(text)
+        given = values(rnn, 5)
+        V = np.random.default_rng(1).normal(size=(4, 4))
+        got = wrt.derivative(rnn.loss(), weight, weight).apply(V, **given)
+        G, h = rnn.gradient(weight), 1e-5
+        wanted = (
+            G(**{**given, weight: given[weight] + h * V})
+            - G(**{**given, weight: given[weight] - h * V})
+        ) / (2 * h)
+        assert np.allclose(got, wanted, rtol=1e-6, atol=1e-8)

@@ -9,7 +9,7 @@ from typing import Any
 from wrt.algebra import normal_form
 from wrt.answers.parts import swept
 from wrt.answers.sequences.contributions import Contributions
-from wrt.answers.sequences.steps import StepDerivative, of_step
+from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
 from wrt.answers.sequences.through import Path, ThroughTime
 from wrt.calculus.recurrence import System, copied, uncopied
 from wrt.errors import NameMistake, ShapeMistake
@@ -116,13 +116,19 @@ class Recurrence:
         called = f"∂⁺{self._now(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
 
-    def step(self, state: str, other: str | None = None, lag: int = 1) -> StepDerivative:
+    def step(
+        self, state: str | None = None, other: str | None = None, lag: int = 1
+    ) -> StepDerivative:
         """`∂s[t]/∂s[t-1]`: from a state to the next, or from `other`, `lag` steps before.
+
+        Without a state, from all carried states to all of them: one matrix of blocks.
 
         >>> lstm = recurrence("c[t] = f[t].*c[t-1]; f[t] = sigmoid(W*h[t-1]); h[t] = tanh(c[t])")
         >>> lstm.step("c").matrix, lstm.step("h", "c").matrix
         ('diag(f[t])', 'diag(f[t].*(1-h[t].^2))')
         """
+        if state is None:
+            return self._joint_step()
         state, other = self._state(state), self._state(other or state)
         if other not in self.system.lags:
             raise NameMistake(
@@ -132,6 +138,23 @@ class Recurrence:
         by = self.lines.at(other, lag if self.system.lags[other] > 0 else -lag)
         called = f"∂{self._now(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
+
+    def _joint_step(self) -> StepDerivative:
+        """All carried states as one vector."""
+        states = self.carried
+        ways = {self.system.lags[s] for s in states}
+        shapes = {self.lines.at(s).ndim for s in states}
+        if len(ways) != 1 or abs(min(ways, default=0)) != 1 or shapes != {1}:
+            raise ShapeMistake(
+                "the states of a step are one vector where all are vectors and read one step away",
+                hint="step('s') is the derivative of one of them",
+            )
+        if len(states) == 1:
+            return self.step(states[0])
+        taken = {*self.lines.shared, *self.states, *self.lines.series}
+        name = next(one for one in ("z", "q", "v", "joint") if one not in taken)
+        blocks = tuple(tuple(self.step(s, o) for o in states) for s in states)
+        return joint_step(self.system, name, states, blocks)
 
     def within(self, state: str, other: str) -> StepDerivative:
         """`∂L[t]/∂s[t]`: from a line to one of its step, other states of the step held fixed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,11 +11,15 @@ from wrt.answers.answer import Derivative
 from wrt.answers.maps import keys
 from wrt.answers.parts import picked, swept
 from wrt.calculus.recurrence import System
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import dimension_names
+from wrt.expression.walk import dimension_names, substitute
 from wrt.language import Reading, Wanted
+from wrt.language.recurrence import moment
 
-__all__ = ["StepDerivative", "of_step"]
+__all__ = ["JointStep", "StepDerivative", "joint_step", "of_step"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +81,97 @@ def _variables(system: System) -> dict[str, Variable]:
     found = {v.name: v for v in lines.moments}
     found |= {lines.at(name).name: lines.at(name) for name in lines.states}
     return {**lines.shared, **found}
+
+
+@dataclass(frozen=True, eq=False)
+class JointStep(StepDerivative):
+    """The derivative of all states of a step by those of the step before, as one matrix.
+
+    `blocks` are its rows of blocks, each an answer of its own.
+    """
+
+    blocks: tuple[tuple[StepDerivative, ...], ...] = ()
+
+    @cached_property
+    def told(self) -> Node:
+        """The joint matrix has no other form for reading than its blocks."""
+        return self.plain
+
+    @cached_property
+    def matrix(self) -> str | None:
+        """The blocks row by row, as in `[diag(f[t]), A; B, C]`."""
+        rows = [[_block(D) for D in row] for row in self.blocks]
+        if self.layout is not None or any(one is None for row in rows for one in row):
+            return None
+        return f"[{'; '.join(', '.join(map(str, row)) for row in rows)}]"
+
+    @cached_property
+    def index(self) -> str | None:
+        """Blocks are no products of entries."""
+        return None
+
+    @property
+    def is_huge(self) -> bool:
+        """What is written is written by blocks."""
+        return True
+
+    def latex(
+        self,
+        form: str | None = None,
+        *,
+        bold: bool = False,
+        macros: Mapping[str, str] | None = None,
+    ) -> str | None:
+        """The blocks as a matrix in LaTeX; None in other notations."""
+        if form not in (None, "matrix") or self.layout is not None:
+            return None
+        rows = [[_in_latex(D, bold, macros) for D in row] for row in self.blocks]
+        if any(one is None for row in rows for one in row):
+            return None
+        said = r" \\ ".join(" & ".join(map(str, row)) for row in rows)
+        return rf"\begin{{bmatrix}} {said} \end{{bmatrix}}"
+
+
+def _in_latex(D: StepDerivative, bold: bool, macros: Mapping[str, str] | None) -> str | None:
+    return "0" if build.is_zero(D.told) else D.latex("matrix", bold=bold, macros=macros)
+
+
+def _block(D: StepDerivative) -> str | None:
+    if build.is_zero(D.told):
+        return f"zeros({', '.join(map(str, D.shape))})"
+    return D.matrix
+
+
+def joint_step(
+    system: System, name: str, states: Sequence[str], blocks: tuple[tuple[StepDerivative, ...], ...]
+) -> JointStep:
+    """The derivative of the states of a step, end to end, by those of the step before, which are
+    one vector `name`.
+    """
+    lines = system.lines
+    sizes = [lines.at(state).dims[0] for state in states]
+    length = sum(sizes[1:], sizes[0])
+    shift = 1 if system.lags[states[0]] > 0 else -1
+    before = Variable(moment(name, lines.step, shift), (length,))
+    inside: dict[Variable, Node] = {}
+    parts: list[Node] = []
+    start = Dimension.of(0)
+    for state, size in zip(states, sizes, strict=True):
+        inside[lines.at(state, shift)] = before[slice(start, start + size)]
+        place = build.section(size, length, start)
+        formula = system.inlined[state]
+        parts.append(build.product(ONE, ((place, 1, (0, 1)), (formula, 1, (0,))), (1,), place.dims))
+        start = start + size
+    formula = substitute(build.add(*parts), inside)
+    called = f"∂{moment(name, lines.step)}/∂{before.name}"
+    question = Reading(
+        text=f"{name} = [{'; '.join(moment(s, lines.step) for s in states)}]",
+        formula=formula,
+        row=False,
+        variables={**_variables(system), before.name: before},
+        dimensions=frozenset(dimension_names(formula, before)),
+        functions=dict(lines.functions or {}),
+    )
+    node = swept(formula, [before], "projected")
+    wanted = (Wanted(before.name, before),)
+    return JointStep(question, wanted, node, None, None, None, called, blocks)
