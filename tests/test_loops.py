@@ -233,3 +233,41 @@ def test_batches_are_matrix_products() -> None:
         agrees(g, at)
         for by in (W, U, q0, y):
             agrees(derivative(g, by), at)
+
+
+# What is computed in a loop is not computed again
+
+
+def test_a_gradient_is_one_product_of_stacks() -> None:
+    text = body(derivative(readings(ELMAN)["loss"], W))
+    assert text.endswith("return δs.T @ s[:-1]")
+    assert "δs = np.empty((T, n), dtype)" in text
+    assert "μs[" not in text  # only the errors are stacked
+
+
+def test_the_whole_derivative_is_one_product_of_stacks() -> None:
+    text = body(derivative(ELMAN[-1], W))
+    assert text.endswith("return np.tensordot(δs, s[:-1], axes=(0, 0))")
+
+
+def test_gates_of_the_forward_loop_are_read_by_the_reverse_loop() -> None:
+    both = readings(PAIR)["loss"]
+    text = body((both, derivative(both, W), derivative(both, U)))
+    assert text.count("np.tanh(") == text.count("sigmoid(") == 1
+    assert text.count("for ") == 2
+    for by in (W, V, U, x, s0):
+        agrees(derivative(both, by), values(4))
+
+
+def test_what_is_cheap_is_computed_again() -> None:
+    doubled = ELMAN + 3 * ELMAN.state(0, before=True)
+    assert body(doubled).count("np.empty(") == 1
+
+
+def test_a_loop_read_two_ways_is_one_loop() -> None:
+    f = ELMAN.state(0, before=True)
+    again = wrt.tanh(build.einsum("ij,tj->ti", W, f) + build.einsum("ij,tj->ti", U, x))
+    assert body(again - ELMAN).endswith("return np.zeros((T, n))")
+    assert body(again + wrt.sin(ELMAN)).count("np.tanh") == 1
+    agrees(again + wrt.sin(ELMAN), values(3))
+    agrees(again, values(3))

@@ -135,6 +135,14 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
             return f"{step.data[0].name}({', '.join(inner)})"
         case "expand" | "reshape" | "whole" | "pick" | "index" | "asfloat" | "broadcast":
             return inner[0]
+        case "scan":
+            return f"loop of {', '.join(v.name for v in step.data.states)}"
+        case "carry":
+            return str(step.data[1].name)
+        case "entry":
+            return f"{inner[0]}[t]"
+        case "stack" | "last":
+            return f"{inner[0]}.{_state(steps, at)}"
         case "diagonal":
             return f"diagonal({inner[0]})"
         case "tril" | "triu" if step.data is NONE:
@@ -142,3 +150,10 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
         case "increment":
             return f"{inner[0]}[…] {'+' if step.data[0] > 0 else '-'}= {inner[1]}"
     return f"{step.op}({', '.join(inner)})"
+
+
+def _state(steps: Steps, at: int) -> str:
+    """The name of a state of a recurrence."""
+    step = steps[at]
+    place: int = step.data if step.op == "last" else step.data[0]
+    return str(steps[step.args[0]].data.states[place].name)

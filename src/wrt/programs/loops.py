@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wrt.expression.coefficient import Coefficient
+from wrt.expression.dimensions import Dimension
 from wrt.programs import code as py
 from wrt.programs.code import Code
 from wrt.programs.names import stem
@@ -84,10 +85,9 @@ class Loops:
             for k, s in enumerate(self.steps.all)
             if s.op == "stack" and s.args == (at,) and emission.is_used(k)
         }
-        starts = [emission.read(start) for start in step.args[1 : count + 1]]
         self._words[at] = [emission.names.give(stem(state.name)) for state in loop.states]
-        for place, start in enumerate(starts):
-            yield from self._begun(at, place, start)
+        for place in range(count):
+            yield from self._begun(at, place)
         self._counters[at] = word = self._counter(at, step)
         lines = emission.inner(loop.block, lambda: self._ahead(at, step.args[count + 1 :]))
         steps = py.call(py.name("range"), emission.size(loop.length))
@@ -101,25 +101,36 @@ class Loops:
         emission.known[step.args[0]] = self._shared[depth]
         return self._shared[depth]
 
-    def _begun(self, at: int, place: int, start: Code) -> Iterator[ast.stmt]:
+    def _begun(self, at: int, place: int) -> Iterator[ast.stmt]:
         """A state before the first step."""
         step, word = self.steps[at], self._words[at][place]
         loop: Recurrence = step.data
-        if place not in self._stacked[at]:
-            yield assignment(word, start)
-            return
         emission = self.emission
+        if place not in self._stacked[at]:
+            if place not in loop.unread:
+                yield assignment(word, emission.read(step.args[1 + place]))
+            return
         yield from self._typed(step.kind == "complex", at)
-        shape = emission.shape((loop.length + 1, *loop.states[place].dims))
+        shape = emission.shape((self._rows(loop, place), *loop.states[place].dims))
+        kind = py.name(self._types[step.kind == "complex"])
+        if place in loop.unread:
+            yield assignment(word, py.call(emission.word("empty"), shape, kind))
+            return
         inner = self._filling(step.args[1 + place])
         zero = self.steps.is_number(inner) and self.steps[inner].data == ZERO
-        kind = self._types[step.kind == "complex"]
-        yield assignment(
-            word, py.call(emission.word("zeros" if zero else "empty"), shape, py.name(kind))
-        )
+        yield assignment(word, py.call(emission.word("zeros" if zero else "empty"), shape, kind))
         if not zero:
             first = py.subscript(py.name(word), py.literal(-1 if loop.reverse else 0))
             yield _put(first, emission.read(inner))
+
+    def _rows(self, loop: Recurrence, place: int) -> Dimension:
+        """One row more than steps where the state before the first step is asked for."""
+        return loop.length if place in loop.unread else loop.length + 1
+
+    def _later(self, at: int, place: int, before: bool) -> bool:
+        """Whether the state of a step is in the row behind that of the step."""
+        loop: Recurrence = self.steps[at].data
+        return before == loop.reverse and place not in loop.unread
 
     def _filling(self, at: int) -> int:
         """What fills an array of states, without axes along which it is the same."""
@@ -176,9 +187,8 @@ class Loops:
 
     def _row(self, at: int, place: int, before: bool) -> Code:
         """The row of a state before or after the step at hand."""
-        loop: Recurrence = self.steps[at].data
         counter = py.name(self._counters[at])
-        later = before == loop.reverse
+        later = self._later(at, place, before)
         return py.subscript(py.name(self._words[at][place]), _after(counter) if later else counter)
 
     def code(self, step: Step) -> Code:
@@ -193,9 +203,12 @@ class Loops:
                 return self._entry(step)
             case "stack":
                 (at,), (place, before) = step.args, step.data
-                later = before == self.steps[at].data.reverse
+                word = py.name(self._words[at][place])
+                if place in self.steps[at].data.unread:
+                    return word
+                later = self._later(at, place, before)
                 rows = py.span(py.literal(1)) if later else py.span(None, py.literal(-1))
-                return py.subscript(py.name(self._words[at][place]), rows)
+                return py.subscript(word, rows)
         (at,), place = step.args, step.data
         word = py.name(self._words[at][place])
         if place not in self._stacked[at]:
@@ -208,7 +221,7 @@ class Loops:
         if inner.op != "stack":
             return py.subscript(self.emission.read(series), word)
         (at,), (place, before) = inner.args, inner.data
-        later = before == self.steps[at].data.reverse
+        later = self._later(at, place, before)
         return py.subscript(py.name(self._words[at][place]), _after(word) if later else word)
 
 

@@ -101,7 +101,7 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
 
     plans = []
     for ways in _ways(roots):
-        ready = tuple(map(prepared, ways))
+        ready = prepared(*ways)
         solved = _solvable(ready)
         for chosen in (solved, frozenset[Node]()) if solved else (solved,):
             plans.append(_lowered(roots, ready, chosen, known))
@@ -322,9 +322,18 @@ class _Planner:
     def _recurrence(self, node: Scan, outer: int) -> int:
         """The loop of a recurrence, with the states that somebody needs."""
         steps = self.steps
-        kept = _live(node, self.asked[node])
+        kept = _live(node, {place for place, _ in self.asked[node]})
         states = tuple(node.carries[k] for k in kept)
-        starts = [self.whole(self._of(node.initials[k]), node.initials[k]) for k in kept]
+        read = frozenset().union(*(node.nexts[k].names for k in kept))
+        unread = [
+            k for k in kept if node.carries[k] not in read and (k, True) not in self.asked[node]
+        ]
+        starts = [
+            steps.number(ONE)
+            if k in unread
+            else self.whole(self._of(node.initials[k]), node.initials[k])
+            for k in kept
+        ]
         block = self._opened(outer)
         counter = steps.add("load", (), Variable("t", ()), (), "number", block)
         kind = "complex" if self._turns_complex(node) else "real"
@@ -338,7 +347,8 @@ class _Planner:
         self.loops += [(v, block) for v in node.bound]
         new = [self.whole(self.lower(node.nexts[k]), node.nexts[k]) for k in kept]
         del self.loops[before:]
-        data = Recurrence(block, states, node.length, node.reverse)
+        told = frozenset(map(kept.index, unread))
+        data = Recurrence(block, states, told, node.length, node.reverse)
         return steps.add("scan", (counter, *starts, *new), data, (node.length,), kind, outer)
 
     def _entry(self, series: Tensor, counter: int, element: Variable) -> Tensor:
@@ -498,12 +508,12 @@ def _outside(node: Node) -> tuple[Node, ...]:
     return node.outside if isinstance(node, Scan) else node.children
 
 
-def _asked(roots: Sequence[Node]) -> dict[Node, set[int]]:
-    """Which states of every recurrence are read outside it."""
-    asked: dict[Node, set[int]] = {}
+def _asked(roots: Sequence[Node]) -> dict[Node, set[tuple[int, bool]]]:
+    """Which states of every recurrence are read outside it, and whether before the steps."""
+    asked: dict[Node, set[tuple[int, bool]]] = {}
     for node in postorder(*roots):
         if isinstance(node, Scan):
-            asked.setdefault(node.system, set()).add(node.position)
+            asked.setdefault(node.system, set()).add((node.position, node.before))
     return asked
 
 

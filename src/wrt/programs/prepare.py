@@ -8,7 +8,7 @@ need not compute step by step is taken out of its loop.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from wrt.expression import build
@@ -28,33 +28,34 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, rewrite
 from wrt.programs.hoisting import hoisted
+from wrt.programs.keeping import beside, inside_out, kept
 
 __all__ = ["prepared"]
 
 
-def prepared(root: Node) -> Node:
-    """The same formula, cheaper to run.
+def prepared(*roots: Node) -> tuple[Node, ...]:
+    """The same formulas, cheaper to run together.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.expression.nodes import Variable
     >>> n, m = Dimension.of("n"), Dimension.of("m")
     >>> X, d, e = Variable("X", (n, m)), Variable("d", (m,)), Variable("e", (m,))
-    >>> prepared(X * d + X * e) is X * (d + e)
+    >>> prepared(X * d + X * e)[0] is X * (d + e)
     True
     """
-    (found,) = _together((hoisted(_joint(root)),))
-    return found
+    ready = kept(tuple([hoisted(_joint(root)) for root in roots]))
+    return tuple([one for root in ready for one in _together((root,))])
 
 
 @lru_cache(maxsize=256)
 def _together(roots: tuple[Node, ...]) -> tuple[Node, ...]:
     """Formulas that are computed in one place: what a program returns, or what a step makes."""
-    order = list(_inside_out(roots))
-    count = Counter([*roots, *(c for node in order for c in _parts(node))])
+    order = list(inside_out(roots))
+    count = Counter([*roots, *(c for node in order for c in beside(node))])
     done: dict[Node, Node] = {}
     factored: set[Node] = set()
     for node in order:
-        parts = _parts(node)
+        parts = beside(node)
         children = [done[c] for c in parts]
         same = all(a is b for a, b in zip(children, parts, strict=True))
         if isinstance(node, Scan):
@@ -72,24 +73,6 @@ def _together(roots: tuple[Node, ...]) -> tuple[Node, ...]:
             made = common
         done[node] = made
     return tuple([done[root] for root in roots])
-
-
-def _parts(node: Node) -> tuple[Node, ...]:
-    """The children that stand beside a node: not the step of a recurrence, which is inside."""
-    return node.outside if isinstance(node, Scan) else node.children
-
-
-def _inside_out(roots: Sequence[Node]) -> Iterator[Node]:
-    seen: set[Node] = set()
-    stack = [(root, False) for root in reversed(roots)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend([(c, False) for c in reversed(_parts(node)) if c not in seen])
 
 
 # Decompositions

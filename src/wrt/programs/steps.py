@@ -47,10 +47,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """What a scan step knows: the body of its loop, the states that it keeps, how it goes."""
+    """What a scan step knows: the body of its loop, the states that it keeps, how it goes.
+
+    `unread` are the places of states that nobody asks for before a step: results of the steps.
+    """
 
     block: int
     states: tuple[Variable, ...]
+    unread: frozenset[int]
     length: Dimension
     reverse: bool
 
