@@ -20,6 +20,8 @@ __all__ = ["cleared"]
 
 #: Formulas of more nodes are left alone.
 MOST_NODES = 100
+#: What one pass clears can let another one clear more.
+MOST_PASSES = 3
 #: Denominators of one sum that are tried.
 MOST_TRIED = 4
 #: Sums of more terms are not brought on one denominator.
@@ -37,13 +39,17 @@ def cleared(root: Node) -> Node:
     """
     if not any(map(_may_clear, postorder(root))) or len(users(root)) > MOST_NODES:
         return root
-    made = rewrite(root, _cleared)
-    return root if made is root else flat_form(made)
+    for _ in range(MOST_PASSES):
+        made = rewrite(root, _cleared)
+        if made is root:
+            break
+        root = flat_form(made)
+    return root
 
 
 def _may_clear(node: Node) -> bool:
     if isinstance(node, Sum):
-        return next(_shared(node), None) is not None
+        return len(node.children) <= MOST_SHARED and any(map(_sums_of, node.children))
     sums = [c for c in node.children if isinstance(c, Sum)] if isinstance(node, Einsum) else []
     return any(next(_below(total), None) for total in sums)
 
@@ -53,6 +59,7 @@ def _cleared(node: Node) -> Node:
     made = _shortest(node)
     if isinstance(node, Sum):
         over = [_shortest(spread(flat_form(_over(node, shared)))) for shared in _shared(node)]
+        over += [_shortest(spread(made), thorough=True) for made in _refolded(node)]
         made = min((node, *over), key=names_in)
     return made
 
@@ -79,12 +86,39 @@ def _sums_of(term: Node) -> dict[tuple[Node, tuple[int, ...]], Exponent]:
     }
 
 
-def _over(total: Sum, shared: Factor) -> Node:
-    """A sum as the sum of what is left of its terms, over what they are all divided by."""
-    base, exponent, axes = shared
+def _refolded(total: Sum) -> Iterator[Node]:
+    """A sum whose terms make up a sum that all others hold as a factor: r - r^3/s is r*(1-r^2/s),
+    where r is itself a sum whose terms stand alone.
+    """
     own = tuple(range(total.ndim))
-    inside = build.add(*(_times(t, base, whole(-exponent), axes) for t in total.children))
-    return build.product(ONE, ((inside, 1, own), (base, exponent, axes)), own, total.dims)
+    loose = set(total.children)
+    if any(getattr(t, "repeats", ()) for t in loose):
+        return
+    inner = dict.fromkeys(key[0] for t in total.children for key in _sums_of(t) if key[1] == own)
+    for part in inner:
+        assert isinstance(part, Sum)
+        for sign in (1, -1):
+            terms = {build.scale(sign, t) for t in part.children}
+            others = [t for t in total.children if t not in terms]
+            if terms <= loose and all(_sums_of(t).get((part, own), 0) > 0 for t in others):
+                one = build.scale(sign, build.ones(total.dims))
+                inside = build.add(one, *(_times(t, part, -1, own) for t in others))
+                factors = ((inside, 1, own), (part, 1, own))
+                yield flat_form(build.product(ONE, factors, own, total.dims))
+
+
+def _over(total: Sum, shared: Factor) -> Node:
+    """A sum as the sum of what is left of its terms, over what they are divided by; what all
+    hold stands before it.
+    """
+    own = tuple(range(total.ndim))
+    held = [_sums_of(t) for t in total.children]
+    least = {key: min(one.get(key, 0) for one in held) for key in held[0]}
+    common = [shared, *((node, e, axes) for (node, axes), e in least.items() if e > 0)]
+    terms = list(total.children)
+    for base, exponent, axes in common:
+        terms = [_times(t, base, whole(-exponent), axes) for t in terms]
+    return build.product(ONE, ((build.add(*terms), 1, own), *common), own, total.dims)
 
 
 def _times(term: Node, base: Node, exponent: Exponent, axes: tuple[int, ...]) -> Node:
@@ -92,10 +126,10 @@ def _times(term: Node, base: Node, exponent: Exponent, axes: tuple[int, ...]) ->
     return flat_form(build.product(ONE, ((term, 1, own), (base, exponent, axes)), own, term.dims))
 
 
-def _shortest(node: Node) -> Node:
+def _shortest(node: Node, thorough: bool = False) -> Node:
     while isinstance(node, Einsum):
         least, best = names_in(node), None
-        for made in _ways(node):
+        for made in _ways(node, thorough):
             if (names := names_in(made)) < least:
                 least, best = names, made
         if best is None:
@@ -104,12 +138,12 @@ def _shortest(node: Node) -> Node:
     return node
 
 
-def _ways(node: Einsum) -> Iterator[Node]:
+def _ways(node: Einsum, thorough: bool) -> Iterator[Node]:
     for k, (child, exponent, _) in enumerate(node.factors):
         if isinstance(child, Sum):
             for tried, factor in enumerate(_below(child)):
                 able = tried < MOST_TRIED and _may_leave(factor, exponent)
-                if able and _may_meet(node, k, factor):
+                if able and (thorough or _may_meet(node, k, factor)):
                     yield spread(flat_form(_without(node, k, factor)))
 
 

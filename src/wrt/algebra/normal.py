@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wrt.algebra.cancelling import cancelled, counted, divided, ranged, turned
+from wrt.algebra.composed import composed
 from wrt.algebra.conjugation import order_of
 from wrt.algebra.directions import closed, upright
 from wrt.algebra.patterns import resolved
@@ -484,6 +485,8 @@ def _content(total: Sum) -> Node:
 def _folded(node: Node) -> Node:
     """A function of repeated numbers is repeated; of 0 or 1, where it is whole, a number."""
     simpler = turned(node)
+    if simpler is None and isinstance(node, Apply):
+        simpler = composed(node)
     if simpler is not None:
         return simpler
     if not isinstance(node, Apply) or not node.function.entrywise or not node.function.defined:

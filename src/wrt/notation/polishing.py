@@ -21,6 +21,7 @@ from wrt.notation.tree import (
     entrywise,
     eye,
     flip,
+    is_ones,
     power,
     raised,
     scalars_of,
@@ -57,9 +58,10 @@ def polished(tree: Tree) -> Tree:
 
 
 def _shortest(tree: Tree) -> Tree:
-    for way in (_cleared, _averaged, _framed):
+    for way in (_cleared, _averaged, _closed, _framed):
         for made in way(tree):
-            if made.cost[0] < tree.cost[0] or (way is _framed and made.cost[0] == tree.cost[0]):
+            ties = way in (_closed, _framed)
+            if made.cost[0] < tree.cost[0] + ties:
                 tree = made
                 break
     return tree
@@ -142,6 +144,52 @@ def _below(terms: Sequence[Tree]) -> Iterator[Tree]:
 
 
 # Frames
+
+
+def _closed(tree: Tree) -> Iterator[Tree]:
+    """(A-ones(n)*s'*A)'*diag(s) as A'*(diag(s)-s*s'): ones need not be said beside a diagonal."""
+    chain = chain_of(tree)
+    for k, link in enumerate(chain):
+        for near in (k - 1, k + 1) if link.word == "diag" and None not in link.shape else ():
+            terms = _terms(chain[near]) if 0 <= near < len(chain) else ()
+            ahead = near > k  # the diagonal stands before the sum
+            if not any(_end(t, ahead) is not None for t in terms):
+                continue
+            made = _under_one_end([_scaled(t, link, ahead) for t in terms], not ahead)
+            if made is not None:
+                first, last = min(k, near), max(k, near)
+                links = [*chain[:first], *made, *chain[last + 1 :]]
+                yield times(tree.coefficient, [*scalars_of(tree), *links])
+
+
+def _end(term: Tree, ahead: bool) -> Tree | None:
+    """The ones at an end of a product."""
+    chain = chain_of(term)
+    end = chain[0 if ahead else -1] if chain else None
+    return end if end is not None and is_ones(end) and None in end.shape else None
+
+
+def _scaled(term: Tree, diagonal: Tree, ahead: bool) -> Tree:
+    """A term with a diagonal matrix at one end; ones become the diagonal."""
+    chain = chain_of(term)
+    if _end(term, ahead) is None:
+        links = [diagonal, *chain] if ahead else [*chain, diagonal]
+    else:
+        column = diagonal.parts[0]
+        column = flip(column) if column.shape[0] is None else column
+        links = [column, *chain[1:]] if ahead else [*chain[:-1], flip(column)]
+    number = term.coefficient if term.head == "product" else ONE
+    return times(number, [*scalars_of(term), *links])
+
+
+def _under_one_end(terms: Sequence[Tree], ahead: bool) -> list[Tree] | None:
+    """Terms that begin, or end, with one matrix, as it and the sum of what is left."""
+    chain = chain_of(terms[0])
+    end = chain[0 if ahead else -1] if len(chain) > 1 else None
+    middle = _middle(terms, end, ahead) if end is not None else None
+    if end is None or middle is None:
+        return None
+    return [end, middle] if ahead else [middle, end]
 
 
 def _framed(tree: Tree) -> Iterator[Tree]:
