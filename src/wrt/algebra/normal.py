@@ -449,7 +449,8 @@ def _at_any(term: Node, axes: Sequence[int]) -> Node:
     """A term without the axes along which it is repeated."""
     assert isinstance(term, Einsum)
     output = [term.output[a] for a in axes]
-    return build.product_carried(term.coefficient, term.factors, output, term.index_dims)
+    gone = set(term.output) - set(output)
+    return build.product_without(term.coefficient, term.factors, output, term.index_dims, gone)
 
 
 def is_minus(total: Sum) -> bool:

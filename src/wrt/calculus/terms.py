@@ -107,6 +107,7 @@ def hoist(term: Term) -> tuple[Pattern, Core]:
     classes = {i: k for k, i in enumerate(dict.fromkeys(term.output))}
     held = {i for _, _, indices in term.factors for i in indices}
     kept = [i for i in classes if i in held]
-    node = build.product_carried(term.coefficient, term.factors, kept, term.index_dims)
+    gone = classes.keys() - held
+    node = build.product_without(term.coefficient, term.factors, kept, term.index_dims, gone)
     carried = tuple([k for i, k in classes.items() if i in held])
     return tuple([classes[i] for i in term.output]), Core(node, carried)

@@ -29,7 +29,7 @@ from wrt.expression.nodes import (
     Variable,
     whole,
 )
-from wrt.expression.products import einsum, product, product_carried, zeros
+from wrt.expression.products import einsum, product, product_carried, product_without, zeros
 
 if TYPE_CHECKING:
     from wrt.expression.function import Function
@@ -54,6 +54,7 @@ __all__ = [
     "power",
     "product",
     "product_carried",
+    "product_without",
     "reshape",
     "scale",
     "section",

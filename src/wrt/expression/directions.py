@@ -105,4 +105,4 @@ def _core(node: Node, batch: int) -> Node | None:
     lead, core = node.output[:batch], node.output[batch:]
     if any(node.output.count(i) > 1 or any(i in idx for idx in node.indices) for i in lead):
         return None
-    return build.product_carried(node.coefficient, node.factors, core, node.index_dims)
+    return build.product_without(node.coefficient, node.factors, core, node.index_dims, lead)

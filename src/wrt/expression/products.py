@@ -25,7 +25,7 @@ from wrt.expression.nodes import (
     whole,
 )
 
-__all__ = ["connected", "einsum", "product", "product_carried", "zeros"]
+__all__ = ["connected", "einsum", "product", "product_carried", "product_without", "zeros"]
 
 
 def zeros(dims: Iterable[Dimension]) -> Node:
@@ -86,6 +86,28 @@ def product_carried(
     <{x[j] y[i] -> ij} : p, n>
     """
     live = dict.fromkeys([*output, *(i for _, _, indices in factors for i in indices)])
+    place = {i: k for k, i in enumerate(live)}
+    moved = [(node, e, tuple([place[i] for i in indices])) for node, e, indices in factors]
+    return product(coefficient, moved, [place[i] for i in output], [index_dims[i] for i in live])
+
+
+def product_without(
+    coefficient: Coefficient,
+    factors: Sequence[Factor],
+    output: Sequence[int],
+    index_dims: Sequence[Dimension],
+    gone: Collection[int],
+) -> Node:
+    """The product over many indices but some: any other that nothing carries is summed, which
+    counts it.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> n, m, p = map(Dimension.of, "nmp")
+    >>> x = Variable("x", (n,))
+    >>> product_without(ONE, [(x, 1, (0,))], (0,), (n, m, p), {2})
+    <{m x[i] -> i} : n>
+    """
+    live = [i for i in range(len(index_dims)) if i not in gone]
     place = {i: k for k, i in enumerate(live)}
     moved = [(node, e, tuple([place[i] for i in indices])) for node, e, indices in factors]
     return product(coefficient, moved, [place[i] for i in output], [index_dims[i] for i in live])

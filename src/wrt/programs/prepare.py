@@ -137,7 +137,8 @@ def _united(node: Node) -> Node:
         factors.append((core, exponent, tuple(outer[i] for i in distinct)))
     moved = [(f, e, tuple(find(i) for i in indices)) for f, e, indices in factors]
     output = [find(i) for i in node.output]
-    return build.product_carried(node.coefficient, moved, output, node.index_dims)
+    gone = set(range(len(node.index_dims))) - {find(i) for i in range(len(node.index_dims))}
+    return build.product_without(node.coefficient, moved, output, node.index_dims, gone)
 
 
 # Common factors
