@@ -114,7 +114,7 @@ class System:
         """Every name's formula over what is known before its step: same-step names written out."""
         found: dict[str, Node] = {}
         for group in self.groups:
-            for name in self._in_order(group):
+            for name in self.in_order(group):
                 found[name] = self._written_out(name, found)
         return found
 
@@ -122,7 +122,7 @@ class System:
         """A line's formula over the states `held` of its step, the other lines written out."""
         known: dict[str, Node] = {}
         for group in self.groups:
-            for one in self._in_order(group):
+            for one in self.in_order(group):
                 if one not in held or one == name:
                     known[one] = self._written_out(one, known)
                 if one == name:
@@ -145,7 +145,7 @@ class System:
         """
         found: dict[str, Node] = {}
         for group in self.groups:
-            for one in self._in_order(group):
+            for one in self.in_order(group):
                 if one not in held or one == name:
                     found[one] = self._by_names(one, by, found)
                 if one == name:
@@ -162,7 +162,7 @@ class System:
         found = forward_from(formula, by, moving) if moving else derivative(formula, by)
         return replaced(found, {formula: self.lines.at(name)}) if formula.children else found
 
-    def _in_order(self, group: tuple[str, ...]) -> list[str]:
+    def in_order(self, group: tuple[str, ...]) -> list[str]:
         """The names of a group, each behind those that it needs at the same step."""
         order: list[str] = []
         state: dict[str, int] = {}
@@ -241,7 +241,7 @@ class System:
     def _looped(self, group: tuple[str, ...], carried: list[tuple[str, int]]) -> Scan:
         carries = [self._symbol(name, shift) for name, shift in carried]
         inside: dict[str, Node] = {}
-        for name in self._in_order(group):
+        for name in self.in_order(group):
             inside[name] = self._written_out(name, inside)
         formulas = {name: self._batched(node) for name, node in inside.items()}
         nexts = []
@@ -268,6 +268,18 @@ class System:
 
     def _back(self, name: str) -> int:
         return 1 if self.lags[name] > 0 else -1
+
+    def reached(self, *names: str) -> frozenset[str]:
+        """The lines that depend on shared variables, directly or through other lines and steps."""
+        lines, met = self.lines, set(names)
+        found = {k for k, node in lines.states.items() if met & {v.name for v in node.names}}
+        found |= {k for (k, _), node in lines.starts.items() if met & {v.name for v in node.names}}
+        new = set(found)
+        while new:
+            users = {k for k in lines.states if new & {other for other, _ in _uses(lines, k)}}
+            new = users - found
+            found |= new
+        return frozenset(found)
 
     # Variables
 

@@ -1,4 +1,4 @@
-"""The summands of a gradient through time, by the step at which a weight acts.
+"""The summands of a derivative through time, by the step at which a weight acts.
 
 The weight is given a copy for every step (I. Goodfellow, Y. Bengio, A. Courville, Deep Learning,
 10.2.2); the derivative by the copies is the stack of the summands, a product of what comes back to
@@ -7,7 +7,8 @@ a step and of what the step read, and stays one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wrt import programs
 from wrt.algebra import normal_form
 from wrt.calculus.terms import terms_of
+from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Dims, Einsum, Node
@@ -28,85 +30,217 @@ if TYPE_CHECKING:
 
 __all__ = ["Contributions", "Summands"]
 
+HALF = Fraction(1, 2)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Summands:
-    """The summands at given values: `factors` are pairs of stacks (steps first), or single stacks
-    where a summand is no product of two; `norms` the Frobenius norm of every summand.
+    """The summands at given values.
+
+    `factors` are tuples of stacks (steps first, then a batch that is summed, then axes of a
+    summand) whose product over the rest is a term of the summands; `norms` are the Frobenius norms
+    of every summand, found without forming one.
     """
 
     factors: tuple[tuple[Array, ...], ...]
     norms: Array
+    #: For every stack, which axes of a summand it has.
+    places: tuple[tuple[tuple[int, ...], ...], ...]
+    #: How many axes of a summand are those of f.
+    split: int = 0
+    _triangle: Callable[[], Array] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.norms)
 
+    def sum(self) -> Array:
+        """The whole derivative: one product of stacks for each term."""
+        return self._added(self.factors)
+
+    def at(self, step: int) -> Array:
+        """The summand of one step, counted from 1."""
+        if not isinstance(step, int) or not 1 <= step <= len(self):
+            raise ShapeMistake(f"{step!r} is no step: steps are counted from 1 to {len(self)}")
+        one = slice(step - 1, step)
+        return self._added([tuple(stack[one] for stack in term) for term in self.factors])
+
+    def triangle(self) -> Array:
+        """The norms of what the weight at step k (columns) does to the loss of step t (rows)."""
+        if self._triangle is None:
+            raise ShapeMistake("a triangle is of a loss at every step; ask for contributions")
+        return self._triangle()
+
+    def rows(self, *indices: int) -> Array:
+        """The part of the whole for one entry of f, indices counted from 1."""
+        if len(indices) != self.split or any(not isinstance(i, int) or i < 1 for i in indices):
+            raise ShapeMistake(f"f has {self.split} axes, its entries are counted from 1")
+        cut = []
+        for stacks, places in zip(self.factors, self.places, strict=True):
+            cut.append(
+                tuple(_cut(s, p, indices) for s, p in zip(stacks, places, strict=True)),
+            )
+        whole = self._added(cut)
+        return whole.reshape(whole.shape[self.split :])
+
+    def apply(self, direction: Any) -> Array:
+        """How f changes along a direction of the variable, the whole never formed."""
+        import numpy as np
+
+        moved = np.asarray(direction, float)
+        total: Any = 0.0
+        for stacks, places in zip(self.factors, self.places, strict=True):
+            count = self._axes
+            said, out = _spelled(stacks, places)
+            inner = _letters(range(self.split, count))
+            front = out[: self.split]
+            operands = (*stacks, moved)
+            total = total + np.einsum(f"{said},{inner}->{front}", *operands, optimize=True)
+        return np.asarray(total)
+
+    def norm(self) -> float:
+        """The Frobenius norm of the whole, by the inner products of its factors."""
+        import numpy as np
+
+        total = 0.0
+        for k, (stacks, places) in enumerate(zip(self.factors, self.places, strict=True)):
+            for others, spots in zip(self.factors[k:], self.places[k:], strict=True):
+                twice = 1 if stacks is others else 2
+                if len(stacks) == 1 or len(others) == 1 or places != spots:
+                    return float(np.linalg.norm(self.sum()))
+                gram: Any = 1.0
+                for a, b, p in zip(stacks, others, places, strict=True):
+                    gram = gram * (_rows(a, p) @ _rows(b, p).T)
+                total += twice * float(gram.sum())
+        return float(np.sqrt(max(total, 0.0)))
+
+    @property
+    def _axes(self) -> int:
+        return 1 + max((k for term in self.places for p in term for k in p), default=-1)
+
+    def _added(self, factors: Any) -> Array:
+        import numpy as np
+
+        total: Any = 0.0
+        for stacks, places in zip(factors, self.places, strict=True):
+            said, out = _spelled(stacks, places)
+            total = total + np.einsum(f"{said}->{out}", *stacks, optimize=True)
+        return np.asarray(total)
+
+
+def _letters(places: Any) -> str:
+    return "".join("abcdefghijklmnop"[k] for k in places)
+
+
+def _spelled(stacks: Any, places: Any) -> tuple[str, str]:
+    """The letters of the stacks of a term, and those of a summand."""
+    words = []
+    for stack, own in zip(stacks, places, strict=True):
+        lead = stack.ndim - len(own)
+        words.append("tuvw"[:lead] + _letters(own))
+    return ",".join(words), _letters(sorted(k for own in places for k in own))
+
+
+def _rows(stack: Array, own: tuple[int, ...]) -> Array:
+    """Steps and batch as rows, all the rest as columns."""
+    lead = stack.shape[: stack.ndim - len(own)]
+    count = 1
+    for size in lead:
+        count *= size
+    return stack.reshape(count, -1)
+
+
+def _cut(stack: Array, own: tuple[int, ...], indices: tuple[int, ...]) -> Array:
+    """The entries of a stack that belong to one entry of f."""
+    lead = stack.ndim - len(own)
+    key = [slice(None)] * lead
+    key += [slice(indices[k] - 1, indices[k]) if k < len(indices) else slice(None) for k in own]
+    return stack[tuple(key)]
+
 
 class Contributions:
-    """The summands of `dL/dW` by step: axes steps, then the variable's."""
+    """The summands of a derivative by step, as formulas: axes steps, those of f, the variable's."""
 
-    def __init__(self, formula: Node, gradient: ThroughTime, batch: Dims = ()) -> None:
-        self.formula, self.gradient, self.batch = formula, gradient, batch
+    def __init__(
+        self,
+        formula: Node,
+        whole: ThroughTime,
+        batch: Dims = (),
+        split: int = 0,
+        by_loss: Callable[[], Node] | None = None,
+    ) -> None:
+        self.formula, self.whole, self.batch, self.split = formula, whole, batch, split
+        self._by_loss = by_loss
 
     @property
     def shape(self) -> tuple[int | str, ...]:
-        """The axes: the steps, then those of the variable."""
+        """The axes: the steps, then those of a summand."""
         return self.formula.shape
 
     @cached_property
-    def factors(self) -> tuple[tuple[Node, ...], ...]:
-        """The terms, each as stacks that it is the product of: steps, the batch (summed), then
-        axes of the variable.
-        """
+    def _parted(self) -> tuple[tuple[tuple[Node, tuple[int, ...]], ...], ...]:
         terms = [build.product(*term) for term in terms_of(self.formula)]
         return tuple(_factors(term, self.batch) for term in terms)
+
+    @property
+    def factors(self) -> tuple[tuple[Node, ...], ...]:
+        """The terms, each as stacks that it is the product of: steps, the batch (summed), then
+        axes of a summand.
+        """
+        return tuple(tuple(node for node, _ in term) for term in self._parted)
 
     @cached_property
     def squares(self) -> Node:
         """The squared Frobenius norm of every summand, without forming one."""
-        terms = terms_of(self.formula)
-        total = []
-        for one in terms:
-            for other in terms:
-                shift, count = len(one.index_dims), self.formula.ndim
-                united = dict(zip(other.output, one.output, strict=True))
-                place = [united.get(i, i + shift) for i in range(len(other.index_dims))]
-                factors = [*one.factors]
-                factors += [(n, e, tuple(place[i] for i in own)) for n, e, own in other.factors]
-                dims = [*one.index_dims, *other.index_dims]
-                used = sorted({i for _, _, own in factors for i in own} | set(one.output))
-                order = {i: k for k, i in enumerate(used)}
-                moved = [(n, e, tuple(order[i] for i in own)) for n, e, own in factors]
-                assert len(set(one.output)) == count
-                total.append(
-                    build.product(
-                        one.coefficient * other.coefficient,
-                        moved,
-                        (order[one.output[0]],),
-                        [dims[i] for i in used],
-                    )
-                )
-        return normal_form(build.add(*total))
+        return _squares(self.formula, 1)
+
+    @cached_property
+    def triangle(self) -> Node:
+        """The squared norms of what the weight at step k does to the loss of step t: axes t, k."""
+        assert self._by_loss is not None
+        return _squares(self._by_loss(), 2)
 
     def compile(self, backend: str = "numpy") -> programs.Program:
         """One program: all factors in order, then the norms."""
         parts = [stack for term in self.factors for stack in term]
-        norms = self.squares ** Fraction(1, 2)
+        return self._compiled((*parts, self.squares**HALF), backend)
+
+    def _compiled(self, nodes: tuple[Node, ...], backend: str = "numpy") -> programs.Program:
         return programs.compile(
-            (*parts, norms), backend, arguments=self.gradient.arguments, title="the summands"
+            nodes, backend, arguments=self.whole.arguments, title="the summands"
         )
 
     def __call__(self, **values: Any) -> Summands:
         """The summands at values given by keyword."""
-        *parts, norms = self.compile()(self.gradient._needed(values))
+        given = self.whole._needed(values)
+        *parts, norms = self.compile()(given)
         rest = iter(parts)
-        return Summands(tuple(tuple(next(rest) for _ in term) for term in self.factors), norms)
+        factors = tuple(tuple(next(rest) for _ in term) for term in self._parted)
+        places = tuple(tuple(own for _, own in term) for term in self._parted)
+
+        def triangle() -> Array:
+            found: Array = self._compiled((self.triangle**HALF,))(given)[0]
+            return found
+
+        return Summands(
+            factors, norms, places, self.split, None if self._by_loss is None else triangle
+        )
 
 
-def _factors(node: Node, batch: Dims) -> tuple[Node, ...]:
-    """A stack of products taken apart: factors that share the step and the batch alone."""
+def _squares(node: Node, kept: int) -> Node:
+    """The sum of the squares over all but the first axes, products taken term by term."""
+    axes = tuple(range(node.ndim))
+    terms = [build.product(*term) for term in terms_of(node)]
+    pairs = [((a, 1, axes), (b, 1, axes)) for a in terms for b in terms]
+    found = [build.product(ONE, pair, axes[:kept], node.dims) for pair in pairs]
+    return normal_form(build.add(*found)) if found else build.zeros(node.dims[:kept])
+
+
+def _factors(node: Node, batch: Dims) -> tuple[tuple[Node, tuple[int, ...]], ...]:
+    """A stack of products taken apart: factors that share the step and the batch alone, each with
+    the axes of a summand that it has."""
+    whole = ((node, tuple(range(node.ndim - 1))),)
     if not isinstance(node, Einsum) or node.repeats:
-        return (node,)
+        return whole
     lead = [node.output[0], *(i for i in node.summed if node.index_dims[i] in batch)]
     groups: list[tuple[set[int], list[int]]] = []
     for k, own in enumerate(node.indices):
@@ -117,21 +251,21 @@ def _factors(node: Node, batch: Dims) -> tuple[Node, ...]:
     loose = [g for g in groups if not g[0] & set(node.output)]
     firm = [g for g in groups if g[0] & set(node.output)]
     if len(firm) < 2:
-        return (node,)
+        return whole
     firm.sort(key=lambda g: min(node.output.index(i) for i in g[0] & set(node.output)))
     firm[0][1].extend(p for _, places in loose for p in places)
     made = []
     for k, (held, places) in enumerate(firm):
-        output = (*lead, *(i for i in node.output if i in held))
+        own_axes = [i for i in node.output[1:] if i in held]
+        output = (*lead, *own_axes)
         factors = [node.factors[p] for p in sorted(places)]
-        used = sorted({i for _, _, own in factors for i in own} | set(output))
+        used = sorted({i for _, _, axes in factors for i in axes} | set(output))
         order = {i: j for j, i in enumerate(used)}
-        made.append(
-            build.product(
-                node.coefficient if not k else ONE,
-                [(n, e, tuple(order[i] for i in own)) for n, e, own in factors],
-                [order[i] for i in output],
-                [node.index_dims[i] for i in used],
-            )
+        stack = build.product(
+            ONE if k else node.coefficient,
+            [(n, e, tuple(order[i] for i in axes)) for n, e, axes in factors],
+            [order[i] for i in output],
+            [node.index_dims[i] for i in used],
         )
+        made.append((stack, tuple(node.output.index(i) - 1 for i in own_axes)))
     return tuple(made)

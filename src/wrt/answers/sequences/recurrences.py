@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 from wrt.algebra import normal_form
 from wrt.answers.parts import swept
 from wrt.answers.sequences.contributions import Contributions
 from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
 from wrt.answers.sequences.through import Path, ThroughTime
+from wrt.answers.sequences.truncated import Truncated
+from wrt.calculus.joined import Joined
 from wrt.calculus.recurrence import System, copied, uncopied
+from wrt.calculus.terms import terms_of
 from wrt.errors import NameMistake, ShapeMistake
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, variables
@@ -194,24 +198,62 @@ class Recurrence:
         """
         state = self._state(state)
         stack = self.system.stack(state)
-        last = 0 if self.system.lags.get(state, -1) > 0 else -1
-        place = last if at is None else self._place(at)
-        said = (self.length if last else "1") if at is None else str(at)
+        place = self._last(state, at)
+        said = str(at) if at is not None else self.length if place else "1"
         by = self._any(name)
         return self._through(stack[place], f"{state}[{said}]", by, state, at)
 
-    def gradient(self, name: str, of: str | None = None, at: int | None = None) -> ThroughTime:
+    @overload
+    def gradient(
+        self, name: str, of: str | None = None, at: int | None = None, *, truncate: None = None
+    ) -> ThroughTime: ...
+
+    @overload
+    def gradient(
+        self, name: str, of: str | None = None, at: int | None = None, *, truncate: int
+    ) -> Truncated: ...
+
+    def gradient(
+        self,
+        name: str,
+        of: str | None = None,
+        at: int | None = None,
+        *,
+        truncate: int | None = None,
+    ) -> ThroughTime | Truncated:
         """`dL/dW` for the sum of a loss over all steps (and the batch), or for the step `at`.
 
-        `of` names the loss; without it, the scalar line that no other line reads.
+        `of` names the loss; without it, the scalar line that no other line reads. With `truncate`,
+        every loss counts only what the weight did within so many steps up to its own.
 
         >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
         >>> rnn.gradient("W").shape
         ('n', 'n')
+        >>> some = rnn.gradient("W", truncate=2)
+        >>> print(some(W=[[0.5]], s0=[1], x=[[1], [0], [1]], y=[[0], [0], [0]]))
+        dL/dW within 2 steps: what is dropped has norm 0.00928, 1.29 % of the whole
         """
         loss = self._loss(of)
         by = self._any(name)
-        return self._through(self.loss(loss, at), self._said(loss, at), by, loss, at)
+        whole = self._through(self.loss(loss, at), self._said(loss, at), by, loss, at)
+        if truncate is None:
+            return whole
+        return Truncated(whole, self._between(self._shared(name).name), truncate, at)
+
+    def _between(self, *names: str) -> Joined | None:
+        """The carried states by which shared variables act on later steps, as one; None where
+        there are none."""
+        reached = self.system.reached(*names)
+        moved = [one for one in self.carried if one in reached]
+        ways = {one: self.system.lags[one] > 0 for one in moved}
+        if len(set(ways.values())) > 1:
+            one, other = (next(k for k in moved if ways[k] is way) for way in (False, True))
+            raise ShapeMistake(
+                f"{', '.join(names)} acts through {self._now(one)}, which runs from the first step "
+                f"on, and through {self._now(other)}, which runs from the last: no window of steps "
+                "holds both"
+            )
+        return Joined(self.system, moved) if moved else None
 
     def loss(self, of: str | None = None, at: int | None = None) -> Node:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
@@ -231,11 +273,47 @@ class Recurrence:
         """
         loss = self._loss(of)
         by = self._shared(name)
+        copies, series = self._copies(by)
+
+        def by_loss() -> Node:
+            stack = copies.system.stack(loss)
+            axes = tuple(range(stack.ndim))
+            lost = build.product(ONE, ((stack, 1, axes),), (0,), stack.dims)
+            return self._of_copies(lost, series, by)
+
+        formula = self._of_copies(copies.loss(loss, at), series, by)
+        whole = self.gradient(name, loss, at)
+        return Contributions(formula, whole, self.system.batch, by_loss=by_loss)
+
+    def factored(self, state: str, name: str, at: int | None = None) -> Contributions:
+        """`ds[T]/dW` as its summands by step, `P[k] ⊗ s[k-1]`, which stay factors.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t])")
+        >>> [stack.shape for stack in rnn.factored("s", "W").factors[0]]
+        [('T', 'n', 'n'), ('T', 'n')]
+        """
+        if self.system.batch:
+            raise ShapeMistake("a factored derivative is that of one sequence, without a batch")
+        state, by = self._state(state), self._shared(name)
+        copies, series = self._copies(by)
+        target = copies.system.stack(state)[self._last(state, at)]
+        found = self._of_copies(target, series, by)
+        split = target.ndim
+        order = (split, *range(split), *range(split + 1, found.ndim))
+        terms = [
+            term._replace(output=tuple(term.output[k] for k in order)) for term in terms_of(found)
+        ]
+        turned = build.add(*(build.product(*term) for term in terms))
+        return Contributions(turned, self.total(state, name, at), (), split)
+
+    def _copies(self, by: Variable) -> tuple[Recurrence, Variable]:
+        """The recurrence with a copy of a variable for every step, and the series of these."""
         copies = Recurrence(copied(self.lines, by.name), *self.system.batch)
-        series = copies.system.given(by.name)
-        node = swept(copies.loss(loss, at), [series], "projected")
-        formula = normal_form(uncopied(node, series, by))
-        return Contributions(formula, self.gradient(name, loss, at), self.system.batch)
+        return copies, copies.system.given(by.name)
+
+    def _of_copies(self, f: Node, series: Variable, by: Variable) -> Node:
+        """The derivative by the copies of a variable, in the variable."""
+        return normal_form(uncopied(swept(f, [series], "projected"), series, by))
 
     # Names
 
@@ -261,6 +339,12 @@ class Recurrence:
 
     def _now(self, name: str) -> str:
         return moment(name, self.lines.step)
+
+    def _last(self, state: str, at: int | None) -> int:
+        """Where a step stands in a stack; without one, the step that the state comes to last."""
+        if at is not None:
+            return self._place(at)
+        return 0 if self.system.lags.get(state, -1) > 0 else -1
 
     def _place(self, at: int) -> int:
         if not isinstance(at, int) or at < 1:
