@@ -9,6 +9,7 @@ from zlib import crc32
 
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable
+from wrt.expression.room import with_room
 from wrt.expression.walk import dimension_names, postorder, variables, whole_variables
 
 if TYPE_CHECKING:
@@ -65,11 +66,12 @@ def sample_sizes(roots: Sequence[Node], start: int = 3) -> dict[str, int]:
     names = dimension_names(*roots)
     even = even_names(*roots)
     if not even:
-        return {name: start + k for k, name in enumerate(names)}
+        return with_room({name: start + k for k, name in enumerate(names)}, *roots)
     free = iter(range(start, start + 2 * len(names) + 2))
     taken = {name: start + start % 2 + 2 * k for k, name in enumerate(sorted(even))}
     odd = (size for size in free if size not in taken.values())
-    return {name: taken[name] if name in taken else next(odd) for name in names}
+    sizes = {name: taken[name] if name in taken else next(odd) for name in names}
+    return with_room(sizes, *roots, even=even)
 
 
 def even_names(*roots: Node) -> frozenset[str]:
@@ -263,7 +265,8 @@ def _sizes_to_try(roots: Sequence[Node], seed: int) -> list[dict[str, int]]:
     that is tall differ, as for pinv.
     """
     rising = sample_sizes(roots)
-    falling = dict(zip(rising, reversed(rising.values()), strict=True))
+    turned = dict(zip(rising, reversed(rising.values()), strict=True))
+    falling = with_room(turned, *roots)
     by_shape = any(isinstance(n, Apply) and n.function.domain in RANKED for n in postorder(*roots))
     return [falling, rising] if by_shape and seed % 2 else [rising, falling]
 

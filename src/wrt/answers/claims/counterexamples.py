@@ -13,6 +13,7 @@ from wrt.answers.claims.layouts import Layout
 from wrt.answers.claims.places import Place, agree, value_at
 from wrt.answers.proof.checking import holds
 from wrt.expression.nodes import Node, Variable
+from wrt.expression.room import with_room
 from wrt.expression.walk import dimension_names, variables, whole_variables
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def counterexample(
     wanted = conditions((expand(D.f),), (truth,))
     whole = {v.name for v in whole_variables(D.f, truth, claim)}
 
-    for sizes in _sizes(dimension_names(D.f, truth, claim, *free)):
+    for small in _sizes(dimension_names(D.f, truth, claim, *free)):
+        sizes = with_room(small, D.f, truth, claim)
 
         def differs(values: Mapping[str, Any], sizes: Mapping[str, int] = sizes) -> _Found | None:
             return _difference(truth, claim, layout, Place(sizes, values, None), wanted)

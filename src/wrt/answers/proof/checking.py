@@ -25,6 +25,7 @@ from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
 from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
+from wrt.expression.room import with_room
 from wrt.expression.walk import (
     dimension_names,
     holds_complex,
@@ -141,9 +142,10 @@ def small_sizes(f: Node, xs: Sequence[Node], derivative: Node) -> Iterator[dict[
         even = even_names(f, derivative, *xs)
         for turn in turns:
             chosen = dict(zip(names, turn, strict=True))
-            yield {n: size + size % 2 if n in even else size for n, size in chosen.items()}
+            paired = {n: size + size % 2 if n in even else size for n, size in chosen.items()}
+            yield with_room(paired, f, derivative, even=even)
         return
-    yield dict.fromkeys(names, 2)
+    yield with_room(dict.fromkeys(names, 2), f, derivative)
 
 
 def _entries(node: Node, sizes: Mapping[str, int]) -> int:
