@@ -2,7 +2,8 @@
 # make test   all tests, and every example of the documentation
 # make check  format, lint, types, layers
 # make fuzz   20,000 random formulas and 2,000 second derivatives, judged (about an hour)
-# make bench  how long things take, on this machine
+# make bench  how long things take on this machine, beside JAX, PyTorch, SymPy, CasADi, UFL and
+#             tensorgrad; writes docs/benchmarks.md (make bench-quick: two minutes, writes nothing)
 #
 # Wanted: make and a Python of 3.11 or later. Everything else goes into .venv.
 
@@ -14,7 +15,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check fuzz bench clean
+.PHONY: demo test check fuzz bench bench-quick clean
 
 demo: $(VENV)/.wrt
 	@$(BIN)/python -m compileall -q src
@@ -33,9 +34,14 @@ fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzzing.py 20000 --start 100000
 	$(BIN)/python tests/fuzzing.py 2000 --start 500000 --second
 
-bench: $(VENV)/.wrt
+bench: $(VENV)/.bench
 	@$(BIN)/python -m compileall -q src
-	@$(BIN)/python -m benchmarks
+	@mkdir -p docs
+	@$(BIN)/python -m benchmarks --docs docs/benchmarks.md --svg docs/benchmarks.svg --json docs/benchmarks.json
+
+bench-quick: $(VENV)/.bench
+	@$(BIN)/python -m compileall -q src
+	@$(BIN)/python -m benchmarks --quick
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
@@ -55,6 +61,12 @@ $(VENV)/.wrt: $(VENV)/.venv pyproject.toml
 $(VENV)/.test: $(VENV)/.wrt
 	$(PIP) install '$(TORCH)'
 	$(PIP) install jax --group test
+	@touch $@
+
+# tensorgrad wants an old networkx, which the others do not: it comes without what it asks for.
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) install --group bench
+	-$(PIP) install --no-deps 'tensorgrad==0.3.0'
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.wrt

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.machine import Rates, geometric_mean
 from benchmarks.peers import SYSTEMS
+from benchmarks.recurrences import WORKLOADS as THROUGH_TIME
 from benchmarks.timing import Spread, Times, alternating
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -67,7 +68,7 @@ class Row:
 
 def chosen(quick: bool, only: str) -> Iterator[tuple[Workload, Mapping[str, int]]]:
     """The workloads at their sizes, the last sizes left out where it has to be quick."""
-    for work in WORKLOADS:
+    for work in (*WORKLOADS, *THROUGH_TIME):
         if only.lower() in work.name.lower():
             few = work.sizes[: max(1, len(work.sizes) - 1)][-1:] if quick else work.sizes
             yield from ((work, sizes) for sizes in few)
@@ -81,9 +82,7 @@ def rows(quick: bool, only: str, rates: Rates) -> Iterator[Row]:
 
 def ours(work: Workload, sizes: Mapping[str, int], values: Mapping[str, Array]) -> Any:
     """Our program with its arguments in order, as a function of nothing."""
-    import wrt
-
-    D = wrt.derivative(work.text, *work.by, shapes=work.shapes)
+    D = work.derivative()
     program = D.compile(sizes=sizes)
     given = [values[v.name] for v in D.arguments]
     return lambda: program.function(*given)

@@ -37,6 +37,8 @@ class Workload:
     dtype: str = "float64"
     #: Properties of values that the formula needs.
     prepare: Callable[[dict[str, Array]], dict[str, Array]] = dict
+    #: What is asked, where it is no plain formula.
+    derive: Callable[[], Any] | None = None
     #: Peers form arrays of about so many entries on the way: above a limit they are left out.
     peer_entries: Callable[[Sizes], float] = lambda sizes: 0.0
 
@@ -46,6 +48,14 @@ class Workload:
         if len(self.by) == 2:
             return "hessian"
         return "jacobian" if "jacobian" in self.name.lower() else "gradient"
+
+    def derivative(self) -> Any:
+        """The derivative that a person holds."""
+        import wrt
+
+        if self.derive is not None:
+            return self.derive()
+        return wrt.derivative(self.text, *self.by, shapes=self.shapes)
 
     def values(self, sizes: Sizes) -> dict[str, Array]:
         """Generic values of this size, the same in every process."""
