@@ -326,3 +326,18 @@ def test_a_product_rule_with_fractions() -> None:
 def test_what_only_rounding_moves_is_zero(text: str) -> None:
     """A formula that is zero wherever it is defined is proved at the scale of its parts."""
     assert wrt.derivative(text, "G", shapes={"G": "m m"}).check().passed
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ("tr(kron(ones(n, n), X))", "X", "n*eye(m)"),
+        ("tr(kron(x*x', X))", "X", "norm2(x)^2*eye(p)"),
+        ("sum(outer(ones(n), x))", "x", "n*ones(m)"),
+    ],
+)
+def test_an_axis_that_nothing_carries_counts(text: str, name: str, said: str) -> None:
+    shapes = {"X": "m m", "x": "n" if "kron" in text else "m", "sizes": "n m"}
+    D = wrt.derivative(text, name, shapes={k: v for k, v in shapes.items() if k in text + "sizes"})
+    assert D.check().passed
+    assert D.matrix == said
