@@ -153,7 +153,9 @@ class _Unfolding:
             factors.append((build.reshape(child, [self.dims[k] for k in fine]), exponent, fine))
         output = tuple(k for i in node.output for k in self.fine(i))
         coefficient = node.coefficient * self.coefficient
-        whole = build.product_carried(coefficient, factors, output, self.dims)
+        every = range(len(self.dims))
+        joint = set(every).difference(*[self.fine(i) for i in every])
+        whole = build.product_without(coefficient, factors, output, self.dims, joint)
         return build.reshape(whole, node.dims)
 
 
