@@ -151,8 +151,14 @@ class Emission:
             self._results(at, step)
         elif step.op != "pick":
             self._pending[at] = self._fitted(step)
-            if self._uses[at] > 1 or at in self._crossing:
+            if at in self._crossing or (self._uses[at] > 1 and not self._is_short(step)):
                 self._assign(at)
+
+    def _is_short(self, step: Step) -> bool:
+        """Whether a step is written again wherever it is read: a state, zeros to begin with."""
+        if step.op == "carry":
+            return self._loops.is_variable(step)
+        return step.op == "broadcast" and self.steps[step.args[0]].op == "number"
 
     def _add(self, lines: Iterator[ast.stmt]) -> None:
         """Statements, between which others may be written meanwhile."""

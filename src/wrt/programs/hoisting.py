@@ -7,42 +7,58 @@ the loop, so that no step gets a matrix of its own where it had a vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from wrt.algebra.lifting import Lifting
 from wrt.expression import build
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Scan, Sum, Variable
-from wrt.expression.walk import postorder, rewrite, users
+from wrt.expression.products import product_carried
+from wrt.expression.walk import postorder, users
 
-__all__ = ["hoisted"]
+__all__ = ["Lighter", "hoisted", "one_product"]
 
 Factors = Sequence[int]
 
 
-def hoisted(root: Node) -> Node:
-    """The formula with steps of recurrences that do what only they can do.
+class Lighter(NamedTuple):
+    """What became of a recurrence: as it was, and which of its parts are which parts now."""
+
+    before: Scan
+    became: Mapping[Node, Node]
+
+
+def hoisted(roots: Sequence[Node]) -> tuple[tuple[Node, ...], dict[Scan, Lighter]]:
+    """The formulas with steps of recurrences that do what only they can, and what became of each.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> n, T = Dimension.of("n"), Dimension.of("T")
     >>> W, x, s0 = Variable("W", (n, n)), Variable("x", (T, n)), Variable("s0", (n,))
     >>> s, entry = Variable("s", (n,)), Variable("x[t]", (n,))
-    >>> hoisted(Scan((s,), (entry,), (s0, x, W @ s + W @ entry), T)).series[0] is x @ W.T
+    >>> (after,), _ = hoisted([Scan((s,), (entry,), (s0, x, W @ s + W @ entry), T)])
+    >>> after.series[0] is x @ W.T
     True
     """
-    if not any(isinstance(node, Scan) for node in postorder(root)):
-        return root
-    done: dict[Node, Scan] = {}
-
-    def rule(node: Node) -> Node:
-        if not isinstance(node, Scan):
-            return node
-        system = node.system
-        if system not in done:
-            done[system] = _Step(system).lighter()
-        return done[system].state(node.position, node.before)
-
-    return rewrite(root, rule)
+    order = list(postorder(*roots))
+    if not any(isinstance(node, Scan) for node in order):
+        return tuple(roots), {}
+    done: dict[Node, Node] = {}
+    loops: dict[Scan, Scan] = {}
+    origins: dict[Scan, Lighter] = {}
+    for node in order:
+        children = [done[c] for c in node.children]
+        same = all(a is b for a, b in zip(children, node.children, strict=True))
+        made = node if same else node.rebuild(children)
+        if isinstance(made, Scan):
+            system = made.system
+            if system not in loops:
+                step = _Step(system)
+                loops[system] = step.lighter()
+                origins[loops[system]] = Lighter(system, step.became)
+            made = loops[system].state(made.position, made.before)
+        done[node] = made
+    return tuple([done[root] for root in roots]), origins
 
 
 class _Step:
@@ -54,14 +70,15 @@ class _Step:
         self.taken = {v.name for v in system.bound}
         self.taken |= {v.name for one in system.children for v in one.names}
         self.found: dict[Node, Variable] = {}
-        self._fits: dict[Node, bool] = {}
+        self.became: Mapping[Node, Node] = {}
 
     def lighter(self) -> Scan:
         """The recurrence that reads what was taken out as further series."""
         system = self.system
-        nexts = [self._without(one) for one in self._spread()]
-        if not self.found:
-            return system
+        spread = self._spread()
+        done: dict[Node, Node] = {}
+        nexts = [self._without(spread[one], done) for one in system.nexts]
+        self.became = {one: done[now] for one, now in spread.items() if now in done}
         read = frozenset().union(*(one.names for one in nexts))
         known = dict(zip(system.elements, system.series, strict=True))
         known |= {new: self._stacked(part) for part, new in self.found.items()}
@@ -69,8 +86,8 @@ class _Step:
         children = (*system.initials, *known.values(), *nexts)
         return Scan(system.carries, known, children, system.length, reverse=system.reverse)
 
-    def _spread(self) -> list[Node]:
-        """The new states with products in products and sums in sums written as one.
+    def _spread(self) -> dict[Node, Node]:
+        """The parts of the new states with products in products and sums in sums written as one.
 
         So what reads no state stands side by side. What is read twice stays.
         """
@@ -83,7 +100,7 @@ class _Step:
                 alone = [
                     count[c] == 1 and not self.carries.isdisjoint(c.names) for c in node.children
                 ]
-                done[node] = _one_product(node, children, alone)
+                done[node] = one_product(node, children, alone)
             elif isinstance(node, Sum):
                 inner = zip(node.children, children, strict=True)
                 terms = [
@@ -94,7 +111,7 @@ class _Step:
             else:
                 same = all(a is b for a, b in zip(children, node.children, strict=True))
                 done[node] = node if same else node.rebuild(children)
-        return [done[one] for one in nexts]
+        return done
 
     # What may be taken out
 
@@ -143,9 +160,8 @@ class _Step:
 
     # Taking out
 
-    def _without(self, root: Node) -> Node:
+    def _without(self, root: Node, done: dict[Node, Node]) -> Node:
         """A formula of a step without what can be taken out."""
-        done: dict[Node, Node] = {}
         stack = [root]
         while stack:
             node = stack[-1]
@@ -198,11 +214,31 @@ class _Step:
             if coefficient not in (ONE, MINUS_ONE):
                 weight, coefficient = coefficient, ONE
             kept = self._kept(node, group)
-            inner = _part(node, weight, group, kept)
+            inner = product_carried(weight, [factors[k] for k in group], kept, node.index_dims)
             made.append((self._variable(inner), 1, kept))
         used = {k for group in groups for k in group}
         made += [(done[f], e, own) for k, (f, e, own) in enumerate(factors) if k not in used]
-        return build.product(coefficient, made, node.output, node.index_dims)
+        return self._weighted_first(coefficient, made, node)
+
+    def _weighted_first(
+        self, coefficient: Coefficient, factors: list[Factor], node: Einsum
+    ) -> Node:
+        """A product in which a state is weighted before it is multiplied with a matrix."""
+        for k, (part, exponent, own) in enumerate(factors):
+            if self.carries.isdisjoint(part.names) or exponent != 1 or len(set(own)) < len(own):
+                continue
+            weights = [f for f in factors if self._reads_only(f[0]) and set(f[2]) <= set(own)]
+            rest = [f for f in factors if f not in weights and f is not factors[k]]
+            if weights and rest:
+                place = {i: axis for axis, i in enumerate(own)}
+                inner = [(f, e, tuple(place[i] for i in at)) for f, e, at in (factors[k], *weights)]
+                weighted = build.product(ONE, inner, range(part.ndim), part.dims)
+                factors = [(weighted, 1, own), *rest]
+                break
+        return build.product(coefficient, factors, node.output, node.index_dims)
+
+    def _reads_only(self, part: Node) -> bool:
+        return isinstance(part, Variable) and (part in self.elements or part in self.found.values())
 
     def _kept(self, node: Einsum, group: Factors) -> tuple[int, ...]:
         """The indices of some factors that the output or other factors have."""
@@ -252,19 +288,7 @@ class _Step:
         return joined
 
 
-def _part(node: Einsum, weight: Coefficient, group: Factors, kept: Sequence[int]) -> Node:
-    """The product of some factors, with the axes `kept`."""
-    held = sorted({i for k in group for i in node.indices[k]})
-    place = {i: k for k, i in enumerate(held)}
-    factors = [
-        (node.children[k], node.exponents[k], tuple(place[i] for i in node.indices[k]))
-        for k in group
-    ]
-    dims = [node.index_dims[i] for i in held]
-    return build.product(weight, factors, [place[i] for i in kept], dims)
-
-
-def _one_product(node: Einsum, children: Sequence[Node], alone: Sequence[bool]) -> Node:
+def one_product(node: Einsum, children: Sequence[Node], alone: Sequence[bool]) -> Node:
     """A product with the factors of its factors that are products entry by entry."""
     factors: list[Factor] = []
     coefficient = node.coefficient

@@ -7,14 +7,25 @@ of an array that are written when they are at hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from wrt.algebra.lifting import Lifting
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Apply, BoundedSum, Einsum, Factor, Node, Scan, Variable
+from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.nodes import (
+    Apply,
+    BoundedSum,
+    Einsum,
+    Exponent,
+    Factor,
+    Node,
+    Scan,
+    Variable,
+)
 from wrt.expression.walk import postorder
+from wrt.programs.hoisting import Lighter, one_product
 
 __all__ = ["beside", "inside_out", "kept"]
 
@@ -38,82 +49,134 @@ def inside_out(roots: Sequence[Node]) -> Iterator[Node]:
             stack.extend([(c, False) for c in reversed(beside(node)) if c not in seen])
 
 
-def kept(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+def kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Node, ...]:
     """The formulas with stacks of what their recurrences compute in place of the same once more.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.functions import BOOK
+    >>> from wrt.programs.hoisting import hoisted
     >>> n, T = Dimension.of("n"), Dimension.of("T")
     >>> x, s, s0 = Variable("x", (T, n)), Variable("s", (n,)), Variable("s0", (n,))
     >>> entry, sin = Variable("x[t]", (n,)), BOOK["sin"]
     >>> S = Scan((s,), (entry,), (s0, x, Apply(sin, (s,), 1) + entry), T)
-    >>> (after,) = kept((S.state(0) + Apply(sin, (S.state(0, before=True),), 2),))
-    >>> len(after.children[0].carries), {type(part).__name__ for part in after.children}
-    (2, {'Scan'})
+    >>> again = Apply(sin, (S.state(0, before=True),), 2)
+    >>> (found,) = kept(*hoisted([again]))
+    >>> found is again, type(found).__name__, len(found.carries)
+    (False, 'Scan', 2)
     """
+    if not origins:
+        return roots
+    roots = _spread(roots)
     order = list(inside_out(roots))
     loops = dict.fromkeys(node.system for node in order if isinstance(node, Scan))
-    if not loops:
-        return roots
-    keeping = _Keeping([_Known(loop) for loop in loops])
+    keeping = _Keeping([_Known(loop, origins[loop]) for loop in loops if loop in origins])
     keeping.look(roots)
     return keeping.written(order, roots)
 
 
+def _spread(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Products in products, where nothing else reads them, written as one."""
+    order = list(inside_out(roots))
+    count = Counter([*roots, *(c for node in order for c in beside(node))])
+    done: dict[Node, Node] = {}
+    for node in order:
+        children = [done[c] for c in beside(node)]
+        if isinstance(node, Einsum):
+            done[node] = one_product(node, children, [count[c] == 1 for c in node.children])
+            continue
+        same = all(a is b for a, b in zip(children, beside(node), strict=True))
+        if isinstance(node, Scan):
+            children += node.nexts
+        done[node] = node if same else node.rebuild(children)
+    return tuple([done[root] for root in roots])
+
+
 class _Product(NamedTuple):
-    """Factors of a product in a step, at `places`: a state or what it becomes, and its weights."""
+    """A product of entries, over its own axes: factors that are no such products themselves."""
 
-    product: Einsum
-    places: tuple[int, ...]
-
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """The indices of the first factor, which has those of the others."""
-        return self.product.indices[self.places[0]]
+    coefficient: Coefficient
+    factors: Mapping[tuple[Node, tuple[int, ...]], Exponent]
 
 
-Part = Node | _Product
+def _factors(node: Node, axes: tuple[int, ...]) -> _Product:
+    """A formula as a product of entries."""
+    coefficient = ONE
+    found: dict[tuple[Node, tuple[int, ...]], Exponent] = {}
+    stack: list[Factor] = [(node, 1, axes)]
+    while stack:
+        part, exponent, at = stack.pop()
+        if isinstance(part, Einsum) and not part.summed and not part.repeats and exponent == 1:
+            place = dict(zip(part.output, at, strict=True))
+            coefficient = coefficient * part.coefficient
+            stack += [(f, e, tuple(place[i] for i in own)) for f, e, own in part.factors]
+        else:
+            found[part, at] = found.get((part, at), 0) + exponent
+    return _Product(coefficient, found)
 
 
 class _Known:
     """What one recurrence computes, and what it is called outside: the stack over all steps."""
 
-    def __init__(self, loop: Scan) -> None:
+    def __init__(self, loop: Scan, origin: Lighter) -> None:
         self.loop = loop
-        carries, elements = frozenset(loop.carries), frozenset(loop.elements)
+        carries = frozenset(loop.carries)
+        states = [loop.state(k, before=True) for k in range(len(loop.carries))]
+        self.whole: dict[Node, Node] = {}
+        self.products: dict[Node, _Product] = {}
+        after = [loop.state(k) for k in range(len(loop.carries))]
+        work = [p for p in inside_out(loop.nexts) if p.children and _is_work(p, carries)]
+        for known in ((), after):
+            outside = self._outside(origin, states, known)
+            self.whole |= {outside[part]: part for part in work}
+        for stack in after:
+            self.whole.pop(stack, None)
+        for part in inside_out(loop.nexts):
+            if isinstance(part, Einsum) and _is_weighted(part, carries):
+                axes = tuple(range(1, part.ndim + 1))
+                place = dict(zip(part.output, axes, strict=True))
+                self.products[part] = _joined(
+                    part.coefficient,
+                    [
+                        (_factors(outside[f], (0, *(place[i] for i in own))), e)
+                        for f, e, own in part.factors
+                    ],
+                )
+
+    def _outside(
+        self, origin: Lighter, states: Sequence[Node], after: Sequence[Node]
+    ) -> Mapping[Node, Node]:
+        """The parts of a step over all steps, as they were said before the loop was made lighter.
+
+        With `after`, parts of new states are parts of their stacks.
+        """
+        lifted = self._lifted(origin.before, states, after)
+        said = {new: lifted[part] for part, new in origin.became.items() if part in lifted}
+        return {**self._lifted(self.loop, states, after), **said}
+
+    def _lifted(
+        self, loop: Scan, states: Sequence[Node], after: Sequence[Node]
+    ) -> Mapping[Node, Node]:
         stacks: dict[Variable, Node] = dict(zip(loop.elements, loop.series, strict=True))
-        for k, carry in enumerate(loop.carries):
-            stacks[carry] = loop.state(k, before=True)
+        stacks.update(zip(loop.carries, states, strict=True))
         lifting = Lifting(stacks, {}, (loop.length,))
-        self.outside = lifting.done
+        for new, stack in zip(loop.nexts, after, strict=False):
+            if new.children:
+                lifting.done[new] = stack
+                lifting.batched.add(new)
         for one in loop.nexts:
             lifting(one)
-        self.whole: dict[Node, Node] = {}
-        self.products: dict[Node, list[_Product]] = {}
-        for part in inside_out(loop.nexts):
-            if carries.isdisjoint(part.names) or not part.children:
-                continue
-            if _is_work(part, carries):
-                self.whole[self.outside[part]] = part
-            if isinstance(part, Einsum):
-                self._weighted(part, carries, elements)
+            for part in one.children:
+                lifting(part)
+        return lifting.done
 
-    def _weighted(
-        self, part: Einsum, carries: frozenset[Variable], elements: frozenset[Variable]
-    ) -> None:
-        """The products of one factor that moves with weights that the step is given."""
-        given = [
-            k
-            for k, child in enumerate(part.children)
-            if carries.isdisjoint(child.names) and not elements.isdisjoint(child.names)
-        ]
-        for k, (child, exponent, own) in enumerate(part.factors):
-            if carries.isdisjoint(child.names) or exponent != 1 or len(set(own)) < len(own):
-                continue
-            weights = [w for w in given if set(part.indices[w]) <= set(own)]
-            if weights:
-                found = self.products.setdefault(self.outside[child], [])
-                found.append(_Product(part, (k, *weights)))
+
+def _joined(coefficient: Coefficient, parts: Sequence[tuple[_Product, Exponent]]) -> _Product:
+    found: dict[tuple[Node, tuple[int, ...]], Exponent] = {}
+    for part, exponent in parts:
+        coefficient = coefficient * part.coefficient**exponent
+        for key, own in part.factors.items():
+            found[key] = found.get(key, 0) + own * exponent
+    return _Product(coefficient, found)
 
 
 def _is_work(part: Node, carries: frozenset[Variable]) -> bool:
@@ -127,19 +190,40 @@ def _is_work(part: Node, carries: frozenset[Variable]) -> bool:
     return False
 
 
+def _is_weighted(part: Einsum, carries: frozenset[Variable]) -> bool:
+    """Whether a product is a state, or what it becomes, with weights that the step is given."""
+    moving = [k for k, c in enumerate(part.children) if not carries.isdisjoint(c.names)]
+    given = all(isinstance(c, Variable) for k, c in enumerate(part.children) if k not in moving)
+    plain = not part.summed and not part.repeats and all(e.denominator == 1 for e in part.exponents)
+    return plain and given and len(moving) == 1 < len(part.children)
+
+
+class _Found(NamedTuple):
+    """Where a product stands in another: what is left of its factors, and the axes of the stack."""
+
+    loop: Scan
+    part: Node
+    coefficient: Coefficient
+    left: tuple[Factor, ...]
+    axes: tuple[int, ...]
+
+
 class _Keeping:
     """What is kept of the recurrences of some formulas."""
 
     def __init__(self, known: Sequence[_Known]) -> None:
-        self.known = {one.loop: one for one in known}
-        self.whole = {out: (one, part) for one in known for out, part in one.whole.items()}
-        self.products: dict[Node, list[tuple[_Known, _Product]]] = {}
+        self.whole = {out: (one.loop, part) for one in known for out, part in one.whole.items()}
+        self.products: dict[Node, list[tuple[Scan, Node, _Product, tuple[int, ...]]]] = {}
         for one in known:
-            for out, found in one.products.items():
-                self.products.setdefault(out, []).extend((one, part) for part in found)
+            for part, product in one.products.items():
+                for (factor, axes), _ in product.factors.items():
+                    if len(set(axes)) == len(axes) == part.ndim + 1:
+                        found = self.products.setdefault(factor, [])
+                        found.append((one.loop, part, product, axes))
+                        break
         #: what is kept of each recurrence, in order
-        self.parts: dict[Scan, dict[Part, None]] = {one.loop: {} for one in known}
-        self.met: dict[Einsum, tuple[_Known, _Product, tuple[int, ...]]] = {}
+        self.parts: dict[Scan, dict[Node, None]] = {one.loop: {} for one in known}
+        self.met: dict[Node, _Found] = {}
 
     # Reading
 
@@ -153,169 +237,132 @@ class _Keeping:
                 continue
             seen.add(node)
             if node in self.whole:
-                one, part = self.whole[node]
-                if part not in one.loop.nexts:
-                    self.parts[one.loop][part] = None
-                stack.extend(reversed(one.loop.outside))
+                loop, part = self.whole[node]
+                if part not in loop.nexts:
+                    self.parts[loop][part] = None
+                stack.extend(reversed(loop.outside))
                 continue
-            left = list(beside(node))
-            if isinstance(node, Einsum):
-                found = self._match(node)
-                if found is not None:
-                    one, product, places = found
-                    self.met[node] = found
-                    self.parts[one.loop][product] = None
-                    left = [c for k, c in enumerate(left) if k not in places]
-                    left += one.loop.outside
-            stack.extend(reversed(left))
+            found = self._match(node) if isinstance(node, Einsum) else None
+            if found is None:
+                stack.extend(reversed(beside(node)))
+            else:
+                self.met[node] = found
+                self.parts[found.loop][found.part] = None
+                stack.extend(c for c, _, _ in reversed(found.left))
+                stack.extend(reversed(found.loop.outside))
 
-    def _match(self, node: Einsum) -> tuple[_Known, _Product, tuple[int, ...]] | None:
+    def _match(self, node: Einsum) -> _Found | None:
         """A product that a step computes among the factors of another."""
-        for place, (child, exponent, own) in enumerate(node.factors):
-            if exponent != 1 or child not in self.products or len(set(own)) < len(own):
+        groups = [_factors(child, own) if e == 1 else None for child, e, own in node.factors]
+        every: dict[tuple[Node, tuple[int, ...]], Exponent] = {}
+        coefficient = node.coefficient
+        for group, (child, e, own) in zip(groups, node.factors, strict=True):
+            if group is None:
+                every[child, own] = every.get((child, own), 0) + e
                 continue
-            for one, product in self.products[child]:
-                places = self._weights(node, place, one, product)
-                if places is not None:
-                    return one, product, (place, *places)
-        return None
-
-    def _weights(
-        self, node: Einsum, place: int, one: _Known, product: _Product
-    ) -> list[int] | None:
-        """Where the weights of a product stand among other factors."""
-        step, *own = node.indices[place]
-        outer = dict(zip(product.indices, own, strict=True))
-        inner = product.product
-        found: list[int] = []
-        for k in product.places[1:]:
-            wanted = (
-                one.outside[inner.children[k]],
-                inner.exponents[k],
-                (step, *(outer[i] for i in inner.indices[k])),
-            )
-            free = (
-                p for p, f in enumerate(node.factors) if f == wanted and p not in (place, *found)
-            )
-            at = next(free, None)
-            if at is None:
-                return None
-            found.append(at)
-        return found
+            coefficient = coefficient * group.coefficient
+            for key, exponent in group.factors.items():
+                every[key] = every.get(key, 0) + exponent
+        best: _Found | None = None
+        most = 0
+        for factor, own in every:
+            for loop, part, product, axes in self.products.get(factor, ()):
+                place = dict(zip(axes, own, strict=True))
+                left = _without(every, product, place)
+                if left is not None and len(product.factors) > most:
+                    most = len(product.factors)
+                    rest = coefficient * product.coefficient**-1
+                    factors = tuple((f, e, at) for (f, at), e in left.items() if e)
+                    whole = tuple(place[k] for k in range(part.ndim + 1))
+                    best = _Found(loop, part, rest, factors, whole)
+        return best
 
     # Writing
 
     def written(self, order: Sequence[Node], roots: Sequence[Node]) -> tuple[Node, ...]:
         """The formulas that read what is kept."""
         done: dict[Node, Node] = {}
-        loops: dict[Scan, tuple[Scan, dict[Part, int]]] = {}
+        loops: dict[Scan, tuple[Scan, dict[Node, int]]] = {}
         for node in order:
             if isinstance(node, Scan):
                 loop = node.system
                 if loop not in loops:
-                    loops[loop] = _longer(loop, [done[c] for c in loop.outside], self.parts[loop])
+                    outside = [done[c] for c in loop.outside]
+                    loops[loop] = _longer(loop, outside, self.parts.get(loop, {}))
                 done[node] = loops[loop][0].state(node.position, node.before)
             elif node in self.whole:
-                one, part = self.whole[node]
-                done[node] = self._stack(loops, one, part)
-            elif isinstance(node, Einsum) and node in self.met:
-                one, product, places = self.met[node]
-                axes = node.indices[places[0]]
-                factors: list[Factor] = [(self._stack(loops, one, product), 1, axes)]
-                factors += [
-                    (done[f], e, own)
-                    for k, (f, e, own) in enumerate(node.factors)
-                    if k not in places
-                ]
-                done[node] = build.product(node.coefficient, factors, node.output, node.index_dims)
+                loop, part = self.whole[node]
+                stack = _stack(loops, loop, part)
+                done[node] = _again(node, done) if stack is None else stack
+            elif node in self.met:
+                assert isinstance(node, Einsum)
+                found = self.met[node]
+                kept = _stack(loops, found.loop, found.part)
+                assert kept is not None
+                factors: list[Factor] = [(kept, 1, found.axes)]
+                factors += [(done[f], e, own) for f, e, own in found.left]
+                done[node] = build.product(found.coefficient, factors, node.output, node.index_dims)
             else:
-                children = [done[c] for c in node.children]
-                same = all(a is b for a, b in zip(children, node.children, strict=True))
-                done[node] = node if same else node.rebuild(children)
+                done[node] = _again(node, done)
         return tuple([done[root] for root in roots])
 
-    def _stack(
-        self, loops: dict[Scan, tuple[Scan, dict[Part, int]]], one: _Known, part: Part
-    ) -> Node:
-        loop, places = loops[one.loop]
-        if part in places:
-            return loop.state(places[part])
-        assert isinstance(part, Node)
-        return loop.state(one.loop.nexts.index(part)) if part in one.loop.nexts else part
+
+def _without(
+    every: Mapping[tuple[Node, tuple[int, ...]], Exponent],
+    product: _Product,
+    place: Mapping[int, int],
+) -> dict[tuple[Node, tuple[int, ...]], Exponent] | None:
+    """What is left of factors without those of a product, if they are all there."""
+    left = dict(every)
+    for (factor, own), exponent in product.factors.items():
+        if not all(axis in place for axis in own):
+            return None
+        key = (factor, tuple(place[axis] for axis in own))
+        most = left.get(key, 0)
+        if most < exponent if exponent > 0 else most > exponent:
+            return None
+        left[key] = most - exponent
+    return left
+
+
+def _again(node: Node, done: Mapping[Node, Node]) -> Node:
+    children = [done[c] for c in node.children]
+    same = all(a is b for a, b in zip(children, node.children, strict=True))
+    return node if same else node.rebuild(children)
+
+
+def _stack(
+    loops: Mapping[Scan, tuple[Scan, dict[Node, int]]], loop: Scan, part: Node
+) -> Node | None:
+    """The stack of what a step computes, where it is kept."""
+    made, places = loops[loop]
+    if part in places:
+        return made.state(places[part])
+    return made.state(loop.nexts.index(part)) if part in loop.nexts else None
 
 
 def _longer(
-    loop: Scan, outside: Sequence[Node], parts: dict[Part, None]
-) -> tuple[Scan, dict[Part, int]]:
+    loop: Scan, outside: Sequence[Node], parts: Mapping[Node, None]
+) -> tuple[Scan, dict[Node, int]]:
     """A recurrence with states for what is kept, and their positions."""
-    done: dict[Node, Node] = {}
-    weighted = {p.product: p for p in parts if isinstance(p, _Product)}
-    values: dict[Part, Node] = {}
-    for node in inside_out(loop.nexts):
-        children = [done[c] for c in beside(node)]
-        if isinstance(node, Scan):
-            children += node.nexts
-        if isinstance(node, Einsum) and node in weighted:
-            product = weighted[node]
-            values[product] = _weighted(product, children)
-            done[node] = _with(product, values[product], children)
-        else:
-            same = all(a is b for a, b in zip(children, node.children, strict=True))
-            done[node] = node if same else node.rebuild(children)
-    for part in parts:
-        if isinstance(part, Node):
-            values[part] = done[part]
     count = len(loop.carries)
-    taken = {v.name for v in loop.bound} | {v.name for one in loop.children for v in one.names}
-    new = [_named(part, loop, taken) for part in parts]
+    new = [_named(part, loop, number) for number, part in enumerate(parts)]
     children = [
         *outside[:count],
         *(build.zeros(v.dims) for v in new),
         *outside[count:],
-        *(done[one] for one in loop.nexts),
-        *(values[part] for part in parts),
+        *loop.nexts,
+        *parts,
     ]
     made = Scan((*loop.carries, *new), loop.elements, children, loop.length, reverse=loop.reverse)
     return made, {part: count + k for k, part in enumerate(parts)}
 
 
-def _weighted(part: _Product, children: Sequence[Node]) -> Node:
-    """The product itself, axes as its first factor has them."""
-    inner = part.product
-    place = {i: k for k, i in enumerate(part.indices)}
-    factors = [
-        (children[k], inner.exponents[k], tuple(place[i] for i in inner.indices[k]))
-        for k in part.places
-    ]
-    dims = [inner.index_dims[i] for i in part.indices]
-    return build.product(ONE, factors, range(len(dims)), dims)
-
-
-def _with(part: _Product, value: Node, children: Sequence[Node]) -> Node:
-    """The product that a part belongs to, with the part as one factor."""
-    inner = part.product
-    factors: list[Factor] = [(value, 1, part.indices)]
-    factors += [
-        (children[k], inner.exponents[k], own)
-        for k, own in enumerate(inner.indices)
-        if k not in part.places
-    ]
-    return build.product(inner.coefficient, factors, inner.output, inner.index_dims)
-
-
-def _named(part: Part, loop: Scan, taken: set[str]) -> Variable:
+def _named(part: Node, loop: Scan, number: int) -> Variable:
     """A variable for what is kept: errors are the δ of cotangents μ."""
-    if isinstance(part, _Product):
-        first = part.product.children[part.places[0]]
-        dims = first.dims
-        names = sorted(v.name for v in first.names if v in loop.carries)
-        word = f"δ{names[0][1:]}" if names[0].startswith("μ") else f"{names[0]}_weighted"
+    if isinstance(part, Apply):
+        word = f"{part.function.name}s"
     else:
-        dims = part.dims
-        word = part.function.name if isinstance(part, Apply) else "kept"
-    name, number = word, 1
-    while name in taken:
-        number += 1
-        name = f"{word}{number}"
-    taken.add(name)
-    return Variable(name, dims)
+        names = sorted(v.name for v in part.names if v in loop.carries)
+        word = f"δ{names[0][1:]}" if names[0].startswith("μ") else "kept"
+    return Variable(f"{word}[{number}]", part.dims)

@@ -8,7 +8,7 @@ views of it; any other state is a variable of the loop.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wrt.expression.coefficient import Coefficient
@@ -171,11 +171,7 @@ class Loops:
             lines.append(_put(self._row(at, place, before=False), value))
         moving = [k for k in range(len(new)) if k not in stacked and not self._stays(at, k, new[k])]
         values = emission.together([new[k] for k in moving])
-        if moving:
-            words: list[ast.expr] = [ast.Name(self._words[at][k], ast.Store()) for k in moving]
-            target = words[0] if len(words) == 1 else ast.Tuple(words, ast.Store())
-            lines.append(ast.Assign([target], py.tuple_of(values).expr, lineno=0))
-        return lines
+        return lines + _changed([self._words[at][k] for k in moving], values)
 
     def _stays(self, at: int, place: int, new: int) -> bool:
         """Whether a state is never changed."""
@@ -190,6 +186,10 @@ class Loops:
         counter = py.name(self._counters[at])
         later = self._later(at, place, before)
         return py.subscript(py.name(self._words[at][place]), _after(counter) if later else counter)
+
+    def is_variable(self, step: Step) -> bool:
+        """Whether a state that a step reads is a variable of the loop."""
+        return step.data[0] not in self._stacked[self._home(step)]
 
     def code(self, step: Step) -> Code:
         """What a step of a recurrence reads, and its states outside."""
@@ -223,6 +223,21 @@ class Loops:
         (at,), (place, before) = inner.args, inner.data
         later = self._later(at, place, before)
         return py.subscript(py.name(self._words[at][place]), _after(word) if later else word)
+
+
+def _changed(words: Sequence[str], values: Sequence[Code]) -> list[ast.stmt]:
+    """New values of variables: one by one where no value reads one that has changed already."""
+    pairs = list(zip(words, values, strict=True))
+    for order in (pairs, pairs[::-1]):
+        later = [{w for w, _ in order[:k]} for k in range(len(order))]
+        if not any(_reads(value, done) for (_, value), done in zip(order, later, strict=True)):
+            return [assignment(word, value) for word, value in order]
+    targets: list[ast.expr] = [ast.Name(word, ast.Store()) for word in words]
+    return [ast.Assign([ast.Tuple(targets, ast.Store())], py.tuple_of(values).expr, lineno=0)]
+
+
+def _reads(value: Code, words: Collection[str]) -> bool:
+    return any(isinstance(n, ast.Name) and n.id in words for n in ast.walk(value.expr))
 
 
 def assignment(word: str, code: Code) -> ast.stmt:

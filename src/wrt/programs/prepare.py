@@ -43,7 +43,7 @@ def prepared(*roots: Node) -> tuple[Node, ...]:
     >>> prepared(X * d + X * e)[0] is X * (d + e)
     True
     """
-    ready = kept(tuple([hoisted(_joint(root)) for root in roots]))
+    ready = kept(*hoisted([_joint(root) for root in roots]))
     return tuple([one for root in ready for one in _together((root,))])
 
 
