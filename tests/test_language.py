@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import wrt
 from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
 from wrt.expression.build import getitem
 from wrt.expression.dimensions import Dimension
@@ -502,3 +503,9 @@ def test_sigma_of_something_is_the_sigmoid() -> None:
     with pytest.raises(NameMistake, match="sigma"):
         read("sigma(x)", {"sigma": "n"})
     assert read("ln(x)").formula is read("log(x)").formula
+
+
+def test_the_variable_of_a_range_picks_no_entries() -> None:
+    with pytest.raises(NameMistake, match="i runs over a range, and such a name is a number"):
+        wrt.derivative("sum(i, 1, n, x[i]*y[i])", "x")
+    assert wrt.derivative("f = x[i]*y[i]", "x").matrix == "y"

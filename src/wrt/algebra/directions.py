@@ -2,7 +2,8 @@
 
 `frechet(f, X)` contracted with E is `frechet(f, X, E)`; its result contracted with G is
 `frechet(f, X, G')'`, because <G, frechet(f, X, E)> = <frechet(f, X', G), E>. Along an E that
-commutes with X it is the matrix function f' at X times E: expm(A*t) by t is A*expm(A*t).
+commutes with X it is the matrix function f' at X times E: expm(A*t) by t is A*expm(A*t), and
+b'*expm(A*t)*c by t is b'*A*expm(A*t)*c.
 """
 
 from __future__ import annotations
@@ -39,6 +40,30 @@ def closed(node: Einsum) -> Node | None:
             made = _closed(node, k, child, parts, indices)
             if made is not None:
                 return made
+        elif exponent == 1 and isinstance(child, Apply) and child.function.linear:
+            made = None if child.batch else _exchanged(node, k, child, indices)
+            if made is not None:
+                return made
+    return None
+
+
+def _exchanged(node: Einsum, place: int, call: Apply, ends: tuple[int, ...]) -> Node | None:
+    """A result contracted with a matrix that commutes: it goes where a direction was, which comes
+    out.
+    """
+    rows, columns = ends
+    taken = _contracted(node, place, (rows, columns))
+    if not taken or rows == columns:
+        return None
+    X, *directions = call.children
+    beside = _product(node, taken, (rows, columns))
+    for k, direction in enumerate(directions):
+        others = map(build.transpose, directions[:k] + directions[k + 1 :])
+        made = commuted(Apply(call.function, [build.transpose(X), beside, *others], 0))
+        if made is not None:
+            rest = [f for j, f in enumerate(node.factors) if j != place and j not in taken]
+            factors: list[Factor] = [*rest, (made, 1, ends), (direction, 1, ends)]
+            return build.product_carried(node.coefficient, factors, node.output, node.index_dims)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,15 @@ def defined_by_itself(text: str, line: Line) -> NameMistake:
 
 
 def variable_as_size(text: str, part: Name) -> NameMistake:
-    """A variable where a size belongs."""
+    """A variable where a size belongs; perhaps that of a range, which picks no entries."""
+    if re.search(rf"\b(sum|prod)\(\s*{re.escape(part.name)}\s*,", text):
+        return NameMistake(
+            f"{part.name} runs over a range, and such a name is a number: it picks no entries",
+            text=text,
+            span=part.span,
+            hint="sums over entries have letters and no range, as in f = x[i]*y[i], "
+            "or are sums of arrays, as sum(x.*y)",
+        )
     return NameMistake(
         f"a size is wanted here, and {part.name} is none",
         text=text,

@@ -6,7 +6,7 @@ becomes a name that a `where` defines; so the text stays linear in the size of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wrt.algebra.normal import flat_form
@@ -72,6 +72,8 @@ MOST_SPREAD = 8
 
 #: Letters that mean something of their own: eye, e, the derivative.
 _RESERVED = frozenset("DdIiTHe")
+#: Letters for variables of ranges within ranges.
+_RANGED = "srjlqpu"
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,13 @@ class Speaker:
         self.count = users(self.root)
         bound = {n.variable.name for n in self.count if isinstance(n, BoundedSum)}
         self.taken = {*self.places, *dimension_names(self.root), *bound}
+        self.ranges = self.lettered_ranges(bound)
+        self.taken |= set(self.ranges.values())
+
+    def lettered_ranges(self, bound: Iterable[str]) -> dict[str, str]:
+        """A free letter for the variable of each range that is named after another one: r_."""
+        free = (letter for letter in _RANGED if letter not in self.taken)
+        return {word: next(free, word) for word in sorted(bound) if word.endswith("_")}
 
     def speak(self) -> Tree | None:
         """The phrase of the whole formula."""
@@ -190,7 +199,8 @@ class Speaker:
         shape = shape_of(node.dims)
         axes = max(node.ndim, 2)
         is_complex = "complex" in node.properties
-        return name(node.name, shape, place, symmetric=symmetric, is_complex=is_complex, axes=axes)
+        word = self.ranges.get(node.name, node.name)
+        return name(word, shape, place, symmetric=symmetric, is_complex=is_complex, axes=axes)
 
     def product(self, node: Einsum) -> Tree | None:
         """A product by index elimination."""
@@ -273,7 +283,12 @@ class Speaker:
         low, high = self.trees[node.low], self.trees[node.high]
         if low is None or high is None:
             return None
-        parts = [literal(node.variable.name), settled(low), settled(high), settled(body)]
+        parts = [
+            literal(self.ranges.get(node.variable.name, node.variable.name)),
+            settled(low),
+            settled(high),
+            settled(body),
+        ]
         return call(node.kind, parts, body.shape, latex=node.kind, axes=body.axes)
 
     # Functions
