@@ -230,7 +230,7 @@ class Wide(Writer):
         )
 
     def regular(self, depth: int, n: str) -> Said:
-        if self.random.random() < 0.2:
+        if n != "k" and self.random.random() < 0.2:
             return self.name("C", "E", "Q") if n == "n" else Said("M")
         return super().regular(depth, n)
 

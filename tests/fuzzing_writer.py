@@ -405,7 +405,7 @@ class Writer:
         )
 
     def plain(self, n: str, m: str) -> Said:
-        if n == m:
+        if n == m and n != "k":
             return self.name(*(("A", "B", "S", "A") if n == "n" else ("G",)))
         if n == "n" and m == "m":
             return self.name("W", "V", "P", "W")
@@ -458,6 +458,8 @@ class Writer:
 
     def regular(self, depth: int, n: str) -> Said:
         """A square matrix that has an inverse near random points."""
+        if n == "k":
+            return Said("K'*K + eye(k)", SUM)
         names = ("A", "B", "S", "A") if n == "n" else ("G",)
         if depth <= 0 or self.random.random() < 0.4:
             return self.name(*names)

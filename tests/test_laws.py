@@ -133,3 +133,13 @@ def test_what_is_zero_is_zero_everywhere() -> None:
     D = wrt.derivative("logsoftmax(x + vector(c))", "c", shapes={"x": "n", "c": ""})
     assert D.matrix == "zeros(n)"
     assert D.structure.kind == "zero"
+
+
+def test_a_sum_along_a_diagonal_is_no_sum_along_rows() -> None:
+    """Each row of softmax(X,2) sums to 1; its diagonal does not."""
+    f = read("tr(softmax(A,2))", shapes={"A": "n n"}).formula
+    assert meant(f) is f
+    assert meant(read("sum(softmax(A,2))", shapes={"A": "n n"}).formula).shape == ()
+    D = wrt.derivative("c*tr(softmax(A,2))", "c", shapes={"A": "n n", "c": ""})
+    assert D.matrix == "tr(softmax(A,2))"
+    assert D.check().passed

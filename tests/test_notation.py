@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import wrt
+from judging import judge_answer
 from wrt.algebra import equal, expand, flat_form
 from wrt.algebra.equality import sample_point, sample_sizes
 from wrt.calculus import derivative
@@ -505,3 +507,12 @@ def _alike(made: Node, node: Node) -> bool:
     values = {k: np.abs(v) for k, v in sample_point((made, node), sizes, 1).items()}
     left, right = evaluate(made, values, sizes), evaluate(node, values, sizes)
     return bool(np.allclose(left, right, equal_nan=True))
+
+
+@pytest.mark.parametrize(
+    "text", ["sum(B*p)*sum(A*p)", "sum(A\\p*(A*p)')", "tr(A*diag(p)*B)*sum(A*p)"]
+)
+def test_entries_at_letters_stay_outside_of_words(text: str) -> None:
+    """No word is called with a matrix times an entry: sum(x[a]*A) is no sentence."""
+    shapes = {"A": "n n", "B": "n n", "p": "n"} if "B" in text else {"A": "n n", "p": "n"}
+    judge_answer(wrt.derivative(text, "p", shapes=shapes))

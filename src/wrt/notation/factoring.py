@@ -384,8 +384,8 @@ def _traces(terms: Sequence[Tree]) -> list[_Move]:
 
 
 def _loop(term: Tree) -> tuple[tuple[Tree, ...], Tree] | None:
-    """The links of the one trace of a term, and that trace."""
-    if chain_of(term):
+    """The links of the one trace of a term, and that trace; entries at letters stay beside it."""
+    if chain_of(term) or term.is_lettered:
         return None
     found = [s for s in scalars_of(term) if s.word == "tr" and s.head == "call"]
     if len(found) != 1:
@@ -443,7 +443,9 @@ def _linear(terms: Sequence[Tree]) -> list[_Move]:
 
 
 def _held(term: Tree) -> Tree | None:
-    """The call of a linear word in a term."""
+    """The call of a linear word in a term; entries at letters stay beside it."""
+    if term.is_lettered:
+        return None
     chain = chain_of(term)
     among = chain if len(chain) == 1 else scalars_of(term) if not chain else ()
     found = [t for t in among if t.head == "unvec" or (t.word in _LINEAR and len(t.parts) == 1)]
