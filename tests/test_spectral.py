@@ -37,7 +37,7 @@ FORMS = [
     ("normspec(X)", "X", {}, "svdleft(X)[:,1]*svdright(X)[:,1]'"),
     ("a'*expm(t*A)*b", "t", {}, "a'*A*expm(t*A)*b"),
     ("tr(B*expm(t*A))", "t", {}, "tr(B*A*expm(t*A))"),
-    ("a'*expm(t*A+B)*b", "t", {}, "tr(A*frechet(expm,t*A+B,b*a'))"),
+    ("a'*expm(t*A+B)*b", "t", {}, "tr(frechet(expm,t*A+B,b*a')*A)"),
     ("tr(X^k)", "X", {}, "k*X'^(k-1)"),
     ("tr(X^(-k))", "X", {}, "-k*inv(X^(k+1))'"),
 ]
