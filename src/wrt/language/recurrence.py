@@ -373,6 +373,7 @@ class _Reader:
         self._agree(states, starts, moments)
         declared_ones = {n: variable(n, d) for n, d in made.declared.items() if n not in self.met}
         shared = declared_ones | {n: v for n, v in found.items() if n not in self.met}
+        shared = {n: shared[n] for n in sorted(shared, key=self._place)}
         return Lines(
             text=self.text,
             step=self.step,

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, overload
 
-from wrt.algebra import normal_form
+from wrt.algebra import meant, normal_form
 from wrt.answers.parts import swept
 from wrt.answers.sequences.contributions import Contributions
 from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
 from wrt.answers.sequences.through import Path, ThroughTime
 from wrt.answers.sequences.truncated import Truncated
+from wrt.answers.several import Gradients
+from wrt.calculus import constraint
+from wrt.calculus import gradients as swept_together
 from wrt.calculus.joined import Joined
 from wrt.calculus.recurrence import System, copied, uncopied
 from wrt.calculus.terms import terms_of
@@ -255,6 +258,33 @@ class Recurrence:
             )
         return Joined(self.system, moved) if moved else None
 
+    def gradients(self, *names: str, of: str | None = None, at: int | None = None) -> Gradients:
+        """The gradients by several names, by all shared variables where none is named: one sweep
+        back for all of them, one program that runs the steps once forward and once back.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> [D.title for D in rnn.gradients()]
+        ['dL/dW', 'dL/dU']
+        >>> step = rnn.gradients("W", "U").compile(value=True)
+        >>> x, y, s0 = [[1], [1]], [[1], [1]], [0]
+        >>> step(W=[[0]], U=[[0]], x=x, y=y, s0=s0)          # the loss, then its gradients
+        (array(1.), array([[0.]]), array([[-2.]]))
+        """
+        loss = self._loss(of)
+        variables = [self._any(name) for name in names or self._weights(loss)]
+        f, said = self.loss(loss, at), self._said(loss, at)
+        free = [by for by in variables if constraint(by) is None]
+        nodes = dict(zip(free, swept_together(meant(f), free), strict=True))
+        return Gradients(
+            self._answer(f, said, by, loss, at, nodes.get(by) or swept(f, [by], "projected"))
+            for by in variables
+        )
+
+    def _weights(self, loss: str) -> list[str]:
+        """The shared variables that a loss depends on."""
+        names = {v.name for v in self.loss(loss).names}
+        return [name for name in self.lines.shared if name in names]
+
     def loss(self, of: str | None = None, at: int | None = None) -> Node:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
         stack = self.system.stack(self._loss(of))
@@ -320,6 +350,11 @@ class Recurrence:
     def _through(
         self, f: Node, said: str, by: Variable, target: str, at: int | None
     ) -> ThroughTime:
+        return self._answer(f, said, by, target, at, swept(f, [by], "projected"))
+
+    def _answer(
+        self, f: Node, said: str, by: Variable, target: str, at: int | None, node: Node
+    ) -> ThroughTime:
         question = Reading(
             text=said,
             formula=f,
@@ -330,7 +365,6 @@ class Recurrence:
             functions=dict(self.lines.functions or {}),
         )
         wanted = Wanted(by.name, by)
-        node = swept(f, [by], "projected")
         path = Path(self, target, by, at)
         return ThroughTime(question, (wanted,), node, None, None, path, f"d{said}/d{by.name}")
 
