@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import ratio, seeds, values_at_random
 from wrt.expression import build
-from wrt.expression.nodes import Einsum, Node, Sum
-from wrt.expression.walk import postorder, ranged_terms, rewrite, users
+from wrt.expression.nodes import Einsum, Node, Scan, Sum, Variable
+from wrt.expression.walk import postorder, ranged_terms, replaced, rewrite, users
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +58,12 @@ def _merged_sum(node: Node) -> Node:
     if not isinstance(node, Sum) or not _worth_it(node):
         return node
     terms = sorted(node.children, key=_simplest)
-    points = [values_at_random(terms, seed) for seed in seeds(terms)]
+    told = _without_loops(terms)
+    points = [values_at_random(told, seed) for seed in seeds(told)]
     kept: list[int] = []
     total: dict[int, list[Node]] = {}
     gone = set.intersection(*map(_vanishing, points))
-    gone = {k for k in gone if _is_nothing(terms[k], terms)}
+    gone = {k for k in gone if _is_nothing(told[k], told)}
     for k, term in enumerate(terms):
         if k in gone:
             continue
@@ -80,6 +81,15 @@ def _merged_sum(node: Node) -> Node:
         return node
     merged_terms = [build.add(*alike) for alike in total.values()]
     return build.add(*merged_terms) if merged_terms else build.zeros(node.dims)
+
+
+def _without_loops(terms: list[Node]) -> list[Node]:
+    """The terms with a variable for every loop: to compare them, no recurrence is run."""
+    loops = {n for n in postorder(*terms) if isinstance(n, Scan)}
+    if not loops:
+        return terms
+    known: dict[Node, Node] = {n: Variable(f"loop {n.digest.hex()}", n.dims) for n in loops}
+    return [replaced(term, known) for term in terms]
 
 
 def _vanishing(values: list[Array]) -> set[int]:
