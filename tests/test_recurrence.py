@@ -9,6 +9,7 @@ import pytest
 
 import wrt
 from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+from wrt.expression.meaning import evaluate
 
 Array = np.ndarray[Any, Any]
 
@@ -130,6 +131,39 @@ def test_a_batch_is_the_sum_of_its_members() -> None:
         for b in range(3)
     ]
     assert np.allclose(many.gradient("Wr")(**given), sum(parts), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_all_gradients_are_one_run_forward_and_back(name: str) -> None:
+    rnn = wrt.recurrence(ALL[name])
+    given = values(rnn, 5)
+    together = rnn.gradients()
+    weights = [D.way.by.name for D in together]
+    assert weights == list(rnn.lines.shared)
+    program = together.compile(value=True)
+    value, *found = program(given)
+    assert value == pytest.approx(loss_of(rnn, given), rel=1e-13)
+    for weight, got in zip(weights, found, strict=True):
+        assert np.allclose(got, rnn.gradient(weight)(given), rtol=1e-12, atol=1e-14)
+    loops = 2 if name in ("layers", "both ways") else 1
+    assert program.source.count("for t in range") == loops
+    assert program.source.count("for t in reversed(range") == loops
+
+
+def loss_of(rnn: wrt.Recurrence, given: dict[str, Array]) -> float:
+    """The loss by what the formula means."""
+    f = rnn.loss()
+    return float(evaluate(f, {v.name: given[v.name] for v in f.names}))
+
+
+def test_gradients_keep_what_was_declared() -> None:
+    rnn = wrt.recurrence(ELMAN, {"W": "n n symmetric"})
+    given = values(rnn, 3)
+    given["W"] = given["W"] + given["W"].T
+    by_W, by_U = rnn.gradients("W", "U")(given)
+    assert np.allclose(by_W, by_W.T)
+    assert np.allclose(by_W, rnn.gradient("W")(given))
+    assert np.allclose(by_U, rnn.gradient("U")(given))
 
 
 # What is read

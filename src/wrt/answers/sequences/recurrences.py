@@ -13,7 +13,6 @@ from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
 from wrt.answers.sequences.through import Path, ThroughTime
 from wrt.answers.sequences.truncated import Truncated
 from wrt.answers.several import Gradients
-from wrt.calculus import constraint
 from wrt.calculus import gradients as swept_together
 from wrt.calculus.joined import Joined
 from wrt.calculus.recurrence import System, copied, uncopied
@@ -273,12 +272,10 @@ class Recurrence:
         loss = self._loss(of)
         variables = [self._any(name) for name in names or self._weights(loss)]
         f, said = self.loss(loss, at), self._said(loss, at)
-        free = [by for by in variables if constraint(by) is None]
+        free = [by for by in variables if not by.properties - {"positive", "invertible"}]
         nodes = dict(zip(free, swept_together(meant(f), free), strict=True))
-        return Gradients(
-            self._answer(f, said, by, loss, at, nodes.get(by) or swept(f, [by], "projected"))
-            for by in variables
-        )
+        nodes |= {by: swept(f, [by], "projected") for by in variables if by not in nodes}
+        return Gradients(self._answer(f, said, by, loss, at, nodes[by]) for by in variables)
 
     def _weights(self, loss: str) -> list[str]:
         """The shared variables that a loss depends on."""
