@@ -272,3 +272,40 @@ def test_a_loss_is_differentiated_again() -> None:
             - G(**{**given, weight: given[weight] - h * V})
         ) / (2 * h)
         assert np.allclose(got, wanted, rtol=1e-6, atol=1e-8)
+
+
+def test_a_loss_of_the_last_step() -> None:
+    text = "s[t] = tanh(W*s[t-1] + U*x[t])\nq = softmax(V*s[T])\nE = -y'*log(q)"
+    rnn = wrt.recurrence(text)
+    assert rnn.losses == ("E",)
+    given = values(rnn, 4)
+    every = wrt.recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = -y'*log(softmax(V*s[t]))")
+    for weight in ("W", "V"):
+        D = rnn.gradient(weight)
+        assert D.check().passed
+        assert np.allclose(D(**given), every.gradient(weight, at=4)(**given), rtol=1e-12)
+        found = rnn.contributions(weight)(**given)
+        assert found.norms.shape == (4,)
+    assert rnn.gradient("V").matrix == "(sum(y)*softmax(V*s[T])-y)*s[T]'"
+    assert (rnn.gradient("W").chain or "").startswith("dE/dW = ∂E/∂s[T] · Σ_{k=1..T} ")
+    with pytest.raises(ShapeMistake, match="last step only"):
+        rnn.gradient("W", at=2)
+
+
+def test_starts_and_series_have_gradients() -> None:
+    rnn = wrt.recurrence(ELMAN)
+    given = values(rnn, 3)
+    assert rnn.gradient("s0").matrix == "W'*(lambda[1].*(1-s[1].^2))"
+    assert rnn.gradient("x").matrix == "x[k]: U'*(lambda[k].*(1-s[k].^2))"
+    for name in ("s0", "x", "y"):
+        D = rnn.gradient(name)
+        assert D.check().passed
+        assert D(**given).shape == given[name].shape
+
+
+def test_a_weight_that_starts_a_state_too_has_no_chain() -> None:
+    rnn = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t]); s[0] = W*c; L[t] = norm2(s[t])^2")
+    D = rnn.gradient("W")
+    assert D.chain is None
+    assert D.matrix is None
+    assert D.check().passed

@@ -159,7 +159,7 @@ def _overview(rnn: Recurrence, page: Page) -> None:
         ("losses", rnn.losses),
     ):
         if names:
-            page.row(label, ", ".join(f"{name}[{rnn.lines.step}]" for name in names))
+            page.row(label, ", ".join(map(rnn.said, names)))
     given = [f"{n} ({' × '.join(map(str, v.shape))})" if v.ndim else n for n, v in _given(rnn)]
     page.row("to be given", ", ".join(given))
     _ending(rnn, page)

@@ -152,6 +152,16 @@ class System:
                     return found[one]
         raise AssertionError(name)
 
+    def at_end(self, name: str, by: Variable) -> Node:
+        """The derivative of a line about the last step, lines like it written out."""
+        formula = normal_form(meant(expand(self.over(name, self.running))))
+        return derivative(formula, by)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The names that have a value at every step."""
+        return tuple(name for name in self.lines.states if name not in self.lines.final)
+
     def _by_names(self, name: str, by: Variable, known: Mapping[str, Node]) -> Node:
         formula = normal_form(meant(expand(self.lines.states[name])))
         moving = {
@@ -218,6 +228,16 @@ class System:
         assert not shift
         formula = self._batched(self.lines.states[name])
         return self._over_steps(formula, {})
+
+    def last(self, name: str) -> Node:
+        """A line of the last step alone: axes batch, its own."""
+        formula = self._batched(self.lines.states[name])
+        inside = {
+            v: self.last(m.name) if m.name in self.lines.final else self.stack(m.name, m.shift)[-1]
+            for v, m in self._moments.items()
+            if v in formula.names
+        }
+        return substitute(formula, inside)
 
     def _over_steps(self, formula: Node, known: Mapping[Variable, Node]) -> Node:
         """A formula of one step, for all steps at once."""

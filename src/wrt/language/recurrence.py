@@ -7,7 +7,7 @@ text, with the one demand more that the same state has the same shape at every s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -33,6 +33,7 @@ from wrt.language.syntax import (
     Number,
     Postfix,
     Prefix,
+    Program,
     Slice,
     Span,
     Syntax,
@@ -77,6 +78,8 @@ class Lines:
     functions: Mapping[str, Function] | None = None
     #: Shared variables of which every step has a copy.
     copied: frozenset[str] = frozenset()
+    #: Names that count at the last step only, as E = norm2(s[T])^2.
+    final: frozenset[str] = frozenset()
 
     def at(self, name: str, shift: int = 0) -> Variable:
         """The variable that stands for a state or series at a step."""
@@ -129,7 +132,7 @@ class _Reader:
 
     def __init__(self, text: str, shapes: Shapes | None) -> None:
         self.text = text
-        self.program = parse(text, True)
+        self.program, self.final = _with_ends(parse(text, True))
         self.declared = dict(declared_shapes(shapes))
         for one in self.program.declarations:
             self.declared[one.name] = declared(one.name, one.shape)
@@ -389,6 +392,7 @@ class _Reader:
             },
             assumed=tuple(self._assumed(made, found)),
             functions=dict(made.functions),
+            final=self.final,
         )
 
     def _length(self, made: Elaboration, names: Iterable[str]) -> Dimension:
@@ -427,7 +431,8 @@ class _Reader:
             one = found[name]
             if name in self.met:
                 base = self.met[name][0].name
-                one = Variable(moment(base, self.step), one.dims, one.properties)
+                said_so = base if base in self.final else moment(base, self.step)
+                one = Variable(said_so, one.dims, one.properties)
             said.setdefault(one.name, assumption(one))
         return [said[name] for name in sorted(said, key=self._place)]
 
@@ -435,6 +440,45 @@ class _Reader:
         """Where a name is met first in the text."""
         found = re.search(rf"\b{re.escape(name.partition('[')[0])}\b", self.text)
         return found.start() if found else len(self.text)
+
+
+def _with_ends(program: Program) -> tuple[Program, frozenset[str]]:
+    """The lines about the last step, E = norm2(s[T])^2, as lines of every step; and their names."""
+    steps = [line.indices[0] for line in program.lines if line.indices and len(line.indices) == 1]
+    if not steps:
+        return program, frozenset()
+    final: set[str] = set()
+    plain = [x for x in program.lines if x.target and x.indices is None and "[" not in x.target]
+    count = -1
+    while count < len(final):
+        count = len(final)
+        final |= {str(x.target) for x in plain if any(_at_end(p, final) for p in postorder(x.body))}
+
+    done: set[Syntax] = set()
+
+    def turned(part: Syntax) -> Syntax:
+        if isinstance(part, Index) and _at_end(part, ()):
+            return replace(part, items=(Name(steps[0], part.span),))
+        if isinstance(part, Name) and part.name in final and part not in done:
+            done.add(part)
+            return Index(part, (Name(steps[0], part.span),), part.span)
+        return part
+
+    lines = tuple(
+        replace(x, indices=(steps[0],), body=_renamed(x.body, turned)) if x.target in final else x
+        for x in program.lines
+    )
+    return replace(program, lines=lines), frozenset(final)
+
+
+def _at_end(part: Syntax, final: Collection[str]) -> bool:
+    """Whether a part is s[T], or the name of a line about the last step."""
+    if isinstance(part, Name):
+        return part.name in final
+    if not isinstance(part, Index) or len(part.items) != 1:
+        return False
+    (item,) = part.items
+    return isinstance(item, Name) and item.name == LENGTHS[0]
 
 
 def _alike(kinds: tuple[int, ...]) -> int | None:

@@ -39,7 +39,8 @@ def recurrence(
     given for every step; one without is shared by all steps. `s[0]` is the variable `s0` unless a
     line says it. `shapes` declares names, states and series for one step: `{"W": "n n", "x": "m"}`.
     With `batch`, a size or its name, every series, state and start has that axis in front. A line
-    without a further use, such as `L[t] = …`, is a loss. Raises Mistake for lines that cannot be.
+    without a further use, such as `L[t] = …` or `E = norm2(s[T]-y)^2`, is a loss. Raises Mistake
+    for lines that cannot be.
 
     >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t]-y[t])^2")
     >>> rnn.step("s").matrix
@@ -119,7 +120,7 @@ class Recurrence:
         NameMistake for names that the recurrence does not have.
         """
         state, by = self._state(state), self._shared(name)
-        called = f"∂⁺{self._now(state)}/∂{by.name}"
+        called = f"∂⁺{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
 
     def step(
@@ -142,7 +143,7 @@ class Recurrence:
                 hint=f"the states that another step reads are {', '.join(self.carried)}",
             )
         by = self.lines.at(other, lag if self.system.lags[other] > 0 else -lag)
-        called = f"∂{self._now(state)}/∂{by.name}"
+        called = f"∂{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
 
     def _joint_step(self) -> StepDerivative:
@@ -166,24 +167,26 @@ class Recurrence:
         """`∂L[t]/∂s[t]`: from a line to one of its step, other states of the step held fixed."""
         state, other = self._state(state), self._state(other)
         by = self.lines.at(other)
-        called = f"∂{self._now(state)}/∂{by.name}"
+        called = f"∂{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self._over_states(state), by, called, self.carried)
 
     def directly(self, state: str, name: str) -> StepDerivative:
         """`∂⁺L[t]/∂V`: from a line to a shared variable, the states of its step held fixed."""
         state, by = self._state(state), self._any(name)
-        called = f"∂⁺{self._now(state)}/∂{by.name}"
+        called = f"∂⁺{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self._over_states(state), by, called, self.carried)
 
     def of_line(self, name: str, by: Variable) -> StepDerivative:
         """The derivative of one line by something that it reads, all else held fixed."""
-        called = f"∂{self._now(name)}/∂{by.name}"
-        formula = self.lines.states[name]
+        called = f"∂{self.said(name)}/∂{by.name}"
+        final = name in self.lines.final
+        formula = self._over_states(name) if final else self.lines.states[name]
         return of_step(self.system, name, formula, by, called, self.states)
 
     def _over_states(self, name: str) -> Node:
         """The formula of a line over the states of its step, the other lines written out."""
-        return self.system.over(name, self.carried)
+        held = self.system.running if name in self.lines.final else self.carried
+        return self.system.over(name, held)
 
     # All steps
 
@@ -237,6 +240,13 @@ class Recurrence:
         """
         loss = self._loss(of)
         by = self._any(name)
+        if loss in self.lines.final:
+            if at is not None or truncate is not None:
+                raise ShapeMistake(
+                    f"{loss} is of the last step only: it has no other step, and is not truncated",
+                    hint=f"as a loss of every step, {moment(loss, self.lines.step)} = …, it can be",
+                )
+            return self._through(self.loss(loss), loss, by, loss, self.length)
         whole = self._through(self.loss(loss, at), self._said(loss, at), by, loss, at)
         if truncate is None:
             return whole
@@ -251,8 +261,8 @@ class Recurrence:
         if len(set(ways.values())) > 1:
             one, other = (next(k for k in moved if ways[k] is way) for way in (False, True))
             raise ShapeMistake(
-                f"{', '.join(names)} acts through {self._now(one)}, which runs from the first step "
-                f"on, and through {self._now(other)}, which runs from the last: no window of steps "
+                f"{', '.join(names)} acts through {self.said(one)}, which runs from the first step "
+                f"on, and through {self.said(other)}, which runs from the last: no window of steps "
                 "holds both"
             )
         return Joined(self.system, moved) if moved else None
@@ -284,7 +294,11 @@ class Recurrence:
 
     def loss(self, of: str | None = None, at: int | None = None) -> Node:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
-        stack = self.system.stack(self._loss(of))
+        name = self._loss(of)
+        if name in self.lines.final:
+            stack, at = self.system.last(name), None
+        else:
+            stack = self.system.stack(name)
         whole = stack if at is None else stack[self._place(at)]
         axes = tuple(range(whole.ndim))
         return build.einsum(f"{'abcd'[: len(axes)]}->", whole)
@@ -345,7 +359,7 @@ class Recurrence:
     # Names
 
     def _through(
-        self, f: Node, said: str, by: Variable, target: str, at: int | None
+        self, f: Node, said: str, by: Variable, target: str, at: int | str | None
     ) -> ThroughTime:
         return self._answer(f, said, by, target, at, swept(f, [by], "projected"))
 
@@ -368,7 +382,10 @@ class Recurrence:
     def _said(self, loss: str, at: int | None) -> str:
         return loss if at is None else f"{loss}[{at}]"
 
-    def _now(self, name: str) -> str:
+    def said(self, name: str) -> str:
+        """A line's name as it is written: s[t], or E where it is about the last step."""
+        if name in self.lines.final:
+            return name
         return moment(name, self.lines.step)
 
     def _last(self, state: str, at: int | None) -> int:
@@ -386,18 +403,18 @@ class Recurrence:
         name = name.partition("[")[0]
         if name not in self.lines.states:
             near = did_you_mean(name, self.states)
-            said = f"the lines define {', '.join(map(self._now, self.states))}"
-            raise NameMistake(f"no line defines {self._now(name)}", hint=near or said)
+            said = f"the lines define {', '.join(map(self.said, self.states))}"
+            raise NameMistake(f"no line defines {self.said(name)}", hint=near or said)
         return name
 
     def _loss(self, of: str | None) -> str:
         if of is not None:
             name = self._state(of)
             if self.lines.states[name].ndim:
-                raise ShapeMistake(f"{self._now(name)} is no scalar, so it is no loss")
+                raise ShapeMistake(f"{self.said(name)} is no scalar, so it is no loss")
             return name
         if len(self.losses) != 1:
-            found = ", ".join(map(self._now, self.losses)) or "no line defines a scalar of its own"
+            found = ", ".join(map(self.said, self.losses)) or "no line defines a scalar of its own"
             raise NameMistake(
                 f"there is no one loss: {found}",
                 hint=f"name it, as in of='L', or add a line such as L[{self.lines.step}] = …",
@@ -409,7 +426,7 @@ class Recurrence:
             return self.lines.shared[name]
         if name in self.lines.states:
             raise NameMistake(
-                f"{self._now(name)} is defined by a line and no variable",
+                f"{self.said(name)} is defined by a line and no variable",
                 hint=f"step({name!r}) is its derivative by the step before",
             )
         known = list(self.lines.shared)
@@ -423,4 +440,4 @@ class Recurrence:
         return self.variables[name] if name in self.variables else self._shared(name)
 
     def __repr__(self) -> str:
-        return f"<recurrence of {', '.join(map(self._now, self.states))}>"
+        return f"<recurrence of {', '.join(map(self.said, self.states))}>"

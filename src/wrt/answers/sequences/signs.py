@@ -59,12 +59,12 @@ def chain(D: ThroughTime) -> str | None:
             inner = f"∏_{{{j}={first}..{last}}} {step}"
         else:
             inner = f"Σ_{{{k}={low}..{high}}} (∏_{{{j}={first}..{last}}} {step}) · ∂⁺{z}[{k}]/∂{by}"
-        parts.append(inner if D.is_state else f"∂{path.target}[{end}]/∂{z}[{end}] · {inner}")
+        parts.append(inner if D.is_state else f"∂{path.called(end)}/∂{z}[{end}] · {inner}")
     if path.direct is not None:
-        parts.append(f"∂⁺{path.target}[{end}]/∂{by}")
+        parts.append(f"∂⁺{path.called(end)}/∂{by}")
     total = " + ".join(parts)
     if D.is_state or path.place is not None:
-        return f"d{path.target}[{end}]/d{by} = {total}"
+        return f"d{path.called(end)}/d{by} = {total}"
     sign = f"Σ_{{{end}=1..{path.rnn.length}}} "
     return f"d{path.target}/d{by} = {sign}{f'({total})' if len(parts) > 1 else total}"
 
@@ -84,9 +84,10 @@ def closed(D: ThroughTime) -> str | None:
         place = str(outside + 1) if outside < 0 else f"{path.rnn.length}+{outside}"
         return _stepped(said, path.k, place)
     total = f"sum({path.k}, 1, {path.end}, {said})"
-    if path.at_once is not None:
-        total += f" + {_stepped(path.text(path.at_once) or '', path.k, path.end)}"
-    return total
+    if path.at_once is None:
+        return total
+    once = _stepped(path.text(path.at_once) or "", path.k, path.end)
+    return once if build.is_zero(path.summand) else f"{total} + {once}"
 
 
 def _stepped(text: str, letter: str, place: str) -> str:
@@ -120,23 +121,23 @@ def factors(D: ThroughTime) -> tuple[Factor, ...]:
     from wrt.answers.sequences.through import Factor
 
     path, found = D.way, []
-    end = path.lines.step
+    end = _end(D)
     back = path.way
 
     def one(sign: str, answer: StepDerivative, letter: str) -> None:
         node = path.at(answer.told, letter)
         closed = notation.matrix(settled(node), where=True) if node.ndim <= 2 else None
         closed = closed or notation.index(settled(node), split=answer.split)
-        found.append(Factor(sign, answer, end, letter, closed))
+        found.append(Factor(sign, answer, path.lines.step, letter, closed))
 
     for s, answer in path.of_loss.items():
-        one(f"∂{path.target}[{end}]/∂{s}[{end}]", answer, end)
+        one(f"∂{path.called(end)}/∂{s}[{end}]", answer, end)
     for (new, old, lag), answer in path.steps.items():
         one(f"∂{new}[{path.j}]/∂{old}[{path.j}{back * lag:+d}]", answer, path.j)
     for s, answer in path.explicit.items():
         one(f"∂⁺{s}[{path.k}]/∂{path.by.name}", answer, path.k)
     if path.direct is not None:
-        one(f"∂⁺{path.target}[{end}]/∂{path.by.name}", path.direct, end)
+        one(f"∂⁺{path.called(end)}/∂{path.by.name}", path.direct, end)
     return tuple(found)
 
 
@@ -213,6 +214,7 @@ def latex(D: ThroughTime, form: str | None, style: notation.Style) -> str | None
     def at(name: str, step: str) -> str:
         return latex_name(f"{name}[{step}]")
 
+    whole = latex_name(path.called(end))
     parts = []
     if path.states:
         z, k, j = _joint(path), path.k, path.j
@@ -222,16 +224,16 @@ def latex(D: ThroughTime, form: str | None, style: notation.Style) -> str | None
             rf"\sum_{{{k}={low}}}^{{{high}}} \Bigl(\prod_{{{j}={first}}}^{{{last}}} {step}\Bigr) "
             rf"\frac{{\partial^{{+}} {at(z, k)}}}{{\partial {by}}}"
         )
-        outer = rf"\frac{{\partial {at(path.target, end)}}}{{\partial {at(z, end)}}} "
+        outer = rf"\frac{{\partial {whole}}}{{\partial {at(z, end)}}} "
         parts.append(inner if D.is_state else outer + inner)
     if path.direct is not None:
-        parts.append(rf"\frac{{\partial^{{+}} {at(path.target, end)}}}{{\partial {by}}}")
+        parts.append(rf"\frac{{\partial^{{+}} {whole}}}{{\partial {by}}}")
     total = " + ".join(parts)
     if D.is_state or path.place is not None:
-        return rf"\frac{{\mathrm{{d}} {at(path.target, end)}}}{{\mathrm{{d}} {by}}} = {total}"
-    whole = rf"\Bigl({total}\Bigr)" if len(parts) > 1 else total
+        return rf"\frac{{\mathrm{{d}} {whole}}}{{\mathrm{{d}} {by}}} = {total}"
+    total = rf"\Bigl({total}\Bigr)" if len(parts) > 1 else total
     left = rf"\frac{{\mathrm{{d}} {latex_name(path.target)}}}{{\mathrm{{d}} {by}}}"
-    return rf"{left} = \sum_{{{end}=1}}^{{{path.rnn.length}}} {whole}"
+    return rf"{left} = \sum_{{{end}=1}}^{{{path.rnn.length}}} {total}"
 
 
 # Parts

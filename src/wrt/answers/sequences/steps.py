@@ -70,9 +70,9 @@ def of_step(
     )
     wanted = Wanted(by.name, by)
     node = swept(formula, [by], "projected")
-    return StepDerivative(
-        question, (wanted,), node, None, None, system.in_names(name, by, held), called
-    )
+    final = name in lines.final
+    named = system.at_end(name, by) if final else system.in_names(name, by, held)
+    return StepDerivative(question, (wanted,), node, None, None, named, called)
 
 
 def _variables(system: System) -> dict[str, Variable]:

@@ -45,7 +45,9 @@ class Path:
     one before it, 1 where it reads the one ahead.
     """
 
-    def __init__(self, rnn: Recurrence, target: str, by: Variable, at: int | None = None) -> None:
+    def __init__(
+        self, rnn: Recurrence, target: str, by: Variable, at: int | str | None = None
+    ) -> None:
         self.rnn, self.target, self.by, self.place = rnn, target, by, at
         self.lines, self.system = rnn.lines, rnn.system
         self.states = tuple(name for name in rnn.carried if self._carries(name))
@@ -146,7 +148,10 @@ class Path:
         return tuple(
             name
             for name in self.lines.states
-            if name in read and name != self.target and self.by.name in self._uses(name)
+            if name in read
+            and name != self.target
+            and name not in self.lines.final
+            and self.by.name in self._uses(name)
         )
 
     def costate(self, name: str, letter: str, ahead: int = 0) -> Variable:
@@ -189,6 +194,10 @@ class Path:
                 if self.system.start(name, shift) is self.by:
                     return name, shift
         return None
+
+    def called(self, end: str) -> str:
+        """The target at a step; a line about the last step has its name alone."""
+        return self.target if self.target in self.lines.final else f"{self.target}[{end}]"
 
     @property
     def end(self) -> str:
@@ -246,11 +255,16 @@ class Path:
         parts = [self._returned(self.lines.at(name, d), -d, readers) for d in reversed(shifts)]
         return build.add(*parts) if parts else build.zeros(self.lines.at(name).dims)
 
+    def _formula(self, name: str) -> Node:
+        """What a line is made of; those about the last step are one formula together."""
+        final = name in self.lines.final
+        return self.system.over(name, self.system.running) if final else self.lines.states[name]
+
     def _returned(self, by: Variable, ahead: int, readers: Sequence[str]) -> Node:
         """What lines of step k + `ahead` hand back to something that they read."""
         parts = [build.zeros(by.dims)]
         for name in readers:
-            if by not in self.lines.states[name].names:
+            if by not in self._formula(name).names:
                 continue
             told = self.at(self.rnn.of_line(name, by).told, self.k, ahead)
             if name != self.target:
