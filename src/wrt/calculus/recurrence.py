@@ -229,15 +229,21 @@ class System:
         formula = self._batched(self.lines.states[name])
         return self._over_steps(formula, {})
 
-    def last(self, name: str) -> Node:
-        """A line of the last step alone: axes batch, its own."""
+    def at(self, name: str, place: int) -> Node:
+        """A line at one step, counted from 0, or from the last as -1: axes batch, its own."""
+        if name in self.lags:
+            return self.stack(name)[place]
         formula = self._batched(self.lines.states[name])
         inside = {
-            v: self.last(m.name) if m.name in self.lines.final else self.stack(m.name, m.shift)[-1]
+            v: self.stack(m.name, m.shift)[place] if m.shift else self._one(m.name, place)
             for v, m in self._moments.items()
             if v in formula.names
         }
         return substitute(formula, inside)
+
+    def _one(self, name: str, place: int) -> Node:
+        """A line or a series at one step."""
+        return self.series(name)[place] if name in self.lines.series else self.at(name, place)
 
     def _over_steps(self, formula: Node, known: Mapping[Variable, Node]) -> Node:
         """A formula of one step, for all steps at once."""

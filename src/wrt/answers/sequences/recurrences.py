@@ -296,10 +296,11 @@ class Recurrence:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
         name = self._loss(of)
         if name in self.lines.final:
-            stack, at = self.system.last(name), None
+            whole = self.system.at(name, -1)
+        elif at is not None:
+            whole = self.system.at(name, self._place(at))
         else:
-            stack = self.system.stack(name)
-        whole = stack if at is None else stack[self._place(at)]
+            whole = self.system.stack(name)
         axes = tuple(range(whole.ndim))
         return build.einsum(f"{'abcd'[: len(axes)]}->", whole)
 
