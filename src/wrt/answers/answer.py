@@ -299,7 +299,7 @@ class Derivative(Found):
 
     def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values by name, without those of variables that the answer does not depend on."""
-        return needed(self.question, self._conditions, self.arguments, values)
+        return needed(self.question, self._counted, self.arguments, values)
 
     def apply(self, direction: Any, /, **values: Any) -> Array:
         """The linear map in the last variable: D contracted with a direction, without forming D.

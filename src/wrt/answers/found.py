@@ -169,6 +169,12 @@ class Found:
         return conditions((expand(self.f),), (settled(self.whole),))
 
     @cached_property
+    def _counted(self) -> list[tuple[str, Node]]:
+        """What has to be a whole number, found without a form for reading."""
+        known = conditions((expand(self.f),), (self.whole,))
+        return [one for one in known if one[0] == "whole"]
+
+    @cached_property
     def valid(self) -> tuple[str, ...]:
         """Where the formula and its derivative are defined, as sentences; empty: everywhere."""
         return valid_sentences(self._conditions, self._names)
