@@ -509,3 +509,13 @@ def test_the_variable_of_a_range_picks_no_entries() -> None:
     with pytest.raises(NameMistake, match="i runs over a range, and such a name is a number"):
         wrt.derivative("sum(i, 1, n, x[i]*y[i])", "x")
     assert wrt.derivative("f = x[i]*y[i]", "x").matrix == "y"
+
+
+def test_the_formula_is_the_line_that_no_other_uses() -> None:
+    """The last line, unless an earlier line uses what it defines."""
+    ahead = read("L = -y'*log(p); p = softmax(z)")
+    assert ahead.formula is read("p = softmax(z); L = -y'*log(p)").formula
+    assert ahead.formula.ndim == 0
+    assert read("a = W*x; b = 2*x").formula is read("2*x").formula
+    with pytest.raises(Mistake, match="itself"):
+        read("a = b*x; b = 2*a")

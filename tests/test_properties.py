@@ -235,3 +235,34 @@ def test_a_chain_is_the_product_of_its_links(seed: int) -> None:
     whole = derivative(substitute(outer, {u: inner}), x)
     link = substitute(derivative(outer, u), {u: inner})
     assert equal(whole, build.einsum("kj,jn->kn", link, derivative(inner, x)))
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("sum(r,0,k,X^r*t^r)", ("t ≠ 0",)),  # the first term of the derivative is 0*t^-1
+        ("sum(r,1,k,t^r)", ()),
+        ("sum(k,1,T,W^(T-k)*t^(T-k))", ("t ≠ 0",)),
+        ("sum(k,1,T-1,t^(2*k+1))", ()),
+        ("sum(k,1,n,t^(k/2))", ("t > 0",)),
+        ("t^a", ("t > 0",)),
+    ],
+)
+def test_a_power_that_counts_along_a_range_wants_no_positive_base(text, valid) -> None:
+    D = wrt.derivative(text, "t")
+    assert D.valid == valid
+    assert D.check().passed
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "valid"),
+    [
+        ("log(det(X))", "n n", ("det(X) > 0",)),
+        ("log(det(X))", "n n spd", ()),
+        ("a'*inv(X)*b", "n n", ("X is invertible",)),
+        ("a'*inv(X)*b", "n n orthogonal", ()),
+        ("tr(sqrtm(X))", "n n spd", ()),
+    ],
+)
+def test_what_is_declared_or_follows_is_no_condition(text, shape, valid) -> None:
+    assert wrt.derivative(text, "X", shapes={"X": shape}).valid == valid

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import inf
 
 from wrt.algebra.bounds import Interval, bounds
 from wrt.algebra.conjugation import is_real
 from wrt.algebra.moduli import Sign, is_modulus, over_complex
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.directions import opened
 from wrt.expression.nodes import (
     Apply,
+    BoundedSum,
     Constant,
     Einsum,
     Exponent,
@@ -154,10 +155,11 @@ def conditions(
     marked = [*((f, True) for f in formulas), *((d, False) for d in derivatives)]
     for root, is_formula in marked:
         signs = positive_nodes(root)
+        ranges = [n for n in postorder(root) if isinstance(n, BoundedSum)]
         for node in postorder(root):
             if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
                 continue
-            for condition in _wanted(node):
+            for condition in _wanted(node, ranges):
                 inside = condition[1].names - root.names  # it holds the index of a range
                 if inside or not condition[1].names or _holds(condition, signs):
                     continue
@@ -241,12 +243,18 @@ def _is_count(node: Node) -> bool:
     return bool(node.names)
 
 
-def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
+def _wanted(node: Node, ranges: Sequence[BoundedSum]) -> Iterable[tuple[str, Node]]:
     if isinstance(node, Apply):
         for argument, child in zip(node.form.arrays, node.children, strict=True):
             if argument.kind == "whole":
                 yield "whole", child
-    if isinstance(node, Apply) and node.function.domain == "apart":
+    if isinstance(node, Apply) and node.function.name == "power" and _is_whole(node, ranges):
+        lowest: dict[Node, Interval] = {
+            one.variable: Interval(_lowest(one.low), inf) for one in ranges
+        }
+        if bounds(node.children[1], (), lowest)[node.children[1]].low < 0:
+            yield "nonzero", node.children[0]
+    elif isinstance(node, Apply) and node.function.domain == "apart":
         yield "nonzero", build.plus(node.children[0], build.negative(node.children[1]))
     elif isinstance(node, Apply) and node.function.linear and node.function.domain:
         parts = opened(node)
@@ -260,6 +268,36 @@ def _wanted(node: Node) -> Iterable[tuple[str, Node]]:
                 yield "positive", _entries(child, indices)
             elif exponent < 0:
                 yield "nonzero", _entries(child, indices)
+
+
+def _is_whole(power: Apply, ranges: Sequence[BoundedSum]) -> bool:
+    """Whether an exponent counts along ranges: sums and products of whole numbers, of letters of
+    ranges and of those of their ends.
+    """
+    if not ranges:
+        return False
+    counting = {v for one in ranges for v in (one.variable, *one.low.names, *one.high.names)}
+    return all(
+        node in counting
+        or isinstance(node, Sum)
+        or (isinstance(node, Constant) and _counts(node.coefficient))
+        or (isinstance(node, Einsum) and _counts(node.coefficient) and _are_counts(node.exponents))
+        for node in postorder(power.children[1])
+    )
+
+
+def _counts(number: Coefficient) -> bool:
+    return number.is_number and isinstance(number.value, int)
+
+
+def _are_counts(exponents: Sequence[Exponent]) -> bool:
+    return all(e > 0 and e.denominator == 1 for e in exponents)
+
+
+def _lowest(low: Node) -> float:
+    if not isinstance(low, Constant) or not low.coefficient.is_number:
+        return -inf
+    return float(low.coefficient.value)
 
 
 def _entries(node: Node, indices: tuple[int, ...]) -> Node:

@@ -251,6 +251,8 @@ class Derivative(Found):
         names = "∂".join(w.text.strip() for w in self.wanted)
         order = "" if len(self.wanted) == 1 else "²³⁴⁵⁶⁷⁸⁹"[min(len(self.wanted), 9) - 2]
         text = " ".join(self.question.text.split())
+        if self.name is not None and len(self.question.lines) == 1:
+            text = text.partition("=")[2].strip()
         said = text if text.isidentifier() else f"({text})"
         return f"∂{order}{said}/∂{names}"
 

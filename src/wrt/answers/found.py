@@ -56,6 +56,12 @@ class Found:
         """The formula that was differentiated."""
         return self.question.formula
 
+    @property
+    def name(self) -> str | None:
+        """What the question calls f, as s in `s = tanh(W*x)`; None where it has no name."""
+        lines = list(self.question.lines.items())[::-1]
+        return next((name for name, node in lines if node is self.f), None)
+
     @cached_property
     def whole(self) -> Node:
         """The derivative by the whole variables, in normal form."""

@@ -49,10 +49,7 @@ def write(found: Found, page: Page) -> None:
     """Write an answer on a page."""
     D = found.derivative
     page.head(title(D), described(D))
-    if D.question.source is not None:
-        page.row("read as", spaced(D.question.text))
-    elif _is_long(D):
-        page.row("f", "\n".join(line.strip() for line in D.question.text.strip().splitlines()))
+    formula(D, page)
     if found.alone:
         _one(found, page)
     elif D.why_zero:
@@ -80,12 +77,25 @@ def typeset(text: str) -> str:
 
 def title(D: Derivative) -> str:
     """What was asked, as one writes it: `∂(W x)/∂W`."""
-    text = "f" if _is_long(D) else " ".join(D.question.text.split())
+    text = D.name or ("f" if _is_long(D) else " ".join(D.question.text.split()))
     text = typeset(text)
     inner = text if text.isidentifier() else f"({text})"
     names = [f"∂{one.text.strip()}" for one in D.wanted]
     order = _POWERS[min(len(names), 9) - 2] if len(names) > 1 else ""
     return f"∂{order}{inner}/{''.join(names)}"
+
+
+def formula(D: Derivative, page: Page) -> None:
+    """The formula as it was read, where the first line does not say it."""
+    text = D.question.text.strip()
+    left, _, body = text.partition("=")
+    if D.question.source is not None:
+        page.row("read as", spaced(text))
+    elif D.name is not None and len(D.question.lines) == 1:
+        page.row(left.strip(), spaced(body.strip()))
+    elif D.name is not None or _is_long(D):
+        label = "f" if D.name is None else "with"
+        page.row(label, "\n".join(line.strip() for line in text.splitlines()))
 
 
 def _is_long(D: Derivative) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wrt.apps.answer_text import described, proof, remarks, spaced, title, typeset
+from wrt.apps.answer_text import described, formula, proof, remarks, spaced, title, typeset
 from wrt.apps.page import Page, unbroken
 from wrt.language import in_text
 
@@ -25,6 +25,7 @@ def write_verdict(found: Found, page: Page) -> None:
     assert verdict is not None
     assert claim is not None
     page.head(title(D), described(D))
+    formula(D, page)
     said = in_text(claim, D.question)
     claim = " ".join(claim.split())
     page.row("claim", spaced(claim) if said == claim else claim)

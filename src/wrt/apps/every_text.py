@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wrt.answers import Check
-from wrt.apps.answer_text import described, numbers, proof, spaced, title, typeset
+from wrt.apps.answer_text import described, formula, numbers, proof, spaced, title, typeset
 from wrt.apps.page import Page, unbroken
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def write_every(found: Sequence[Found], page: Page) -> None:
     for one in found:
         _block(one, page)
     derivatives = [one.derivative for one in found]
-    if derivatives[0].question.source is not None:
-        page.row("read as", spaced(derivatives[0].question.text))
+    formula(derivatives[0], page)
     valid = dict.fromkeys(v for D in derivatives for v in D.valid)
     if valid:
         page.row("valid where", "; ".join(map(unbroken, valid)))

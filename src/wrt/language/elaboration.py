@@ -104,7 +104,7 @@ def elaborate(
     sizes = _size_names(program, declared)
     made = Elaboration(program.text, program, declared, functions, sizes)
     made.fresh(bit(SCALAR))
-    program = made.program = _with_sums(program, made)
+    program = made.program = _with_sums(_formula_last(program), made)
     for line in _ordered(program, made, target):
         _line(made, line)
     return made
@@ -131,6 +131,22 @@ def _under(parts: tuple[Syntax, ...]) -> list[Syntax]:
         found.append(stack.pop())
         stack.extend(found[-1].children)
     return found
+
+
+def _formula_last(program: Program) -> Program:
+    """The lines with the formula at the end: the last line, unless an earlier one uses what it
+    defines; then the one line that no other uses, as in `L = -y'*log(p); p = softmax(z)`.
+    """
+    *earlier, last = program.lines
+    used = [{p.name for p in _under((line.body,)) if isinstance(p, Name)} for line in earlier]
+    if not any(last.target in names for names in used):
+        return program
+    everywhere = set().union(*used, (p.name for p in _under((last.body,)) if isinstance(p, Name)))
+    unused = [line for line in earlier if line.target not in everywhere]
+    if len(unused) != 1:
+        return program
+    others = [line for line in program.lines if line is not unused[0]]
+    return replace(program, lines=(*others, unused[0]))
 
 
 def _with_sums(program: Program, made: Elaboration) -> Program:

@@ -11,7 +11,7 @@ from wrt.algebra.conjugation import frozen, has_real_values
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import DOMAINS
-from wrt.expression.nodes import Node, Variable
+from wrt.expression.nodes import Apply, Node, Variable
 from wrt.language import Wanted
 
 __all__ = [
@@ -141,8 +141,35 @@ def zero_sentence(text: str, f: Node, wanted: Sequence[Wanted]) -> str:
 
 def valid_sentences(found: Sequence[tuple[str, Node]], names: Sequence[str]) -> tuple[str, ...]:
     """Conditions as sentences; the domain of an array means every entry of it."""
-    said = dict.fromkeys(_sentence(domain, node, names) for domain, node in found)
+    told = [(domain, node) for domain, node in found if not _is_told(domain, node, found)]
+    said = dict.fromkeys(_sentence(domain, node, names) for domain, node in told)
     return tuple(s for s in said if s)
+
+
+#: What is known of a matrix by each of its declared properties.
+_DECLARED = {
+    "spd": {"invertible", "definite", "principal", "full rank", "constant rank"},
+    "invertible": {"invertible", "full rank", "constant rank"},
+    "orthogonal": {"invertible", "full rank", "constant rank"},
+}
+
+
+def _is_told(domain: str, node: Node, found: Sequence[tuple[str, Node]]) -> bool:
+    """Whether a declaration says a condition, or another condition does: det(X) > 0 says that X
+    is invertible.
+    """
+    if isinstance(node, Variable):
+        declared = (_DECLARED.get(word, set()) for word in node.properties)
+        if domain in set().union(*declared):
+            return True
+    if domain in ("positive", "nonzero", "slit"):
+        return _is_det(node) and "spd" in getattr(node.children[0], "properties", ())
+    signed = [n for d, n in found if d in ("positive", "nonzero", "slit") and _is_det(n)]
+    return domain == "invertible" and any(n.children[0] is node for n in signed)
+
+
+def _is_det(node: Node) -> bool:
+    return isinstance(node, Apply) and node.function.name == "det"
 
 
 def _sentence(domain: str, node: Node, names: Sequence[str]) -> str:
