@@ -700,3 +700,36 @@ def test_options_that_do_not_go_together(option: tuple[str, ...], other: str | t
     done = wrt("A*x", "x", *option, *words)
     assert done.code == 2
     assert f"{option[0]} does not go together with {words[0]}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("matrix", "2*A*x"), ("index", "D[a] = (A*x)[a]"), ("matrix", "(A-A')*x")]
+)
+def test_a_form_that_reads_back_to_other_numbers_is_never_printed(form: str, text: str) -> None:
+    with mock.patch.object(Derivative, form, text):
+        done = wrt("x'*A*x", "x")
+    assert done.code == 3
+    assert done.out == ""
+    assert f"{text}: read back, this form of ∂(x'*A*x)/∂x has other numbers" in done.err
+    assert "no answer is given" in done.err
+
+
+@pytest.mark.parametrize("order", ["rows", "columns"])
+def test_kronecker_forms_are_proved_too(order: str) -> None:
+    plain = Derivative.kronecker
+
+    def other(self: Derivative, asked: str = "rows") -> str | None:
+        return "A ⊗ B" if asked == order else plain(self, asked)
+
+    with mock.patch.object(Derivative, "kronecker", other):
+        done = wrt("A*X*B", "X", "--shape", "A=n,n", "--shape", "B=n,n")
+    assert done.code == 3
+    assert "A ⊗ B: read back" in done.err
+
+
+def test_forms_of_large_sizes_are_proved_at_small_ones() -> None:
+    begun = time.perf_counter()
+    assert "checked" in wrt("W*x", "W", "--shape", "W=4096,512").out
+    assert time.perf_counter() - begun < 2
+    with mock.patch.object(Derivative, "index", "D[i,a,b] = δ[i,a]*x[b]*2"):
+        assert wrt("W*x", "W", "--shape", "W=4096,512").code == 3

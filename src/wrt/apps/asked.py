@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from wrt.answers.claims.printed import refuse_misprints
 from wrt.errors import NameMistake, ValueMistake
 from wrt.language.lexer import spelled
 
@@ -68,6 +69,7 @@ def find(D: Derivative, asked: Asked) -> Found:
     ('s[3]', array(6.))
     """
     check = D.check()
+    refuse_misprints(D)
     values = None if asked.values is None else _known(D, asked)
     made: dict[str, Any] = {}
     if asked.entry is not None:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Check", "check", "holds", "is_analytic", "places", "points", "small_sizes"]
+__all__ = ["Check", "check", "holds", "is_analytic", "place", "places", "points", "small_sizes"]
 
 #: How many random points, and how many tries to find each.
 POINTS, TRIES = 3, 60
@@ -119,6 +119,20 @@ def places(
     raise CheckFailed(
         "no point was found at which the formula is defined: "
         "declare what its variables are (positive, spd, …)"
+    )
+
+
+def place(
+    f: Node, xs: Sequence[Node], derivative: Node
+) -> tuple[dict[str, int], dict[str, Array]] | None:
+    """Sizes and one point at which the formula is defined; None where there is none."""
+    return next(
+        (
+            (sizes, values)
+            for sizes in small_sizes(f, xs, derivative)
+            for values in points(f, derivative, xs, sizes)
+        ),
+        None,
     )
 
 
