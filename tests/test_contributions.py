@@ -217,3 +217,21 @@ def test_steps_that_are_not_there() -> None:
     for step in (0, 5, 1.5):
         with pytest.raises(WrtError, match="counted from 1 to 4"):
             found.at(step)  # type: ignore[arg-type]
+
+
+def test_a_loss_of_the_last_step() -> None:
+    last = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t])\nE = norm2(s[T]-y)^2")
+    each = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t])\nE[t] = norm2(s[t]-y)^2")
+    at = values(last, 4)
+    found, truth = last.contributions("W")(**at), each.contributions("W", at=4)(**at)
+    assert np.allclose(found.sum(), last.gradient("W")(**at), rtol=1e-12)
+    assert np.allclose(found.norms, truth.norms, rtol=1e-12)
+    with pytest.raises(ShapeMistake, match="a loss at every step"):
+        found.triangle()
+    for window in (1, 2, 9):
+        some = last.gradient("W", truncate=window)(**at)
+        wanted = each.gradient("W", at=4, truncate=window)(**at)
+        assert np.allclose(some.kept, wanted.kept, rtol=1e-12)
+    reach = last.horizon(at)
+    assert not reach.triangles
+    assert np.allclose(reach.late["W"], truth.norms[::-1], rtol=1e-12)

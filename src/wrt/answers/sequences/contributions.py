@@ -193,6 +193,11 @@ class Contributions:
         """The squared Frobenius norm of every summand, without forming one."""
         return _squares(self.formula, 1)
 
+    @property
+    def has_triangle(self) -> bool:
+        """Whether there is a loss at every step."""
+        return self._by_loss is not None
+
     @cached_property
     def triangle(self) -> Node:
         """The squared norms of what the weight at step k does to the loss of step t: axes t, k."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
 from wrt.algebra import meant, normal_form
-from wrt.answers.parts import swept
+from wrt.answers.parts import plain_keys, swept
 from wrt.answers.sequences.contributions import Contributions
+from wrt.answers.sequences.horizon import Horizon, Reach
+from wrt.answers.sequences.moving import as_one, between, multiplied
 from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
 from wrt.answers.sequences.through import Path, ThroughTime
 from wrt.answers.sequences.truncated import Truncated
@@ -17,7 +19,7 @@ from wrt.calculus import gradients as swept_together
 from wrt.calculus.joined import Joined
 from wrt.calculus.recurrence import System, copied, uncopied
 from wrt.calculus.terms import terms_of
-from wrt.errors import NameMistake, ShapeMistake
+from wrt.errors import NameMistake, ShapeMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
@@ -119,7 +121,7 @@ class Recurrence:
         It is the immediate derivative of R. Pascanu, T. Mikolov, Y. Bengio (2013). Raises
         NameMistake for names that the recurrence does not have.
         """
-        state, by = self._state(state), self._shared(name)
+        state, by = self.state_named(state), self._shared(name)
         called = f"∂⁺{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self.inlined[state], by, called)
 
@@ -136,7 +138,7 @@ class Recurrence:
         """
         if state is None:
             return self._joint_step()
-        state, other = self._state(state), self._state(other or state)
+        state, other = self.state_named(state), self.state_named(other or state)
         if other not in self.system.lags:
             raise NameMistake(
                 f"no line reads {moment(other, self.lines.step, -1)}",
@@ -165,14 +167,14 @@ class Recurrence:
 
     def within(self, state: str, other: str) -> StepDerivative:
         """`∂L[t]/∂s[t]`: from a line to one of its step, other states of the step held fixed."""
-        state, other = self._state(state), self._state(other)
+        state, other = self.state_named(state), self.state_named(other)
         by = self.lines.at(other)
         called = f"∂{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self._over_states(state), by, called, self.carried)
 
     def directly(self, state: str, name: str) -> StepDerivative:
         """`∂⁺L[t]/∂V`: from a line to a shared variable, the states of its step held fixed."""
-        state, by = self._state(state), self._any(name)
+        state, by = self.state_named(state), self._any(name)
         called = f"∂⁺{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self._over_states(state), by, called, self.carried)
 
@@ -201,7 +203,7 @@ class Recurrence:
         >>> D.shape, D.check().passed
         (('n', 'n', 'n'), True)
         """
-        state = self._state(state)
+        state = self.state_named(state)
         stack = self.system.stack(state)
         place = self._last(state, at)
         said = str(at) if at is not None else self.length if place else "1"
@@ -241,31 +243,24 @@ class Recurrence:
         loss = self._loss(of)
         by = self._any(name)
         if loss in self.lines.final:
-            if at is not None or truncate is not None:
+            if at is not None:
                 raise ShapeMistake(
-                    f"{loss} is of the last step only: it has no other step, and is not truncated",
+                    f"{loss} is of the last step only: it has no other step",
                     hint=f"as a loss of every step, {moment(loss, self.lines.step)} = …, it can be",
                 )
-            return self._through(self.loss(loss), loss, by, loss, self.length)
-        whole = self._through(self.loss(loss, at), self._said(loss, at), by, loss, at)
+            whole = self._through(self.loss(loss), loss, by, loss, self.length)
+        else:
+            whole = self._through(self.loss(loss, at), self._said(loss, at), by, loss, at)
         if truncate is None:
             return whole
-        return Truncated(whole, self._between(self._shared(name).name), truncate, at)
+        joined = between(self, self._shared(name).name)
+        return Truncated(whole, joined, truncate, self._place_of(loss, at))
 
-    def _between(self, *names: str) -> Joined | None:
-        """The carried states by which shared variables act on later steps, as one; None where
-        there are none."""
-        reached = self.system.reached(*names)
-        moved = [one for one in self.carried if one in reached]
-        ways = {one: self.system.lags[one] > 0 for one in moved}
-        if len(set(ways.values())) > 1:
-            one, other = (next(k for k in moved if ways[k] is way) for way in (False, True))
-            raise ShapeMistake(
-                f"{', '.join(names)} acts through {self.said(one)}, which runs from the first step "
-                f"on, and through {self.said(other)}, which runs from the last: no window of steps "
-                "holds both"
-            )
-        return Joined(self.system, moved) if moved else None
+    def _place_of(self, loss: str, at: int | None) -> int | None:
+        """Where the one step that a loss is asked for, or is about, stands in a stack."""
+        if loss in self.lines.final:
+            return -1
+        return None if at is None else self._place(at)
 
     def gradients(self, *names: str, of: str | None = None, at: int | None = None) -> Gradients:
         """The gradients by several names, by all shared variables where none is named: one sweep
@@ -295,14 +290,7 @@ class Recurrence:
     def loss(self, of: str | None = None, at: int | None = None) -> Node:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
         name = self._loss(of)
-        if name in self.lines.final:
-            whole = self.system.at(name, -1)
-        elif at is not None:
-            whole = self.system.at(name, self._place(at))
-        else:
-            whole = self.system.stack(name)
-        axes = tuple(range(whole.ndim))
-        return build.einsum(f"{'abcd'[: len(axes)]}->", whole)
+        return _total(self.system, name, self._place_of(name, at))
 
     def contributions(
         self, name: str, of: str | None = None, at: int | None = None
@@ -315,6 +303,11 @@ class Recurrence:
         """
         loss = self._loss(of)
         by = self._shared(name)
+        return self._summands(loss, by, self._place_of(loss, at), self.gradient(name, loss, at))
+
+    def _summands(
+        self, loss: str, by: Variable, place: int | None, whole: ThroughTime
+    ) -> Contributions:
         copies, series = self._copies(by)
 
         def by_loss() -> Node:
@@ -323,9 +316,58 @@ class Recurrence:
             lost = build.product(ONE, ((stack, 1, axes),), (0,), stack.dims)
             return self._of_copies(lost, series, by)
 
-        formula = self._of_copies(copies.loss(loss, at), series, by)
-        whole = self.gradient(name, loss, at)
-        return Contributions(formula, whole, self.system.batch, by_loss=by_loss)
+        formula = self._of_copies(_total(copies.system, loss, place), series, by)
+        every = None if loss in self.lines.final else by_loss
+        return Contributions(formula, whole, self.system.batch, by_loss=every)
+
+    def late_contributions(self, name: str, of: str | None = None) -> Contributions:
+        """The summands of `dL[T]/dW` alone: what a weight does to the loss of the last step, or to
+        that of the first where its states run backwards."""
+        loss, by = self._loss(of), self._shared(name)
+        moved = [self.system.lags[one] > 0 for one in self.carried]
+        back = any(moved) and all(moved) and loss not in self.lines.final
+        place = 0 if back else -1
+        return self._summands(loss, by, place, self.gradient(name, loss))
+
+    def horizon(
+        self,
+        mapping: Mapping[str, Any] | None = None,
+        /,
+        *,
+        of: str | None = None,
+        by: str | Sequence[str] | None = None,
+        loss: str | None = None,
+        pairs: bool = False,
+        fraction: float = 0.01,
+        **values: Any,
+    ) -> Horizon:
+        """How far back the recurrence reaches at given values: whether gradients vanish or explode.
+
+        All states are taken as one, or those that need each other with the state `of`. `by` names
+        the weights whose shares are told; without it, those that multiply a state. With `pairs`,
+        the norms for all pairs of steps are found, which costs as many products as there are pairs.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> found = rnn.horizon(W=[[0.5]], s0=[0], x=[[0], [0], [0]], y=[[1], [1], [1]])
+        >>> found.spectral.tolist(), found.gamma, found.scale
+        ([1.0, 0.5, 0.25, 0.125], 1.0, 0.5)
+        """
+        if not 0 < fraction < 1:
+            raise ValueMistake(f"fraction={fraction!r}: a part of the whole lies between 0 and 1")
+        joined = Joined(self.system, as_one(self, of))
+        named = None if loss is None and len(self.losses) != 1 else self._loss(loss)
+        wanted = (by,) if isinstance(by, str) else by
+        weights = multiplied(self, joined) if wanted is None else [*wanted]
+        names = tuple(self._shared(name).name for name in weights)
+        key = (joined.names, names, named)
+        if key not in self._reaches:
+            self._reaches[key] = Reach(self, joined, names, named)
+        given = plain_keys({**(mapping or {}), **values}, tuple(self.variables.values()))
+        return self._reaches[key](given, pairs, fraction)
+
+    @cached_property
+    def _reaches(self) -> dict[Any, Reach]:
+        return {}
 
     def factored(self, state: str, name: str, at: int | None = None) -> Contributions:
         """`ds[T]/dW` as its summands by step, `P[k] ⊗ s[k-1]`, which stay factors.
@@ -336,7 +378,7 @@ class Recurrence:
         """
         if self.system.batch:
             raise ShapeMistake("a factored derivative is that of one sequence, without a batch")
-        state, by = self._state(state), self._shared(name)
+        state, by = self.state_named(state), self._shared(name)
         copies, series = self._copies(by)
         target = copies.system.stack(state)[self._last(state, at)]
         found = self._of_copies(target, series, by)
@@ -365,7 +407,7 @@ class Recurrence:
         return self._answer(f, said, by, target, at, swept(f, [by], "projected"))
 
     def _answer(
-        self, f: Node, said: str, by: Variable, target: str, at: int | None, node: Node
+        self, f: Node, said: str, by: Variable, target: str, at: int | str | None, node: Node
     ) -> ThroughTime:
         question = Reading(
             text=said,
@@ -400,7 +442,7 @@ class Recurrence:
             raise ShapeMistake(f"{at!r} is no step: steps are counted from 1")
         return at - 1
 
-    def _state(self, name: str) -> str:
+    def state_named(self, name: str) -> str:
         name = name.partition("[")[0]
         if name not in self.lines.states:
             near = did_you_mean(name, self.states)
@@ -410,7 +452,7 @@ class Recurrence:
 
     def _loss(self, of: str | None) -> str:
         if of is not None:
-            name = self._state(of)
+            name = self.state_named(of)
             if self.lines.states[name].ndim:
                 raise ShapeMistake(f"{self.said(name)} is no scalar, so it is no loss")
             return name
@@ -442,3 +484,9 @@ class Recurrence:
 
     def __repr__(self) -> str:
         return f"<recurrence of {', '.join(map(self.said, self.states))}>"
+
+
+def _total(system: System, name: str, place: int | None) -> Node:
+    """The sum of a loss over the batch, and over all steps or of one."""
+    whole = system.stack(name) if place is None else system.at(name, place)
+    return build.einsum(f"{'abcd'[: whole.ndim]}->", whole)

@@ -62,10 +62,10 @@ class Truncated:
     a window costs as many products of stacks, whatever the number of steps.
     """
 
-    def __init__(self, whole: ThroughTime, joined: Joined | None, window: int, at: int | None):
+    def __init__(self, whole: ThroughTime, joined: Joined | None, window: int, place: int | None):
         if isinstance(window, bool) or not isinstance(window, int) or window < 1:
             raise ShapeMistake(f"truncate={window!r}: a window is a whole number of steps from 1")
-        self.whole, self.joined, self.window, self.at = whole, joined, window, at
+        self.whole, self.joined, self.window, self.place = whole, joined, window, place
 
     @cached_property
     def formula(self) -> Node:
@@ -74,7 +74,9 @@ class Truncated:
         if self.joined is None:
             return self.whole.formula
         length = self.joined.system.length
-        weight = None if self.at is None else build.unit(length, self.at - 1)
+        weight = None
+        if self.place is not None:
+            weight = build.unit(length, length - 1 if self.place < 0 else self.place)
         line = self.joined.line(self.whole.path.target)
         by = self.whole.path.by
         return normal_form(self.joined.truncated(line, by, self.window, weight))
