@@ -23,6 +23,7 @@ from wrt.apps import answer_text, book_text, command
 from wrt.apps.page import Page
 from wrt.errors import CheckFailed
 from wrt.functions import BOOK
+from wrt.language import read
 
 STEP = "tanh(W*s + U*x + b)"
 
@@ -601,6 +602,30 @@ def test_functions_lists_every_word() -> None:
     }
     assert words == {*BOOK, "frechet"}
     assert all(len(line) <= 80 for line in said.splitlines())
+
+
+@pytest.mark.parametrize("word", book_text.GRAMMAR)
+def test_help_knows_the_signs(word: str) -> None:
+    said = wrt("help", word).out
+    for formula in book_text.GRAMMAR[word][1]:
+        assert formula in said
+        read(formula)
+
+
+def test_help_tells_of_ranges() -> None:
+    assert "sum(k, 1, n, x^k)" in wrt("help", "sum").out
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("X.T @ X", "X' is the transpose"),
+        ("np.exp(x)", "exp without np."),
+        ("x.y", "entry by entry is"),
+    ],
+)
+def test_python_is_told_how_it_is_written_here(text: str, hint: str) -> None:
+    assert hint in wrt(text, "x").err
 
 
 def test_help_and_version() -> None:

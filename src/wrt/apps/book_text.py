@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wrt.apps.page import Page
 from wrt.expression.function import DOMAINS, Function
 from wrt.functions import (
@@ -17,8 +19,9 @@ from wrt.functions import (
     spectral,
 )
 from wrt.functions.matrix_functions import ABOUT
+from wrt.language.words import BOUNDED
 
-__all__ = ["write_book", "write_record"]
+__all__ = ["GRAMMAR", "write_book", "write_record"]
 
 _ROOMS = (
     ("entry by entry", elementwise),
@@ -30,6 +33,36 @@ _ROOMS = (
     ("functions of a matrix", matrix_functions),
     ("made from sizes", patterns),
 )
+
+
+#: What is no function and stands in formulas: what it is, and how it is written.
+GRAMMAR: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "*": ("The product of numbers, matrices and vectors.", ("A*x", "2*X*Y")),
+    ".*": ("The product entry by entry.", ("x.*y", "A.*B")),
+    "/": ("The quotient by a number.", ("x/n", "x/norm2(x)")),
+    "./": ("The quotient entry by entry.", ("x./y", "1./x")),
+    "\\": ("The solution of a linear system: A \\ b solves A*x = b.", ("A \\ b",)),
+    "^": ("The power of a number or of a square matrix.", ("x^2", "X^3", "X^-1")),
+    ".^": ("The power of every entry.", ("x.^2", "A.^-1")),
+    "'": ("The transpose; of a vector, the row.", ("A'", "x'*y")),
+    "^H": ("The conjugate transpose.", ("A^H", "x^H*y")),
+    "⊗": ("The Kronecker product, also kron(A, B).", ("A ⊗ B",)),
+    "+": ("The sum; a number is added to every entry.", ("A + B", "x + 1")),
+    "-": ("The difference; a number is taken from every entry.", ("A - B", "1 - x", "-x")),
+    "einsum": (
+        "A product over indices, as NumPy writes it.",
+        ('einsum("ij,jk->ik", A, B)', 'einsum("ii->i", A)'),
+    ),
+    "where": ("Names for what stands in a formula, behind it.", ("x'*P*x where P = A*B",)),
+    "delta": (
+        "In index form, 1 where two indices are equal and 0 elsewhere; also δ.",
+        ("D[i,a,b] = δ[i,a]*x[b]",),
+    ),
+    "I": ("The identity matrix, as large as its place wants; eye(n) says its size.", ("A + I",)),
+    "pi": ("The number π.", ("2*pi*x",)),
+}
+#: Other spellings of these.
+_SPELLED = {"@": "*", "δ": "delta", "π": "pi", "ᵀ": "'"}
 
 
 def write_record(word: str, page: Page) -> None:
@@ -46,6 +79,11 @@ def write_record(word: str, page: Page) -> None:
       valid where    X is invertible
       ...
     """
+    if _SPELLED.get(word, word) in GRAMMAR:
+        doc, written = GRAMMAR[_SPELLED.get(word, word)]
+        page.head(word, doc)
+        page.row("written", "\n".join(written))
+        return
     record = ABOUT if word == "frechet" else find(word)
     page.head(word, record.doc)
     if word != record.name:
@@ -66,6 +104,8 @@ def write_record(word: str, page: Page) -> None:
         page.row("keeps", ", ".join(record.keeps.split()))
     if record.axis:
         page.row("axes", _axis(record))
+    if word in BOUNDED:
+        page.row("range", f"{word}(k, 1, n, x^k) over the whole numbers from 1 to n")
     if record.latex:
         page.row("LaTeX", record.latex)
     if record.code("numpy"):
@@ -122,6 +162,9 @@ def write_book(page: Page) -> None:
             page.row(record.name, record.doc)
         if room is matrix_functions:
             page.row(ABOUT.name, ABOUT.doc)
+    page.lines += ["", page.styled("head", "signs and other words")]
+    for word, (doc, _) in GRAMMAR.items():
+        page.row(word, doc)
     others = {w: r.name for w, r in BOOK.items() if w != r.name}
     page.lines += ["", page.styled("head", "other spellings")]
     for word in sorted(others):
