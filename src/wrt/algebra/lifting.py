@@ -93,6 +93,8 @@ class Lifting:
 
     def dims(self, dims: Sequence[Dimension]) -> Dims:
         """Dimensions of the signature as those of the arguments."""
+        if not self.dimensions:
+            return tuple(dims)
         return tuple(d.replace(self.dimensions) for d in dims)
 
     def product(self, node: Einsum, split: int) -> Node:
