@@ -44,8 +44,9 @@ Array = np.ndarray[Any, Any]
 def agrees(f: Node, at: dict[str, Array], tolerance: float = 1e-12) -> None:
     """A program gives what its formula means."""
     program = compiled(f)
-    got = program({v.name: at[v.name] for v in f.names})
-    want = evaluate(f, at)
+    untold = dict.fromkeys(program.sizes, 3)
+    got = program({v.name: at[v.name] for v in f.names} | untold)
+    want = evaluate(f, at, untold)
     assert got.shape == want.shape
     assert np.allclose(got, want, rtol=tolerance, atol=tolerance), program.source
 
@@ -271,3 +272,73 @@ def test_a_loop_read_two_ways_is_one_loop() -> None:
     assert body(again + wrt.sin(ELMAN)).count("np.tanh") == 1
     agrees(again + wrt.sin(ELMAN), values(3))
     agrees(again, values(3))
+
+
+# Random recurrences
+
+
+def random_part(
+    rng: np.random.Generator, vectors: list[Node], matrices: list[Node], depth: int
+) -> Node:
+    """A formula of a vector over some vectors and square matrices."""
+    if depth == 0:
+        return vectors[rng.integers(len(vectors))]
+    one = random_part(rng, vectors, matrices, depth - 1)
+    other = random_part(rng, vectors, matrices, rng.integers(depth))
+    matrix = matrices[rng.integers(len(matrices))]
+    match rng.integers(8):
+        case 0 | 1:
+            return matrix @ one
+        case 2:
+            return one + other
+        case 3:
+            return one * other / 2
+        case 4:
+            return wrt.tanh(one)
+        case 5:
+            return one * (1 - wrt.sigmoid(other) ** 2)
+        case 6:
+            return build.einsum("i,i,ij->j", one, other, matrix)
+        case _:
+            return wrt.tanh(matrix @ one - other)
+
+
+def random_recurrence(seed: int) -> Scan:
+    """One to three states, two series, one of them of another recurrence at times."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(1, 4))
+    carries = tuple(Variable(f"q{k}[t-1]", (n,)) for k in range(count))
+    entries = (Variable("y[t]", (n,)), Variable("M[t]", (n, n)))
+    Y, M = Variable("Y", (PAIR.length, n)), Variable("M", (PAIR.length, n, n))
+    series = [Y if seed % 3 else ELMAN.state(0, before=bool(seed % 2)), M]
+    shared = [s0, c0]
+    nexts = []
+    for _ in carries:
+        matrices = [W, V, entries[1]] if rng.integers(2) else [W, V]
+        vectors = [*carries, entries[0], shared[rng.integers(2)]]
+        nexts.append(wrt.tanh(random_part(rng, vectors, matrices, 4)))
+    starts = [shared[rng.integers(2)] for _ in carries]
+    return Scan(
+        carries, entries, (*starts, *series, *nexts), PAIR.length, reverse=bool(rng.integers(2))
+    )
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_recurrences(seed: int) -> None:
+    loop = random_recurrence(seed)
+    rng = np.random.default_rng(seed)
+    at = values(3) | {"Y": rng.normal(size=(3, 3)), "M": rng.normal(size=(3, 3, 3))}
+    last = loop.state(len(loop.carries) - 1, before=bool(seed % 2))
+    loss = build.einsum("ti,ti->", loop, last) + build.einsum("i->", loop[-1])
+    agrees(loop + last, at, 1e-10)
+    by = [v for v in (W, s0, Variable("Y", (PAIR.length, n))) if v in loss.names]
+    found = tuple(derivative(loss, v) for v in by)
+    for one in found:
+        agrees(one, at, 1e-9)
+    together = (loss, *(one for one in found if one.names))
+    names = {v.name for f in together for v in f.names}
+    for got, f in zip(
+        compiled(together)({name: at[name] for name in names}), together, strict=True
+    ):
+        assert np.allclose(got, evaluate(f, at), rtol=1e-9, atol=1e-9)
+    agrees(derivative(loop[-1], W), at, 1e-9)

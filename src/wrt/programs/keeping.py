@@ -137,7 +137,7 @@ class _Known:
                 self.products[part] = _joined(
                     part.coefficient,
                     [
-                        (_factors(outside[f], (0, *(place[i] for i in own))), e)
+                        (_factors(outside[f], _axes(f, loop, [place[i] for i in own])), e)
                         for f, e, own in part.factors
                     ],
                 )
@@ -168,6 +168,11 @@ class _Known:
             for part in one.children:
                 lifting(part)
         return lifting.done
+
+
+def _axes(part: Node, loop: Scan, own: Sequence[int]) -> tuple[int, ...]:
+    """The axes of a stack, that of the steps first; what is the same for all steps has no such."""
+    return tuple(own) if loop.bound.isdisjoint(part.names) else (0, *own)
 
 
 def _joined(coefficient: Coefficient, parts: Sequence[tuple[_Product, Exponent]]) -> _Product:
