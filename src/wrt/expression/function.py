@@ -223,7 +223,8 @@ class Function:
     @cached_property
     def key(self) -> str:
         """What tells this record from any other, the same in every process."""
-        parts = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]
+        said = {f.name: getattr(self, f.name) for f in fields(self)} | {"array": self.code("numpy")}
+        parts = [f"{name}={value!r}" for name, value in said.items()]
         return f"{self.name}:{blake2b(repr(parts).encode(), digest_size=8).hexdigest()}"
 
     @property

@@ -35,6 +35,14 @@ _LOGSOFTMAX = """\
 def logsoftmax(x):
     x = x - np.max(x, axis=-1, keepdims=True)
     return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))"""
+_SOFTMAX_TORCH = """\
+def softmax(x):
+    e = torch.exp(x - torch.amax(x.real, dim=-1, keepdim=True))
+    return e / torch.sum(e, dim=-1, keepdim=True)"""
+_LOGSOFTMAX_TORCH = """\
+def logsoftmax(x):
+    x = x - torch.amax(x.real, dim=-1, keepdim=True)
+    return x - torch.log(torch.sum(torch.exp(x), dim=-1, keepdim=True))"""
 
 RECORDS: tuple[Function, ...] = (
     Function(
@@ -42,7 +50,11 @@ RECORDS: tuple[Function, ...] = (
         "The positive part: x for positive x, 0 for any other.",
         latex=r"\operatorname{relu}({x})",
         differential="step(x)*dx",
-        array="def relu(x):\n    return np.maximum(x, 0)",
+        array={
+            "numpy": "def relu(x):\n    return np.maximum(x, 0)",
+            "jax": "jax.nn.relu",
+            "torch": "relu",
+        },
         laws=(
             "relu(relu(x)) = relu(x)",
             "relu(x)*step(x) = relu(x)",
@@ -63,7 +75,7 @@ RECORDS: tuple[Function, ...] = (
         "The logistic function, 1/(1 + exp(-x)).",
         latex=r"\sigma({x})",
         differential="y*(1-y)*dx",
-        array=_SIGMOID,
+        array={"numpy": _SIGMOID, "jax": "jax.nn.sigmoid", "torch": "sigmoid"},
         laws=(
             "sigmoid(-x) = 1 - sigmoid(x)",
             "sigmoid(0) = 1/2",
@@ -84,7 +96,11 @@ RECORDS: tuple[Function, ...] = (
         "The logarithm of 1 + exp(x).",
         latex=r"\operatorname{softplus}({x})",
         differential="sigmoid(x)*dx",
-        array="def softplus(x):\n    return np.logaddexp(0, x)",
+        array={
+            "numpy": "def softplus(x):\n    return np.logaddexp(0, x)",
+            "jax": "jax.nn.softplus",
+            "torch": "def softplus(x):\n    return torch.logaddexp(x, torch.zeros_like(x))",
+        },
         laws=("log(1+exp(x)) = softplus(x)", "softplus(x) - softplus(-x) = x"),
         keeps=f"{ANY} positive",
         analytic=_SOFTPLUS_ALONG,
@@ -106,7 +122,11 @@ RECORDS: tuple[Function, ...] = (
         "x times sigmoid(x), also called swish.",
         latex=r"\operatorname{silu}({x})",
         definition="x*sigmoid(x)",
-        array=_SILU,
+        array={
+            "numpy": _SILU,
+            "jax": "jax.nn.silu",
+            "torch": "def silu(x):\n    return x * torch.sigmoid(x)",
+        },
         laws=("silu(x) - silu(-x) = x",),
         keeps=f"{ZERO} positive",
         analytic=_SILU_ALONG,
@@ -118,7 +138,7 @@ RECORDS: tuple[Function, ...] = (
         "The exponentials divided by their sum: positive entries that sum to 1.",
         latex=r"\operatorname{softmax}({x})",
         differential="y.*dx - y*(y'*dx)",
-        array=_SOFTMAX,
+        array={"numpy": _SOFTMAX, "jax": "jax.nn.softmax", "torch": _SOFTMAX_TORCH},
         laws=(
             "sum(softmax(x)) = 1",
             "log(softmax(x)) = logsoftmax(x)",
@@ -136,7 +156,7 @@ RECORDS: tuple[Function, ...] = (
         "The logarithm of softmax.",
         latex=r"\operatorname{logsoftmax}({x})",
         differential="dx - exp(y)'*dx",
-        array=_LOGSOFTMAX,
+        array={"numpy": _LOGSOFTMAX, "jax": "jax.nn.log_softmax", "torch": _LOGSOFTMAX_TORCH},
         laws=(
             "exp(logsoftmax(x)) = softmax(x)",
             "x - logsumexp(x) = logsoftmax(x)",

@@ -10,6 +10,10 @@ from wrt.expression.function import Function
 
 __all__ = ["RECORDS"]
 
+_IMAG_TORCH = """\
+def imag(x):
+    return x.imag if x.is_complex() else torch.zeros_like(x)"""
+
 RECORDS: tuple[Function, ...] = (
     Function(
         "conj(x) -> y",
@@ -40,7 +44,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{Im}({x})",
         definition="0*x",
         complex_definition="(x-conj(x))/2i",
-        array="imag",
+        array={"numpy": "imag", "torch": _IMAG_TORCH},
         keeps="symmetric skew diagonal lower upper toeplitz",
         analytic=False,
         examples=("imag(x^H*y)",),

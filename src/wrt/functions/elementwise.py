@@ -275,7 +275,10 @@ RECORDS: tuple[Function, ...] = (
         "1 for positive, 0 for zero and negative.",
         latex=r"\operatorname{step}({x})",
         differential="0",
-        array="def step(x):\n    return np.heaviside(x, 0)",
+        array={
+            "numpy": "def step(x):\n    return np.heaviside(x, 0)",
+            "torch": "def step(x):\n    return (x > 0).to(x.dtype)",
+        },
         laws=("step(step(x)) = step(x)", "x*step(x) = relu(x)"),
         keeps=f"{ZERO} positive",
         domain="nonzero",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from wrt.expression.function import Function
+from wrt.expression.function import BACKENDS, Function
 
 __all__ = ["ABOUT", "RECORDS", "frechet", "of_word"]
 
@@ -64,6 +64,73 @@ def along(X):
     for _ in range(doublings):
         S, C = 2 * S @ C, 2 * C @ C - one
     return """
+# JAX and PyTorch have no square root or logarithm of a matrix that can be differentiated and
+# compiled. These are real where X is: NaN where that root is not.
+_SQRTM_JAX = """\
+def sqrtm(X):
+    def step(_, roots):
+        Y, Z = roots
+        return (Y + jnp.linalg.inv(Z)) / 2, (Z + jnp.linalg.inv(Y)) / 2
+
+    one = jnp.broadcast_to(jnp.eye(X.shape[-1], dtype=X.dtype), X.shape)
+    Y, _ = jax.lax.fori_loop(0, 30, step, (X, one))
+    error = jnp.max(jnp.abs(Y @ Y - X), axis=(-2, -1), keepdims=True)
+    size = jnp.max(jnp.abs(X), axis=(-2, -1), keepdims=True)
+    return jnp.where(error > 1e-3 * size, jnp.nan, Y)"""
+_SQRTM_TORCH = """\
+def sqrtm(X):
+    Y, Z = X, torch.eye(X.shape[-1], dtype=X.dtype, device=X.device).expand(X.shape)
+    for _ in range(30):
+        Y, Z = (Y + torch.linalg.inv(Z)) / 2, (Z + torch.linalg.inv(Y)) / 2
+    error = torch.amax(torch.abs(Y @ Y - X), dim=(-2, -1), keepdim=True)
+    size = torch.amax(torch.abs(X), dim=(-2, -1), keepdim=True)
+    return torch.where(error > 1e-3 * size, torch.nan, Y)"""
+_LOGM_OF_ROOT = """\
+def logm(X):
+{root}
+    for _ in range(6):
+        X = sqrtm(X)
+    one = {one}
+    Z = (X - one) @ {library}.linalg.inv(X + one)
+    square, total = Z @ Z, 0 * Z
+    for k in range(27, 0, -2):
+        total = total @ square + one / k
+    return 128 * Z @ total"""
+
+
+def _indented(text: str) -> str:
+    return "".join(f"    {line}".rstrip() + "\n" for line in text.splitlines())
+
+
+_LOGM_JAX = _LOGM_OF_ROOT.format(
+    root=_indented(_SQRTM_JAX), one="jnp.eye(X.shape[-1], dtype=X.dtype)", library="jnp"
+)
+_LOGM_TORCH = _LOGM_OF_ROOT.format(
+    root=_indented(_SQRTM_TORCH),
+    one="torch.eye(X.shape[-1], dtype=X.dtype, device=X.device)",
+    library="torch",
+)
+_EXPM = {"jax": "jax.scipy.linalg.expm", "torch": "torch.linalg.matrix_exp"}
+_IS_COMPLEX = {"jax": "jnp.iscomplexobj(X)", "torch": "X.is_complex()"}
+
+
+def _sine(backend: str) -> str:
+    """By the exponentials of ±iX."""
+    exp = _EXPM[backend]
+    return (
+        f"def sinm(X):\n    S = ({exp}(1j * X) - {exp}(-1j * X)) / 2j\n"
+        f"    return S if {_IS_COMPLEX[backend]} else S.real"
+    )
+
+
+def _cosine(backend: str) -> str:
+    exp = _EXPM[backend]
+    return (
+        f"def cosm(X):\n    C = ({exp}(1j * X) + {exp}(-1j * X)) / 2\n"
+        f"    return C if {_IS_COMPLEX[backend]} else C.real"
+    )
+
+
 _BLOCKS = """\
 def frechet_{name}(X, *directions):
 {inner}    n = X.shape[-1]
@@ -81,7 +148,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{expm}({X})",
         differential="frechet(expm, X, dX)",
         commuting="Y*dX",
-        array="scipy.linalg.expm",
+        array={"numpy": "scipy.linalg.expm", "torch": "linalg.matrix_exp"},
         laws=(
             "expm(X') = expm(X)'",
             "expm(-X) = inv(expm(X))",
@@ -98,7 +165,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{logm}({X})",
         differential="frechet(logm, X, dX)",
         commuting="inv(X)*dX",
-        array=_LOGM,
+        array={"numpy": _LOGM, "jax": _LOGM_JAX, "torch": _LOGM_TORCH},
         laws=("expm(logm(X)) = X", "logm(X') = logm(X)'", "logm(inv(X)) = -logm(X)"),
         keeps=_ALL,
         domain="principal",
@@ -112,7 +179,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"{X}^{1/2}",
         differential="frechet(sqrtm, X, dX)",
         commuting="inv(Y)*dX/2",
-        array="scipy.linalg.sqrtm",
+        array={"numpy": "scipy.linalg.sqrtm", "jax": _SQRTM_JAX, "torch": _SQRTM_TORCH},
         laws=(
             "sqrtm(X)*sqrtm(X) = X",
             "inv(sqrtm(X))*inv(sqrtm(X)) = inv(X)",
@@ -131,7 +198,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{sinm}({X})",
         differential="frechet(sinm, X, dX)",
         commuting="cosm(X)*dX",
-        array="scipy.linalg.sinm",
+        array={"numpy": "scipy.linalg.sinm", "jax": _sine("jax"), "torch": _sine("torch")},
         laws=("sinm(X') = sinm(X)'", "sinm(-X) = -sinm(X)", "sinm(X)^2 + cosm(X)^2 = eye(n)"),
         keeps=f"{_ALL} skew",
         analytic=_TRIGONOMETRIC_ALONG + "S",
@@ -143,7 +210,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{cosm}({X})",
         differential="frechet(cosm, X, dX)",
         commuting="-sinm(X)*dX",
-        array="scipy.linalg.cosm",
+        array={"numpy": "scipy.linalg.cosm", "jax": _cosine("jax"), "torch": _cosine("torch")},
         laws=("cosm(X') = cosm(X)'", "cosm(-X) = cosm(X)"),
         keeps=_ALL,
         analytic=_TRIGONOMETRIC_ALONG + "C",
@@ -185,7 +252,7 @@ def frechet(name: str, order: int) -> Function:
         latex=rf"L_{{\operatorname{{{name}}}}}({shown})",
         differential=f"frechet({name}, {given}, dX)",
         linear=tuple(words),
-        array=_blocks(name, function.code("numpy")),
+        array={b: _blocks(name, function.code(b) or function.code("numpy"), b) for b in BACKENDS},
         keeps="symmetric",
         domain=function.domain,
         analytic=function.analytic
@@ -204,9 +271,10 @@ def of_word(record: Function) -> Function:
     return _BY_NAME[record.name.removeprefix("frechet_")]
 
 
-def _blocks(name: str, code: str) -> str:
+def _blocks(name: str, code: str, backend: str = "numpy") -> str:
     """The program of the derivative: one block of the function of a large matrix."""
     if not code.startswith("def "):
-        return _BLOCKS.format(name=name, inner="", call=code)
-    inner = "".join(f"    {line}\n" for line in code.splitlines())
+        call = f"torch.{code}" if backend == "torch" else code
+        return _BLOCKS.format(name=name, inner="", call=call)
+    inner = "".join(f"    {line}".rstrip() + "\n" for line in code.splitlines())
     return _BLOCKS.format(name=name, inner=f"{inner}\n", call=code[4 : code.index("(")])

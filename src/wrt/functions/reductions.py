@@ -136,7 +136,11 @@ RECORDS: tuple[Function, ...] = (
         "The logarithm of the sum of the exponentials of all entries.",
         latex=r"\operatorname{logsumexp}({x})",
         differential="sum(exp(x-y).*dx)",
-        array=_LOGSUMEXP,
+        array={
+            "numpy": _LOGSUMEXP,
+            "jax": _along("logsumexp", "jax.nn.logsumexp(x, -1)"),
+            "torch": _along("logsumexp", "torch.logsumexp(x, -1)"),
+        },
         laws=("log(sum(exp(x))) = logsumexp(x)",),
         analytic=_LOGSUMEXP.replace("np.max(x,", "np.max(x.real,"),
         holomorphic=True,

@@ -1,9 +1,9 @@
 """The array libraries that a program can be written for, as a table.
 
-A backend is a name, the import that its programs begin with and what differs in its vocabulary. The
-emission speaks only through this table, so that another library is a row here.
+A backend is a name, what its programs say (`library`), and the line that installs it. The emission
+speaks only through this table, so that another library is a row here.
 
->>> BACKENDS["numpy"].alias, BACKENDS["numpy"].header
+>>> BACKENDS["numpy"].library.alias, BACKENDS["numpy"].library.header
 ('np', 'import numpy as np')
 """
 
@@ -12,44 +12,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from types import MappingProxyType
 
 from wrt.errors import ValueMistake
+from wrt.programs.library import Jax, Library
+from wrt.programs.library_torch import Torch
 
-__all__ = ["BACKENDS", "Backend", "find"]
+__all__ = ["BACKENDS", "Backend", "find", "installed"]
 
 
 @dataclass(frozen=True)
 class Backend:
-    """One array library: `alias` is its name in programs, `ready` says that they can be emitted."""
+    """One array library: what its programs say, and the package that they import."""
 
     name: str
-    module: str
-    alias: str
-    ready: bool
-
-    @property
-    def header(self) -> str:
-        """The import that a program begins with."""
-        return (
-            f"import {self.module} as {self.alias}" if self.alias != self.module else "import torch"
-        )
+    package: str
+    library: Library
 
 
 BACKENDS: Mapping[str, Backend] = MappingProxyType(
     {
         b.name: b
         for b in (
-            Backend("numpy", "numpy", "np", ready=True),
-            Backend("jax", "jax.numpy", "jnp", ready=False),
-            Backend("torch", "torch", "torch", ready=False),
+            Backend("numpy", "numpy", Library()),
+            Backend("jax", "jax", Jax()),
+            Backend("torch", "torch", Torch()),
         )
     }
 )
 
 
 def find(name: str) -> Backend:
-    """The backend of a name; ValueMistake where there is none, or none yet.
+    """The backend of a name; ValueMistake where there is none.
 
     >>> find("numpi")
     Traceback (most recent call last):
@@ -59,6 +54,14 @@ def find(name: str) -> Backend:
     if backend is None:
         near = get_close_matches(str(name), BACKENDS, n=1) or ["numpy"]
         raise ValueMistake(f"no array library is called {name} (perhaps {near[0]})")
-    if not backend.ready:
-        raise ValueMistake(f"programs for {name} are not written yet; numpy is")
+    return backend
+
+
+def installed(backend: Backend) -> Backend:
+    """The backend, where its programs can run here; ValueMistake says how to install it."""
+    if find_spec(backend.package) is None:
+        raise ValueMistake(
+            f"{backend.name} is not installed: pip install {backend.package}; "
+            f'source("{backend.name}") writes the program without it'
+        )
     return backend

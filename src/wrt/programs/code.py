@@ -118,6 +118,24 @@ def span(start: Code | None = None, stop: Code | None = None) -> Code:
     return Code(ast.Slice(*ends), 1 + sum(e.width for e in (start, stop) if e))
 
 
+def assignment(word: str, code: Code) -> ast.stmt:
+    """`word = …`."""
+    return ast.Assign([ast.Name(word, ast.Store())], code.expr, lineno=0)
+
+
+def colon() -> Code:
+    """`:` inside a subscript."""
+    return span()
+
+
+def short(keys: Sequence[Code]) -> list[Code]:
+    """A subscript without the colons that end it."""
+    kept = list(keys)
+    while len(kept) > 1 and isinstance(kept[-1].expr, ast.Slice) and kept[-1].width == 1:
+        kept.pop()
+    return kept
+
+
 def tuple_of(items: Sequence[Code]) -> Code:
     """`(a, b)`, the one item alone, `()` for none."""
     if len(items) == 1:

@@ -1,7 +1,7 @@
 """Steps become Python statements: one small function of code for each operation.
 
 A step that is used once is written where it is used while the line stays readable; any other gets
-a name. Loops are blocks of their own. The array library is met only through `Backend.alias`.
+a name. Loops are blocks of their own. The array library is met only through `Backend.library`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Variable
 from wrt.programs import code as py
+from wrt.programs import writing
 from wrt.programs.backends import Backend
 from wrt.programs.code import Code
 from wrt.programs.helpers import Helpers
-from wrt.programs.loops import Loops, assignment
-from wrt.programs.names import Names, identifier
+from wrt.programs.loops import Loops
+from wrt.programs.names import Names
+from wrt.programs.new_arrays import NewArrays, Sizes, is_number
 from wrt.programs.places import NONE
 from wrt.programs.plan import Plan
 from wrt.programs.steps import Step, whole_by_form
@@ -37,22 +39,7 @@ LOOPED = frozenset({"carry", "entry", "stack", "last"})
 HALF = Fraction(1, 2)
 
 
-class _Sizes(dict[str, Code]):
-    """The names of sizes, remembering which were asked for."""
-
-    def __init__(self, given: Mapping[str, str], names: Names) -> None:
-        super().__init__()
-        self.given, self.used, self._names = dict(given), dict[str, None](), names
-
-    def __missing__(self, dimension: str) -> Code:
-        self.used[dimension] = None
-        if dimension not in self.given:
-            self.given[dimension] = self._names.give(identifier(dimension))
-        self[dimension] = py.name(self.given[dimension])
-        return self[dimension]
-
-
-class Emission:
+class Emission(NewArrays):
     """Writes the statements of one plan; `sizes.used` are the dimensions that they name."""
 
     def __init__(
@@ -64,15 +51,16 @@ class Emission:
         helpers: Helpers,
         names: Names,
     ) -> None:
-        self.steps, self.results, self.backend = plan.steps, plan.results, backend
-        self.parameters, self.helpers, self.names = parameters, helpers, names
-        self.sizes = _Sizes(sizes, names)
+        super().__init__(plan.steps, backend.library, parameters, names)
+        self.results, self.backend = plan.results, backend
+        self.parameters, self.helpers = parameters, helpers
+        self.sizes = Sizes(sizes, names)
         self.known: dict[int, str] = {}
         self.temporaries: set[str] = set()
         self.inside: set[int] = set()
         self._pending: dict[int, Code] = {}
         self._lines: list[ast.stmt] = []
-        self._ranges: dict[object, str] = {}
+        self.ranges: dict[object, str] = {}
         self._loops = Loops(self)
         self._uses, self._crossing = self._counted()
 
@@ -84,7 +72,7 @@ class Emission:
         self._lines = lines
         results = [self._returned(at) for at in self.results]
         value = py.tuple_of(results) if len(results) > 1 else results[0]
-        return [*self._lines, ast.Return(value.expr)]
+        return self.typed([*self._lines, ast.Return(value.expr)])
 
     def conditions(self, conditions: Sequence[Dimension]) -> list[ast.stmt]:
         """What must hold of the sizes, so that no slice reads beside its axis."""
@@ -97,10 +85,12 @@ class Emission:
 
     def _returned(self, at: int) -> Code:
         """A result of its own: nothing that only looks at another array."""
-        code = self._of(at)
+        code = self.of(at)
         step = self.steps[at]
         if step.op == "broadcast" and self.steps[step.args[0]].kind != "number":
-            return py.call(py.attribute(code, "copy"))
+            return self.library.own(code)
+        if self.backend.name != "numpy" and is_number(step):
+            return self.constant(at, code)
         return code
 
     def _counted(self) -> tuple[list[int], set[int]]:
@@ -140,9 +130,9 @@ class Emission:
 
     def _emit(self, at: int, step: Step) -> None:
         if step.op == "write":
-            self._write(at, step)
-        elif step.op == "increment":
-            self._increment(at, step)
+            writing.write(self, at, step)
+        elif step.op == "increment" and self.library.manner == "in place":
+            writing.increment(self, at, step)
         elif step.op == "loop":
             self._add(self._loops.running(at, step))
         elif step.op == "scan":
@@ -150,7 +140,7 @@ class Emission:
         elif step.op == "call" and len(step.data[1]) > 1:
             self._results(at, step)
         elif step.op != "pick":
-            self._pending[at] = self._fitted(step)
+            self._pending[at] = self._fitted(at)
             if at in self._crossing or (self._uses[at] > 1 and not self._is_short(step)):
                 self._assign(at)
 
@@ -165,18 +155,18 @@ class Emission:
         for line in lines:
             self._lines.append(line)
 
-    def _fitted(self, step: Step) -> Code:
+    def _fitted(self, at: int) -> Code:
         """The code of a step, with parts named until it is short."""
         while True:
-            code = self._code(step)
+            code = self._code(at)
             if code.width <= MOST_WIDTH and code.weight <= MOST_WEIGHT:
                 return code
-            inside = [a for a in map(self._base, step.args) if a in self._pending]
+            inside = [a for a in map(self.base, self.steps[at].args) if a in self._pending]
             if not inside:
                 return code
             self._assign(max(inside, key=lambda a: self._pending[a].width))
 
-    def _base(self, at: int) -> int:
+    def base(self, at: int) -> int:
         while self.steps[at].op in VIEW - LOOPED:
             (at,) = self.steps[at].args
         return at
@@ -184,24 +174,29 @@ class Emission:
     def _assign(self, at: int) -> None:
         """Name a step."""
         code = self._pending.pop(at)
-        self._named(at, code)
+        self.assign(at, code)
 
-    def _named(self, at: int, code: Code, wanted: str = "") -> str:
+    def assign(self, at: int | None, code: Code, wanted: str = "") -> str:
+        """A line that names a step, or some other value."""
         names = self.names
-        word = names.give(wanted) if wanted else names.of(self.steps, self.steps[at], self.known)
+        if wanted or at is None:
+            word = names.give(wanted)
+        else:
+            word = names.of(self.steps, self.steps[at], self.known)
         self.temporaries.add(word)
-        self.known[at] = word
-        self._lines.append(assignment(word, code))
+        if at is not None:
+            self.known[at] = word
+        self._lines.append(py.assignment(word, code))
         return word
 
-    def _name(self, at: int) -> Code:
+    def named(self, at: int) -> Code:
         """A step by name, named now where it had none."""
-        base = self._base(at)
+        base = self.base(at)
         if base in self._pending:
             self._assign(base)
-        return self._of(at)
+        return self.of(at)
 
-    def _of(self, at: int) -> Code:
+    def of(self, at: int) -> Code:
         """The code by which a step is read."""
         step = self.steps[at]
         if at in self.known:
@@ -209,23 +204,36 @@ class Emission:
         if at in self._pending:
             return self._pending[at]
         assert step.op in FREE or step.op in VIEW, step
-        return self._code(step)
+        return self._code(at)
 
-    # What loops are written with
+    # What loops and writing are written with
+
+    def is_own(self, at: int, user: Step) -> bool:
+        """Whether an array is new and only this step reads it."""
+        new = at in self._pending or at in self.inside
+        return new and self._uses[at] == 1 and self.steps[at].block == user.block
+
+    def called(self, at: int, wanted: str) -> str:
+        """The name of a step, named now where it had none."""
+        return self.known.get(at) or self.assign(at, self._pending.pop(at), wanted)
+
+    def line(self, statement: ast.stmt) -> None:
+        """One more statement."""
+        self._lines.append(statement)
 
     def read(self, at: int) -> Code:
         """A step as it is read."""
-        return self._of(at)
+        return self.of(at)
 
     def together(self, places: Sequence[int]) -> list[Code]:
         """Several steps that are read on one line."""
-        if sum(self._of(at).width for at in places) > MOST_WIDTH:
-            return [self._name(at) for at in places]
-        return [self._of(at) for at in places]
+        if sum(self.of(at).width for at in places) > MOST_WIDTH:
+            return [self.named(at) for at in places]
+        return [self.of(at) for at in places]
 
     def begun(self, at: int, start: Code) -> str:
         """The name of a step that begins with a value."""
-        return self._named(at, start)
+        return self.assign(at, start)
 
     def counter(self, at: int) -> str:
         """The name of what counts a loop."""
@@ -234,11 +242,11 @@ class Emission:
 
     def inner(self, block: int, finish: Callable[[], list[ast.stmt]]) -> list[ast.stmt]:
         """The body of a loop with the statements that end it."""
-        ranges = dict(self._ranges)
+        ranges = dict(self.ranges)
         lines = self._block(block)
         saved, self._lines = self._lines, lines
         lines.extend(finish())
-        self._lines, self._ranges = saved, ranges
+        self._lines, self.ranges = saved, ranges
         return lines
 
     def is_used(self, at: int) -> bool:
@@ -261,93 +269,40 @@ class Emission:
                 word = self.names.give(function.forms[0].results[position].name)
                 self.known[pick] = word
             targets.append(ast.Name(word, ast.Store()))
-        value = self._fitted(step)
+        value = self._fitted(at)
         self._lines.append(ast.Assign([ast.Tuple(targets, ast.Store())], value.expr, lineno=0))
 
-    def _write(self, at: int, step: Step) -> None:
-        """Zeros, then the entries that are not."""
-        (source,) = step.args
-        number = self.steps[source].kind == "number"
-        value = self._of(source) if number else self._name(source)
-        dtype = {} if number else {"dtype": self._dtype(source)}
-        word = self._named(at, py.call(self.word("zeros"), self.shape(step.dims), **dtype))
-        target = self._target(word, step.data, step.dims)
-        self._lines.append(ast.Assign([target], value.expr, lineno=0))
-
-    def _increment(self, at: int, step: Step) -> None:
-        """Entries added to some places of an array that is new, or of a copy."""
-        base, core = step.args
-        sign, *places = step.data
-        value = self._of(core)
-        own = base in self._pending or base in self.inside
-        if own and self._uses[base] == 1 and self.steps[base].block == step.block:
-            if base in self._pending:
-                self._named(base, self._pending.pop(base), "out")
-            word = self.known[at] = self.known[base]
-        else:
-            word = self._named(at, py.call(py.attribute(self._of(base), "copy")), "out")
-        self.inside.add(at)
-        target = self._target(word, places, step.dims)
-        change = ast.Add() if sign > 0 else ast.Sub()
-        self._lines.append(ast.AugAssign(target, change, value.expr))
-
-    def _target(self, word: str, places: Sequence[Any], dims: Dims) -> ast.Subscript:
-        """The places of an array that are written."""
-        keys, order = places
-        bases = [base for base, _, _ in keys]
-        repeated = [b for b in order if bases.count(b) > 1]
-        said = []
-        for (base, offset, length), dim in zip(keys, dims, strict=True):
-            if base in repeated:
-                place = repeated.index(base)
-                grid = self._range(length, "ijkl"[place % 4], len(repeated) - 1 - place)
-                said.append(grid if offset is NONE else py.binary("+", grid, self.size(offset)))
-            else:
-                said.append(self._key(base is None, offset, length, dim))
-        target = py.subscript(py.name(word), *_short(said))
-        assert isinstance(target.expr, ast.Subscript)
-        target.expr.ctx = ast.Store()
-        return target.expr
-
-    def _dtype(self, at: int) -> Code:
-        """The type of the entries of a step; of numbers alone, a complex one."""
-        met, stack = set(), [at]
-        while stack:
-            step = self.steps[stack.pop()]
-            met.add(step.op if not step.args else "")
-            stack += step.args
-        if met <= {"number", ""}:
-            return py.name("complex")
-        return py.attribute(self._of(self._base(at)), "dtype")
-
-    def _range(self, length: Dimension, letter: str, trailing: int) -> Code:
+    def range(self, length: Dimension, letter: str, trailing: int) -> Code:
         """The places along an axis, as a grid with some axes behind it."""
         key = (length, letter, trailing)
-        if key not in self._ranges:
+        if key not in self.ranges:
             word = self.names.give(letter)
-            self._ranges[key] = word
-            places = py.call(self.word("arange"), self.size(length))
+            self.ranges[key] = word
+            places = self._arange(length)
             if trailing:
-                places = py.subscript(places, _colon(), *[py.literal(None)] * trailing)
-            self._lines.append(assignment(word, places))
-        return py.name(self._ranges[key])
+                places = py.subscript(places, py.colon(), *[py.literal(None)] * trailing)
+            self._lines.append(py.assignment(word, places))
+        return py.name(self.ranges[key])
 
-    def _key(
+    def key(
         self, pinned: bool, offset: Dimension, length: Dimension | None, dim: Dimension
     ) -> Code:
         if pinned or length is None:
             return self.size(offset)
         if offset is NONE and length is dim:
-            return _colon()
+            return py.colon()
         start = None if offset is NONE else self.size(offset)
         end = offset + length
         return py.span(start, None if end is dim else self.size(end))
 
     # Expressions
 
+    def _arange(self, length: Dimension) -> Code:
+        return self.library.arange(self.size(length), self.like and self.like[0])
+
     def word(self, word: str) -> Code:
         """A word of the array library."""
-        return py.text(f"{self.backend.alias}.{word}")
+        return self.library.word(word)
 
     def size(self, dim: Dimension) -> Code:
         """A size as it is computed."""
@@ -360,10 +315,11 @@ class Emission:
     def _number(self, c: Coefficient) -> Code:
         return py.number(c, self.sizes, self.word("pi"))
 
-    def _code(self, step: Step) -> Code:
+    def _code(self, at: int) -> Code:
+        step = self.steps[at]
         if step.op in LOOPED:
             return self._loops.code(step)
-        arguments = [self._of(a) for a in step.args]
+        arguments = [self.of(a) for a in step.args]
         match step.op:
             case "load":
                 return py.name(self.parameters[step.data])
@@ -380,24 +336,29 @@ class Emission:
             case "power":
                 return self._power(step, arguments[0])
             case "matmul":
-                return py.binary("@", *arguments)
+                return py.binary("@", *self._joined(step, arguments))
             case "solve":
-                return py.call(self.word("linalg.solve"), *arguments)
-            case "outer" | "vdot" | "kron" | "diag" | "trace":
+                return py.call(self.word("linalg.solve"), *self._joined(step, arguments))
+            case "outer" | "kron" | "diag" | "trace":
                 return py.call(self.word(step.op), *arguments)
+            case "vdot":
+                return self.library.inner(*arguments)
             case "gram":
-                return py.call(py.name(self.helpers.gram()), *arguments)
+                return self._gram(step, arguments)
+            case "increment":
+                return writing.added(self, at, step)
             case "einsum":
-                return py.call(self.word("einsum"), py.literal(step.data), *arguments)
+                pair = self._joined(step, arguments)
+                return py.call(self.word("einsum"), py.literal(step.data), *pair)
             case "tensordot":
-                return self._tensordot(step, arguments)
+                return self.library.tensordot(*self._joined(step, arguments), step.data)
             case "sum":
-                return self._total(step, arguments[0])
+                return self.library.total(arguments[0], step.data)
             case "tril" | "triu":
                 shift = [] if step.data is NONE else [self.size(step.data)]
                 return py.call(self.word(step.op), arguments[0], *shift)
             case "eye":
-                return py.call(self.word("eye"), self.size(step.dims[0]))
+                return py.call(self.word("eye"), self.size(step.dims[0]), **self.made())
             case "mask":
                 return self._mask(step)
             case "asfloat":
@@ -412,20 +373,14 @@ class Emission:
         """Operations that only look at an array in another way."""
         match step.op:
             case "transpose":
-                order = step.data
-                if order == tuple(range(len(order)))[::-1]:
-                    return py.attribute(a, "T")
-                return py.call(py.attribute(a, "transpose"), *map(py.literal, order))
+                return self.library.transpose(a, step.data)
             case "expand":
-                return py.subscript(a, *[_colon() if k else py.literal(None) for k in step.data])
+                return py.subscript(a, *[py.colon() if k else py.literal(None) for k in step.data])
             case "index":
                 dims = self.steps[step.args[0]].dims
-                return py.subscript(a, *_short(self._keys(step.data, dims)))
+                return py.subscript(a, *py.short(self._keys(step.data, dims)))
             case "diagonal":
-                first, second, ndim = step.data
-                said = {} if ndim == 2 else {"axis1": first, "axis2": second}
-                words = {k: py.literal(v) for k, v in said.items()}
-                return py.call(py.attribute(a, "diagonal"), **words)
+                return self.library.diagonal(a, *step.data)
             case "reshape":
                 return self._reshape(step, a)
             case "broadcast":
@@ -434,7 +389,7 @@ class Emission:
 
     def _keys(self, keys: Sequence[Any], dims: Dims) -> list[Code]:
         return [
-            _colon() if k is None else self._key(len(k) == 1, k[0], k[-1], dim)
+            py.colon() if k is None else self.key(len(k) == 1, k[0], k[-1], dim)
             for k, dim in zip(keys, dims, strict=True)
         ]
 
@@ -442,24 +397,30 @@ class Emission:
         bottom = self.steps[step.args[1]]
         top, below = arguments
         if bottom.op == "number" and bottom.data.value == 0:
-            below = py.call(self.word("float64"), below)
+            below = self.constant(step.args[1], below)
         return py.binary("/", top, below)
 
     def _power(self, step: Step, base: Code) -> Code:
         if self.steps[step.args[0]].op == "number":
-            base = py.call(self.word("float64"), base)
+            base = self.constant(step.args[0], base)
+        elif step.data == HALF:
+            base = self.strictly(step.args[0], base)
         if step.data == HALF:
             return py.call(self.word("sqrt"), base)
         return py.binary("**", base, py.exponent(step.data))
 
-    def _tensordot(self, step: Step, arguments: Sequence[Code]) -> Code:
-        ends = [py.tuple_of([*map(py.literal, axes)]) for axes in step.data]
-        axes = Code(ast.Tuple([e.expr for e in ends], ast.Load()), sum(e.width for e in ends) + 4)
-        return py.call(self.word("tensordot"), *arguments, axes=axes)
+    def _joined(self, step: Step, arguments: Sequence[Code]) -> tuple[Code, Code]:
+        """The two factors of a product, of one type where the library wants it."""
+        a, b = arguments
+        return self.library.joined(a, b, [self.steps[k].kind for k in step.args])
 
-    def _total(self, step: Step, a: Code) -> Code:
-        axes = {} if step.data is None else {"axis": py.tuple_of([*map(py.literal, step.data)])}
-        return py.call(self.word("sum"), a, **axes)
+    def _gram(self, step: Step, arguments: Sequence[Code]) -> Code:
+        """X' diag(d) X."""
+        if self.library.symmetric:
+            return py.call(py.name(self.helpers.gram()), *arguments)
+        X, d = self.named(step.args[0]), arguments[1]
+        weights = py.subscript(d, py.colon(), py.literal(None))
+        return py.binary("@", self.library.transpose(X, (1, 0)), py.binary("*", weights, X))
 
     def _mask(self, step: Step) -> Code:
         (relation,) = step.data
@@ -468,7 +429,7 @@ class Emission:
             grid = self._places(step.dims[position], named=len(step.dims) > 2)
             behind = len(step.dims) - 1 - position
             if behind:
-                grid = py.subscript(grid, _colon(), *[py.literal(None)] * behind)
+                grid = py.subscript(grid, py.colon(), *[py.literal(None)] * behind)
             scaled = grid if abs(c) == 1 else py.binary("*", py.literal(abs(c)), grid)
             sides[c < 0].append(scaled)
         constant = relation.constant
@@ -480,8 +441,8 @@ class Emission:
 
     def _places(self, length: Dimension, named: bool) -> Code:
         if named:
-            return self._range(length, "i", 0)
-        return py.call(self.word("arange"), self.size(length))
+            return self.range(length, "i", 0)
+        return self._arange(length)
 
     def _asfloat(self, step: Step, a: Code) -> Code:
         inner = self.steps[step.args[0]]
@@ -490,11 +451,11 @@ class Emission:
         if inner.op == "mask" and len(step.dims) == 2:
             (relation,) = inner.data
             if relation.kind == ">=" and relation.terms == ((0, 1), (1, -1)):
-                said = [self.size(d) for d in step.dims]
-                said += [self.size(relation.constant)] if relation.constant is not NONE else []
-                square = step.dims[0] is step.dims[1] and len(said) == 2
-                return py.call(self.word("tri"), *(said[:1] if square else said))
-        return py.call(py.attribute(a, "astype"), py.name("float"))
+                shift = self.size(relation.constant) if relation.constant is not NONE else None
+                shape = [self.size(d) for d in step.dims]
+                square = step.dims[0] is step.dims[1] and shift is None
+                return self.library.tri(shape, shift, self.made(), square=square)
+        return self.library.floats(a, self.made())
 
     def _whole(self, at: int, a: Code) -> Code:
         if whole_by_form(self.steps.all, at):
@@ -509,16 +470,22 @@ class Emission:
             if reduced is not None:
                 return py.call(reduced, self._unflattened(step.args[0]))
         for k, at in enumerate(step.args):
-            if self.steps[at].op == "load" and self.steps[at].block:
+            inner = self.steps[at]
+            if inner.op == "load" and inner.block and self.library.lenient:
                 given[k] = py.call(py.name("float"), given[k])
-            elif self.steps[at].kind == "number" and self.helpers.is_text(function):
-                given[k] = py.call(self.word("float64"), given[k])
+            elif self.library.lenient and inner.op != "whole" and inner.kind == "number":
+                if self.helpers.is_text(function):
+                    given[k] = self.constant(at, given[k])
+            else:
+                given[k] = self.strictly(at, given[k])
+        if len(given) == 2 and not function.entrywise:
+            given[:] = self._joined(step, given)
         over_complex = step.kind == "complex" and isinstance(function.analytic, str)
-        return self.helpers.call(function, given, str(function.analytic) if over_complex else None)
+        return self.helpers.call(function, given, over_complex)
 
     def _unflattened(self, at: int) -> Code:
         """An array before all its axes were laid out as one, where only a reduction sees it."""
-        step, code = self.steps[at], self._of(at)
+        step, code = self.steps[at], self.of(at)
         if step.op == "reshape" and at in self._pending:
             assert isinstance(code.expr, ast.Call)
             assert isinstance(code.expr.func, ast.Attribute)
@@ -528,7 +495,8 @@ class Emission:
     def _reshape(self, step: Step, a: Code) -> Code:
         first = self.steps[step.args[0]].dims
         if not first or not step.dims:
-            return py.call(self.word("reshape"), a, self.shape(step.dims))
+            whole = self.strictly(step.args[0], a)
+            return self.library.reshape(whole, [self.size(d) for d in step.dims])
         if len(step.dims) == 1:
             return py.call(py.attribute(a, "reshape"), py.literal(-1))
         sizes = [self.size(d) for d in step.dims]
@@ -537,15 +505,15 @@ class Emission:
         return py.call(py.attribute(a, "reshape"), *sizes)
 
     def _broadcast(self, step: Step, a: Code) -> Code:
-        shape = self.shape(step.dims)
-        inner = self.steps[step.args[0]]
+        shape, at = [self.size(d) for d in step.dims], step.args[0]
+        inner = self.steps[at]
         if inner.op == "number" and inner.data.value == 0:
-            return py.call(self.word("zeros"), shape)
+            return self.library.new("zeros", shape, self.made())
         if inner.op == "number" and inner.data == ONE:
-            return py.call(self.word("ones"), shape)
-        if inner.kind == "number" or inner.op == "number":
-            return py.call(self.word("full"), shape, a)
-        return py.call(self.word("broadcast_to"), a, shape)
+            return self.library.new("ones", shape, self.made())
+        if is_number(inner):
+            return self.library.full(shape, a, self.made(self.tone(at)))
+        return self.library.broadcast(a, shape)
 
 
 def _reader(step: Step, place: int) -> int:
@@ -556,18 +524,6 @@ def _reader(step: Step, place: int) -> int:
     if step.op == "scan" and not 1 <= place <= len(step.data.states):
         return int(step.data.block)
     return step.block
-
-
-def _colon() -> Code:
-    return py.span()
-
-
-def _short(keys: Sequence[Code]) -> list[Code]:
-    """A subscript without the colons that end it."""
-    kept = list(keys)
-    while len(kept) > 1 and isinstance(kept[-1].expr, ast.Slice) and kept[-1].width == 1:
-        kept.pop()
-    return kept
 
 
 def _sum(signs: Sequence[int], terms: Sequence[Code]) -> Code:

@@ -18,11 +18,12 @@ from wrt.programs import code as py
 from wrt.programs.backends import Backend
 from wrt.programs.code import Code
 from wrt.programs.names import identifier
+from wrt.programs.translation import program_of
 
-__all__ = ["Helpers"]
+__all__ = ["Helpers", "Put"]
 
-SCIPY = re.compile(r"\bscipy\.([a-z]\w*)\.")
-REDUCTION = re.compile(r"def (\w+)\((\w+)\):\s+return (np\.[\w.]+)\(\2, axis=-1\)")
+SCIPY = re.compile(r"(?<!jax\.)\bscipy\.([a-z]\w*)\.")
+REDUCTION = re.compile(r"def (\w+)\((\w+)\):\s+return ([\w.]+)\(\2, (?:axis|dim)=-1\)")
 
 
 #: numpy multiplies Y.T @ Y by symmetry; weights of both signs are two such products
@@ -48,29 +49,34 @@ class Helpers:
 
     def is_text(self, function: Function) -> bool:
         """Whether a function is given by the text of a `def`."""
-        return function.code(self.backend.name).lstrip().startswith("def ")
+        return program_of(function, self.backend.name).lstrip().startswith("def ")
 
     def reduction(self, function: Function) -> Code | None:
         """The function of the array library that a record calls along one last axis, and only that.
 
         Without an axis it takes all entries, which is the same of the entries laid out as one axis.
         """
-        text = function.code(self.backend.name)
+        text = program_of(function, self.backend.name)
         match = REDUCTION.fullmatch(dedent(text).strip()) if self.is_text(function) else None
         return py.text(match.group(3)) if match else None
 
-    def call(self, function: Function, arguments: Sequence[Code], text: str | None = None) -> Code:
-        """The call of a function, by its array or another text; ValueMistake where it has nothing
-        to run.
+    def call(
+        self, function: Function, arguments: Sequence[Code], over_complex: bool = False
+    ) -> Code:
+        """The call of a function, of complex numbers by a text of its own; ValueMistake where it
+        has nothing to run.
         """
         if not function.defined:
             return py.call(py.name(identifier(function.name)), *arguments)
-        text = text or function.code(self.backend.name)
+        text = program_of(function, self.backend.name, over_complex)
         if not text:
             raise ValueMistake(f"{function.name} has no program for {self.backend.name}")
         self.imports.update(dict.fromkeys(f"import scipy.{m}" for m in SCIPY.findall(text)))
+        if re.search(r"\bjax\.", text):
+            self.imports["import jax"] = None
         if not text.lstrip().startswith("def "):
-            dotted = text if text.startswith("scipy.") else f"{self.backend.alias}.{text}"
+            known = text.startswith(("scipy.", "jax."))
+            dotted = text if known else f"{self.backend.library.alias}.{text}"
             return py.call(py.text(dotted), *arguments)
         return self._inlined(text, arguments) or py.call(
             py.name(self._helper(function, text)), *arguments
@@ -110,7 +116,7 @@ class Helpers:
         width = len(ast.unparse(value))
         for word, code in values.items():
             width += said.count(word) * (code.width - len(word))
-        expr = _Put(values).visit(deepcopy(value))
+        expr = Put(values).visit(deepcopy(value))
         return Code(expr, width, 1 + sum(c.weight for c in arguments))
 
 
@@ -118,7 +124,7 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-class _Put(ast.NodeTransformer):
+class Put(ast.NodeTransformer):
     """Expressions in the place of names."""
 
     def __init__(self, values: dict[str, Code]) -> None:

@@ -21,7 +21,7 @@ from wrt.programs.steps import Recurrence, Step
 if TYPE_CHECKING:
     from wrt.programs.emission import Emission
 
-__all__ = ["Loops", "assignment"]
+__all__ = ["Loops"]
 
 ZERO = Coefficient.of(0)
 
@@ -38,6 +38,8 @@ class Loops:
         self._stacked: dict[int, set[int]] = {}
         self._shared: list[str] = []
         self._types: dict[bool, str] = {}
+        #: where arrays are not written into, states are collected in lists and stacked
+        self.as_lists = emission.library.manner != "in place"
 
     # Running sums and products
 
@@ -51,12 +53,15 @@ class Loops:
 
         def change() -> list[ast.stmt]:
             code = emission.read(inner)
-            if kind == "sum" and step.kind != "complex":
+            if kind == "sum" and step.kind != "complex" and not self.as_lists:
                 return [ast.AugAssign(ast.Name(total, ast.Store()), ast.Add(), code.expr)]
             if kind == "sum":
-                return [assignment(total, py.binary("+", py.name(total), code))]
-            sign = "@" if step.dims else "*"
-            return [assignment(total, py.binary(sign, code, py.name(total)))]
+                return [py.assignment(total, py.binary("+", py.name(total), code))]
+            pair = (code, py.name(total))
+            if not step.dims:
+                return [py.assignment(total, py.binary("*", *pair))]
+            pair = emission.library.joined(*pair, (self.steps[inner].kind, "real"))
+            return [py.assignment(total, py.binary("@", *pair))]
 
         word = emission.counter(counter)
         lines = emission.inner(block, change)
@@ -67,11 +72,14 @@ class Loops:
 
     def _start(self, kind: str, step: Step) -> Code:
         emission = self.emission
+        made = emission.made()
         if not step.dims:
-            return py.literal(0.0 if kind == "sum" else 1.0)
+            start = py.literal(0.0 if kind == "sum" else 1.0)
+            plain = not self.as_lists or step.kind == "number"
+            return start if plain else emission.library.constant(start, made)
         if kind == "sum":
-            return py.call(emission.word("zeros"), emission.shape(step.dims))
-        return py.call(emission.word("eye"), emission.size(step.dims[0]))
+            return emission.library.new("zeros", [emission.size(d) for d in step.dims], made)
+        return py.call(emission.word("eye"), emission.size(step.dims[0]), **made)
 
     # Recurrences
 
@@ -92,6 +100,10 @@ class Loops:
         lines = emission.inner(loop.block, lambda: self._ahead(at, step.args[count + 1 :]))
         steps = py.call(py.name("range"), emission.size(loop.length))
         yield _for(word, py.call(py.name("reversed"), steps) if loop.reverse else steps, lines)
+        if self.as_lists:
+            for place in sorted(self._stacked[at]):
+                word = self._words[at][place]
+                yield py.assignment(word, py.call(emission.word("stack"), py.name(word)))
 
     def _counter(self, at: int, step: Step) -> str:
         """One word counts all loops that are not inside one another."""
@@ -108,20 +120,40 @@ class Loops:
         emission = self.emission
         if place not in self._stacked[at]:
             if place not in loop.unread:
-                yield assignment(word, emission.read(step.args[1 + place]))
+                yield py.assignment(word, emission.read(step.args[1 + place]))
+            return
+        if self.as_lists:
+            yield from self._listed(at, place)
             return
         yield from self._typed(step.kind == "complex", at)
         shape = emission.shape((self._rows(loop, place), *loop.states[place].dims))
         kind = py.name(self._types[step.kind == "complex"])
         if place in loop.unread:
-            yield assignment(word, py.call(emission.word("empty"), shape, kind))
+            yield py.assignment(word, py.call(emission.word("empty"), shape, kind))
             return
         inner = self._filling(step.args[1 + place])
         zero = self.steps.is_number(inner) and self.steps[inner].data == ZERO
-        yield assignment(word, py.call(emission.word("zeros" if zero else "empty"), shape, kind))
+        yield py.assignment(word, py.call(emission.word("zeros" if zero else "empty"), shape, kind))
         if not zero:
             first = py.subscript(py.name(word), py.literal(-1 if loop.reverse else 0))
             yield _put(first, emission.read(inner))
+
+    def _listed(self, at: int, place: int) -> Iterator[ast.stmt]:
+        """A list with a place for the state at every step, and before the first."""
+        step, word = self.steps[at], self._words[at][place]
+        loop: Recurrence = step.data
+        rows = self.emission.size(self._rows(loop, place))
+        yield py.assignment(word, py.binary("*", py.text("[None]"), rows))
+        if place not in loop.unread:
+            first = py.subscript(py.name(word), py.literal(-1 if loop.reverse else 0))
+            yield _put(first, self._whole(at, step.args[1 + place]))
+
+    def _whole(self, at: int, value: int) -> Code:
+        """A state as an array with all its axes, complex where the others are."""
+        emission = self.emission
+        code = emission.strictly(value, emission.read(value))
+        kinds = (self.steps[at].kind, self.steps[value].kind)
+        return emission.library.joined(code, code, kinds)[1]
 
     def _rows(self, loop: Recurrence, place: int) -> Dimension:
         """One row more than steps where the state before the first step is asked for."""
@@ -145,7 +177,7 @@ class Loops:
         zero = py.literal(0j if turns_complex else 0.0)
         given = [py.name(word) for word in self._arguments(turns_complex, at)]
         self._types[turns_complex] = word = emission.names.give("dtype")
-        yield assignment(word, py.call(emission.word("result_type"), *given, zero))
+        yield py.assignment(word, py.call(emission.word("result_type"), *given, zero))
 
     def _arguments(self, turns_complex: bool, at: int) -> list[str]:
         """The parameters that a recurrence is made of."""
@@ -168,6 +200,7 @@ class Loops:
         lines: list[ast.stmt] = []
         for place in sorted(stacked):
             value = emission.read(self._filling(new[place]))
+            value = self._whole(at, new[place]) if self.as_lists else value
             lines.append(_put(self._row(at, place, before=False), value))
         moving = [k for k in range(len(new)) if k not in stacked and not self._stays(at, k, new[k])]
         values = emission.together([new[k] for k in moving])
@@ -231,18 +264,13 @@ def _changed(words: Sequence[str], values: Sequence[Code]) -> list[ast.stmt]:
     for order in (pairs, pairs[::-1]):
         later = [{w for w, _ in order[:k]} for k in range(len(order))]
         if not any(_reads(value, done) for (_, value), done in zip(order, later, strict=True)):
-            return [assignment(word, value) for word, value in order]
+            return [py.assignment(word, value) for word, value in order]
     targets: list[ast.expr] = [ast.Name(word, ast.Store()) for word in words]
     return [ast.Assign([ast.Tuple(targets, ast.Store())], py.tuple_of(values).expr, lineno=0)]
 
 
 def _reads(value: Code, words: Collection[str]) -> bool:
     return any(isinstance(n, ast.Name) and n.id in words for n in ast.walk(value.expr))
-
-
-def assignment(word: str, code: Code) -> ast.stmt:
-    """`word = code`."""
-    return ast.Assign([ast.Name(word, ast.Store())], code.expr, lineno=0)
 
 
 def _put(target: Code, value: Code) -> ast.stmt:

@@ -21,6 +21,7 @@ from wrt.programs.emission import Emission
 from wrt.programs.helpers import Helpers
 from wrt.programs.names import Names, identifier
 from wrt.programs.plan import Plan, plan
+from wrt.programs.translation import program_of
 
 __all__ = ["Module", "module", "source"]
 
@@ -104,7 +105,7 @@ def module(
     parameters = [*given.values(), *functions.values()]
     text = _docstring(doc, planned.roots, given)
     function = _definition(name, parameters, [lengths[n] for n in missing], text, [*header, *body])
-    imports = "\n".join([library.header, *sorted(helpers.imports)])
+    imports = _imports([library.library.header, *helpers.imports])
     parts = [imports, *helpers.texts.values(), function]
     return Module(
         "\n\n\n".join(parts) + "\n",
@@ -114,6 +115,11 @@ def module(
         functions,
         {n: lengths[n] for n in missing},
     )
+
+
+def _imports(lines: Sequence[str]) -> str:
+    """The import lines, in order."""
+    return "\n".join(sorted(lines))
 
 
 def _parameters(found: Sequence[Variable]) -> dict[Variable, str]:
@@ -143,7 +149,7 @@ def _helper_names(planned: Plan, backend: str) -> Iterator[str]:
         if step.op == "gram":
             yield "weighted_gram"
         elif step.op == "call":
-            word = re.match(r"\s*def (\w+)", step.data[0].code(backend))
+            word = re.match(r"\s*def (\w+)", program_of(step.data[0], backend))
             if word:
                 yield word.group(1)
 

@@ -13,7 +13,7 @@ __all__ = ["Names", "identifier", "stem"]
 
 #: What a program itself says, so that no variable can hide it.
 RESERVED = frozenset(
-    ("np", "jnp", "torch", "scipy", "float", "complex", "range", "min", "round", "_")
+    ("np", "jnp", "jax", "torch", "scipy", "float", "complex", "range", "min", "round", "_")
 )
 
 #: Products of two names of this many letters join them: Wx = W @ x.

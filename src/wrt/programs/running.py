@@ -14,6 +14,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
 from wrt.expression.nodes import Dims, Node, Variable
 from wrt.programs import MOST_ENTRIES, door
+from wrt.programs.backends import BACKENDS
 from wrt.programs.module import Module, linear, module
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def _compiled(
     doc: str | None,
     title: str,
 ) -> Program:
+    if backend != "numpy" and backend in BACKENDS:
+        raise ValueMistake(f'source("{backend}") writes the program; compile runs those for numpy')
     made = module(formula, backend, name, arguments, doc, sizes)
     return Program(formula, made, limit, title)
 

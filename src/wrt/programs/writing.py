@@ -1,0 +1,157 @@
+"""Entries written where they belong: on a diagonal, in a slice, at one place; zeros elsewhere.
+
+NumPy writes into a new array; JAX makes another one (`.at[…].set`); PyTorch writes into a new one
+along axes that stand first, so that programs can be mapped, and adds out of place.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Dims
+from wrt.programs import code as py
+from wrt.programs.code import Code
+from wrt.programs.places import NONE
+from wrt.programs.steps import Step
+
+if TYPE_CHECKING:
+    from wrt.programs.emission import Emission
+
+__all__ = ["added", "increment", "write"]
+
+
+class Target(NamedTuple):
+    """The places of an array that are written: a key for each axis, the axes of what is written."""
+
+    keys: tuple[tuple[int | None, Dimension, Dimension | None], ...]
+    order: tuple[int, ...]
+    dims: Dims
+
+    @property
+    def repeated(self) -> list[int]:
+        """The indices that stand at two axes or more."""
+        bases = [base for base, _, _ in self.keys]
+        return [b for b in self.order if bases.count(b) > 1]
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """The axes, those whose index is repeated first."""
+        first = [k for b in self.repeated for k, key in enumerate(self.keys) if key[0] == b]
+        return (*first, *(k for k in range(len(self.keys)) if k not in first))
+
+    def laid(self) -> Target:
+        """The same places with the axes in that layout."""
+        keys = tuple(self.keys[k] for k in self.layout)
+        plain = [b for b, _, _ in keys if b is not None and b not in self.repeated]
+        dims = tuple(self.dims[k] for k in self.layout)
+        return Target(keys, (*self.repeated, *plain), dims)
+
+
+def write(e: Emission, at: int, step: Step) -> None:
+    """Zeros, then the entries that are not."""
+    (source,) = step.args
+    keys, order = step.data
+    target = Target(keys, order, step.dims)
+    if e.library.manner == "apart":
+        _apart(e, at, source, target)
+        return
+    number = _is_number(e, source)
+    value = e.of(source) if number else e.named(source)
+    zeros = _zeros(e, source, target.dims)
+    if e.library.manner == "again":
+        e.assign(at, _at(zeros, _keys(e, target), "set", value))
+        return
+    word = e.assign(at, zeros)
+    place = _place(py.name(word), _keys(e, target))
+    e.line(ast.Assign([place], value.expr, lineno=0))
+
+
+def increment(e: Emission, at: int, step: Step) -> None:
+    """Entries added inside an array that is new, or inside a copy."""
+    base, core = step.args
+    sign, keys, order = step.data
+    value = e.of(core)
+    if e.is_own(base, step):
+        word = e.known[at] = e.called(base, "out")
+    else:
+        word = e.assign(at, e.library.own(e.of(base)), "out")
+    e.inside.add(at)
+    place = _place(py.name(word), _keys(e, Target(keys, order, step.dims)))
+    change = ast.Add() if sign > 0 else ast.Sub()
+    e.line(ast.AugAssign(place, change, value.expr))
+
+
+def added(e: Emission, at: int, step: Step) -> Code:
+    """The sum of an array and of few entries, as a new array."""
+    base, core = step.args
+    sign, keys, order = step.data
+    target = Target(keys, order, step.dims)
+    if e.library.manner == "again":
+        value = e.of(core) if sign > 0 else py.negative(e.of(core))
+        return _at(e.of(base), _keys(e, target), "add", value)
+    if target.keys == ((0, NONE, target.dims[0]),) * 2 and len(e.steps[core].dims) == 1:
+        few = py.call(e.library.word("diag"), e.of(core))
+    else:
+        if ("few", at) not in e.ranges:
+            e.ranges["few", at] = _apart(e, None, core, target)
+        few = py.name(e.ranges["few", at])
+    return py.binary("+" if sign > 0 else "-", e.of(base), few)
+
+
+def _apart(e: Emission, at: int | None, source: int, target: Target) -> str:
+    """A new array with the repeated axes first, then these where they belong."""
+    laid, layout = target.laid(), target.layout
+    number = _is_number(e, source)
+    value = e.of(source) if number else e.named(source)
+    turned = [target.order.index(b) for b in laid.order]
+    if not number and turned != sorted(turned):
+        missing = len(target.order) - len(e.steps[source].dims)
+        value = py.subscript(value, *[py.literal(None)] * missing) if missing else value
+        value = e.library.transpose(value, turned)
+    word = e.assign(at, _zeros(e, source, laid.dims), "" if at is not None else "few")
+    place = _place(py.name(word), _keys(e, laid))
+    e.line(ast.Assign([place], value.expr, lineno=0))
+    back = [layout.index(k) for k in range(len(layout))]
+    if back != sorted(back):
+        turned_back = e.library.transpose(py.name(word), back)
+        e.line(ast.Assign([ast.Name(word, ast.Store())], turned_back.expr, lineno=0))
+    return word
+
+
+def _is_number(e: Emission, at: int) -> bool:
+    return e.steps[at].kind == "number" or e.steps[at].op == "number"
+
+
+def _zeros(e: Emission, source: int, dims: Dims) -> Code:
+    number = _is_number(e, source)
+    made = e.made(e.tone(source)) if number else e.library.alike(e.of(e.base(source)))
+    return e.library.new("zeros", [e.size(d) for d in dims], made)
+
+
+def _keys(e: Emission, target: Target) -> list[Code]:
+    said: list[Code] = []
+    for (base, offset, length), dim in zip(target.keys, target.dims, strict=True):
+        if base in target.repeated:
+            place = target.repeated.index(base)
+            assert length is not None
+            grid = e.range(length, "ijkl"[place % 4], len(target.repeated) - 1 - place)
+            said.append(grid if offset is NONE else py.binary("+", grid, e.size(offset)))
+        else:
+            said.append(e.key(base is None, offset, length, dim))
+    return py.short(said)
+
+
+def _place(array: Code, keys: Sequence[Code]) -> ast.Subscript:
+    place = py.subscript(array, *keys).expr
+    assert isinstance(place, ast.Subscript)
+    place.ctx = ast.Store()
+    return place
+
+
+def _at(array: Code, keys: Sequence[Code], word: str, value: Code) -> Code:
+    """`array.at[keys].set(value)`."""
+    place = py.subscript(py.attribute(array, "at"), *keys)
+    return py.call(py.attribute(place, word), value)
