@@ -13,6 +13,8 @@ import pytest
 import wrt
 from bench import formula_and_point, points
 from case_data import CASES, draw
+from test_recurrence import ALL
+from test_recurrence import values as steps
 from wrt import programs
 from wrt.expression.function import Function
 from wrt.expression.meaning import evaluate
@@ -108,3 +110,15 @@ def test_every_case(number: int, library: str) -> None:
     arrays = [given(library, values[n if n in values else n[:-1]]) for n in names]
     sizes = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     assert close(function(*arrays, **{n: values[n] for n in sizes}), want)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_recurrences(name: str, library: str) -> None:
+    together = wrt.recurrence(ALL[name]).gradients()
+    values = steps(wrt.recurrence(ALL[name]), 5)
+    function = written(together.source(library), "gradients")
+    code = function.__code__
+    arrays = [given(library, values[n]) for n in code.co_varnames[: code.co_argcount]]
+    for got, want in zip(function(*arrays), together(**values), strict=True):
+        assert close(got, want)
