@@ -132,6 +132,13 @@ def test_a_second_fault_is_named_too() -> None:
     assert "a minus is missing before the second term" in said
 
 
+@pytest.mark.parametrize(("f", "claim"), [("sum(x)", "1"), ("c*sum(x)", "c"), ("mean(x)", "1/n")])
+def test_a_number_for_equal_entries(f: str, claim: str) -> None:
+    verdict = judged(f, "x", claim, x="n", c="")
+    assert verdict.sentence == "wrong: that is what stands in every entry"
+    assert "the derivative has one axis" in verdict.faults[0]
+
+
 # Layouts
 
 

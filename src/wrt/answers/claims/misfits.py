@@ -63,6 +63,8 @@ def mistaken_for(D: Derivative, claim: Node, found: Sequence[Place]) -> str | No
     >>> mistaken_for(D, x, list(places(D.f, D.plain, [D.wanted[0].variable])))
     "that is only the factor which a gradient g meets: g'D = g*x'"
     """
+    if not claim.ndim and D.plain.ndim and _fills(claim, found):
+        return "that is what stands in every entry"
     for core, kind in _cores(D.flat):
         if _same(claim, core, found):
             return _said_core(D, kind)
@@ -72,6 +74,13 @@ def mistaken_for(D: Derivative, claim: Node, found: Sequence[Place]) -> str | No
         if _same(claim, total, found):
             return "that is the derivative of the sum of all entries of f"
     return None
+
+
+def _fills(claim: Node, found: Sequence[Place]) -> bool:
+    """Whether every entry of the derivative is the number that is claimed."""
+    values = [value_at(claim, place) for place in found[:3]]
+    pairs = zip(values, found, strict=False)
+    return bool(found) and all(v is not None and agree(v + 0 * p.truth, p.truth) for v, p in pairs)
 
 
 def _cores(node: Node) -> Iterator[tuple[Node, str]]:
