@@ -519,3 +519,10 @@ def test_the_formula_is_the_line_that_no_other_uses() -> None:
     assert read("a = W*x; b = 2*x").formula is read("2*x").formula
     with pytest.raises(Mistake, match="itself"):
         read("a = b*x; b = 2*a")
+
+
+@pytest.mark.parametrize("shape", ["2x3", "2 x 3", "2×3", "2 × 3"])
+def test_axes_stand_side_by_side(shape: str) -> None:
+    with pytest.raises(ShapeMistake, match='as in "2 3"'):
+        read("W*v", shapes={"W": shape})
+    assert read("W*v", shapes={"W": "n2x3 x"}).formula.shape == ("n2x3",)

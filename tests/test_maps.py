@@ -7,6 +7,7 @@ import pytest
 
 import wrt
 from judging import judge_answer
+from wrt.errors import ValueMistake
 
 RNG = np.random.default_rng(3)
 
@@ -74,3 +75,11 @@ def test_maps_of_an_orthogonal_matrix_let_it_leave_the_set() -> None:
     """adj(Q) is det(Q)*Q' there, and has another derivative than that."""
     for text, names in (("dot(A', adj(Q))", "Q"), ("tr(A*inv(Q))", "QQ")):
         judge_answer(wrt.derivative(text, *names, shapes={"A": "n n", "Q": "n n orthogonal"}))
+
+
+def test_values_without_a_name_are_refused() -> None:
+    D = wrt.derivative("W*x", "W")
+    with pytest.raises(ValueMistake, match="values are given by name"):
+        D([[1, 2]])
+    with pytest.raises(ValueMistake, match="values are given by name"):
+        wrt.gradients("x'*x", "x")([1, 2])

@@ -13,7 +13,7 @@ from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.derivation import Step, steps
 from wrt.answers.found import Found
 from wrt.answers.maps import Maps
-from wrt.answers.parts import needed, picked, swept, unused
+from wrt.answers.parts import by_name, needed, picked, swept, unused
 from wrt.answers.proof import Check, check
 from wrt.answers.proof.shrinking import shrunk
 from wrt.answers.shown.differential import differential
@@ -296,7 +296,7 @@ class Derivative(Found):
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
         """The dense array at given values: by keyword, or `D({"lambda": …})`."""
         program = self.compile()
-        result: Array = program(self._needed({**(mapping or {}), **values}))
+        result: Array = program(self._needed(by_name(mapping, values)))
         return result
 
     def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:

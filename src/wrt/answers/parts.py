@@ -16,7 +16,7 @@ from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import substitute
 from wrt.language import Reading
 
-__all__ = ["inner", "needed", "picked", "swept", "unused"]
+__all__ = ["by_name", "inner", "needed", "picked", "swept", "unused"]
 
 
 #: Properties that no linear constraint says: derivatives by such a variable are free.
@@ -108,6 +108,17 @@ def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str
         (k[:-1] if k.endswith("_") and k not in names and k[:-1] in names else k): v
         for k, v in values.items()
     }
+
+
+def by_name(mapping: object, values: Mapping[str, Any]) -> dict[str, Any]:
+    """All values by name, of one mapping and of keywords."""
+    if not isinstance(mapping, Mapping | None):
+        first = type(mapping).__name__
+        raise ValueMistake(
+            f"values are given by name, as in D(x=[1, 2]) or D({{'x': [1, 2]}}); "
+            f"a {first} came without one"
+        )
+    return {**(mapping or {}), **values}
 
 
 def needed(

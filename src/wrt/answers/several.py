@@ -9,7 +9,7 @@ from wrt import programs
 from wrt.algebra import meant, normal_form
 from wrt.answers.answer import Derivative, derivative
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
-from wrt.answers.parts import needed
+from wrt.answers.parts import by_name, needed
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import gradients as swept_together
 from wrt.errors import NameMistake
@@ -55,7 +55,7 @@ class Gradients(tuple[Derivative, ...]):
         self, mapping: Mapping[str, Any] | None = None, /, **values: Any
     ) -> tuple[Any, ...]:
         """All arrays at given values: by keyword, or by one mapping of names."""
-        given = {**(mapping or {}), **values}
+        given = by_name(mapping, values)
         found: tuple[Any, ...] = self.compile()(
             needed(self[0].question, (), self._arguments, given)
         )

@@ -58,6 +58,10 @@ class Declared:
     properties: frozenset[str] = frozenset()
 
 
+#: What people put between two axes.
+_CROSS = re.compile(r"\b(\d+)x(?=\d)|(\w)\s+x\s+(?=\w)|(\w)\s*×\s*(?=\w)")
+
+
 def declared_shapes(shapes: Shapes | None) -> dict[str, Declared | Function]:
     """What is declared of every name, by its spelled form.
 
@@ -123,6 +127,11 @@ def _text(name: str, shape: str) -> Declared:
         return Declared(())
     properties = frozenset(w for w in words if w in PROPERTIES)
     axes = [w for w in words if w not in PROPERTIES]
+    if _CROSS.search(shape):
+        raise ShapeMistake(
+            f"{name}: the axes in {shape!r} stand side by side, without a sign between them",
+            hint=f'as in "{_CROSS.sub(lambda sign: f"{sign[sign.lastindex or 0]} ", shape)}"',
+        )
     return _checked(name, tuple(_one(name, w) for w in axes), properties)
 
 
