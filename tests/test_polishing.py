@@ -30,17 +30,22 @@ FORMS = [
     ("sqrt(1+q^2)", "q q", "(q^2+1)^(-3/2)"),
     ("q/(1+q^2)", "q", "(1-q^2)/(q^2+1)^2"),
     ("(t*q+v)/(q+1)", "q", "(t-v)/(q+1)^2"),
+    ("log((1+q)/(1-q))/2", "q", "1/((q+1)*(1-q))"),
+    # powers
+    ("q^t", "q", "t*q^(t-1)"),
+    ("norm2(x)^t", "x", "t*norm2(x)^(t-2)*x"),
+    ("q^t*exp(v*q)", "q", "q^t*(t/q+v)*exp(q*v)"),
     # means of products
     ("log(1+x'*x/n)", "x", "2*x/(x'*x+n)"),
     ("q*log(x'*y/n+v)", "q", "log(mean(x.*y)+v)"),
-    ("exp(q*norm2(A)^2/(n*m))", "q", "mean(A.^2)*exp(q*mean(A.^2))"),
+    ("exp(q*norm2(A)^2/(n*m))", "q", "exp(q*mean(A.^2))*mean(A.^2)"),
     # runs of links
     ("tr(inv(B+t*C))", "t t", "2*tr((inv(B+t*C)*C)^2*inv(B+t*C))"),
     ("y'*B*B'*B*B'*x", "x", "(B*B')^2*y"),
     # the minus of odd and of even functions
     ("norm1(A*x-b)", "x", "A'*sign(A*x-b)"),
     ("norm1(b-A*x)", "x", "A'*sign(A*x-b)"),
-    ("sum(sin(b-A*x))", "x", "-A'*cos(A*x-b)"),
+    ("sum(sin(b-A*x))", "x", "-A'*cos(b-A*x)"),
     ("sum(sqrt(x.^2-1))", "x", "x./sqrt(x.^2-1)"),
     # a matrix at both sides
     ("norm2(A*x-b)^3", "x x", "3*A'*(norm2(r)*eye(m)+r*r'/norm2(r))*A where r = A*x - b"),

@@ -5,7 +5,7 @@ Fractions within fractions are what the chain rule leaves: a person multiplies t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -58,7 +58,9 @@ def _cleared(node: Node) -> Node:
     """A product with a sum in it without its denominators, as long as that makes it shorter."""
     made = _shortest(node)
     if isinstance(node, Sum):
-        over = [_shortest(spread(flat_form(_over(node, shared)))) for shared in _shared(node)]
+        below = list(_shared(node))
+        ways = [[one] for one in below] + ([below] if len(below) > 1 else [])
+        over = [_shortest(spread(flat_form(_over(node, shared)))) for shared in ways]
         over += [_shortest(spread(made), thorough=True) for made in _refolded(node)]
         made = min((node, *over), key=names_in)
     return made
@@ -107,14 +109,14 @@ def _refolded(total: Sum) -> Iterator[Node]:
                 yield flat_form(build.product(ONE, factors, own, total.dims))
 
 
-def _over(total: Sum, shared: Factor) -> Node:
+def _over(total: Sum, shared: Sequence[Factor]) -> Node:
     """A sum as the sum of what is left of its terms, over what they are divided by; what all
     hold stands before it.
     """
     own = tuple(range(total.ndim))
     held = [_sums_of(t) for t in total.children]
     least = {key: min(one.get(key, 0) for one in held) for key in held[0]}
-    common = [shared, *((node, e, axes) for (node, axes), e in least.items() if e > 0)]
+    common = [*shared, *((node, e, axes) for (node, axes), e in least.items() if e > 0)]
     terms = list(total.children)
     for base, exponent, axes in common:
         terms = [_times(t, base, whole(-exponent), axes) for t in terms]

@@ -6,6 +6,7 @@ from wrt.algebra.clearing import cleared
 from wrt.algebra.laws import abbreviated, shortened
 from wrt.algebra.merging import merged
 from wrt.algebra.normal import flat_form
+from wrt.algebra.powers import parted
 from wrt.algebra.spreading import complemented, spread
 from wrt.expression.nodes import Node
 
@@ -18,4 +19,4 @@ def settled(node: Node) -> Node:
     Words that abbreviate come last: no more is compared by value after them.
     """
     flat = flat_form(merged(shortened(flat_form(node))))
-    return abbreviated(complemented(cleared(spread(flat))))
+    return flat_form(parted(abbreviated(complemented(cleared(spread(flat))))))

@@ -157,6 +157,13 @@ def _is_square(node: Node) -> bool:
     return isinstance(node, Einsum) and node.exponents == (2,) and not node.output
 
 
+def _is_under_one(node: Einsum) -> bool:
+    """Whether 1 stands above the line of a product, or alone."""
+    number = node.coefficient
+    above = abs(Fraction(number.value).numerator) > 1 or any(p > 0 for _, p in number.powers)
+    return not above and all(e < 0 for e in node.exponents)
+
+
 def _numbers(node: Einsum) -> int:
     """The numbers that a product shows: its coefficient, exponents other than -1 and the 1 of
     a product of nothing.
@@ -171,5 +178,5 @@ def _numbers(node: Einsum) -> int:
         shown
         + (abs(node.coefficient.value) != 1)
         + len(node.coefficient.powers)
-        + (not node.children)
+        + _is_under_one(node)
     )

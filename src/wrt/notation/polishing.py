@@ -7,12 +7,14 @@ mean(x.*y), and denominators inside a scalar are multiplied out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.functions import BOOK
 from wrt.notation.naming import rebuilt
+from wrt.notation.signs import settled
 from wrt.notation.sums import total
 from wrt.notation.tree import (
     Tree,
@@ -58,9 +60,9 @@ def polished(tree: Tree) -> Tree:
 
 
 def _shortest(tree: Tree) -> Tree:
-    for way in (_cleared, _averaged, _closed, _framed):
+    for way in (_raised, _cleared, _averaged, _closed, _framed):
         for made in way(tree):
-            ties = way in (_closed, _framed)
+            ties = way in (_raised, _closed, _framed)
             if made.cost[0] < tree.cost[0] + ties:
                 tree = made
                 break
@@ -116,6 +118,25 @@ def _summed(scalar: Tree) -> Tree | None:
         inside = scalar.parts[0].parts[0]
         return raised(inside, 2) if inside.is_real and inside.axes == 2 else None
     return None
+
+
+# Powers
+
+
+def _raised(tree: Tree) -> Iterator[Tree]:
+    """x^a/x as x^(a-1)."""
+    scalars = scalars_of(tree)
+    for k, scalar in enumerate(scalars):
+        if scalar.head != "call" or scalar.word != "power":
+            continue
+        base, exponent = scalar.parts
+        for j, other in enumerate(scalars):
+            e = other.exponent if other.head == "power" else Fraction(1)
+            if (other.parts[0] if other.head == "power" else other) == base:
+                raised_by = settled(total([exponent, times(Coefficient(e), [])]))
+                made = replace(scalar, parts=(base, raised_by))
+                rest = [p for i, p in enumerate(tree.parts) if i not in (j, k)]
+                yield times(tree.coefficient, [made, *rest])
 
 
 # Denominators

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
 
-from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.expression.coefficient import MINUS_ONE, ONE, Base, Coefficient
 from wrt.notation.conjugates import conjugated, parts_of_pairs
 from wrt.notation.factoring import factored
 from wrt.notation.signs import negated
@@ -179,12 +179,21 @@ def _denominator(terms: Sequence[Tree]) -> Tree | None:
     """A sum over the denominator of all its terms, where that is shorter: (v+3)/2, not v/2+3/2."""
     numbers = [_split(t)[0] for t in terms]
     below = lcm(*(Fraction(c.value).denominator for c in numbers))
-    powers = numbers[0].powers if len({c.powers for c in numbers}) == 1 else ()
+    powers = _shared_powers([dict(c.powers) for c in numbers])
     if below == 1 and not powers:
         return None
     sign = -1 if all(c.value < 0 for c in numbers) else 1
     made = _scaled(Coefficient(Fraction(sign, below), powers), terms)
     return made if made.cost[0] < sum(t.cost[0] for t in terms) else None
+
+
+def _shared_powers(powers: Sequence[Mapping[Base, Fraction]]) -> tuple[tuple[Base, Fraction], ...]:
+    """What all numbers are divided by, as far as they all are."""
+    return tuple(
+        (base, max(one[base] for one in powers))
+        for base in powers[0]
+        if all(one.get(base, 0) < 0 for one in powers)
+    )
 
 
 def _ordered(terms: Sequence[Tree]) -> Tree:
