@@ -41,7 +41,7 @@ SAID = [
     (
         "sum(log(cosh(A*x-b)))",
         {},
-        "positive semidefinite: A'*diag(w)*A with w = 1 - tanh(b-A*x).^2 > 0; so f is convex in x",
+        "positive semidefinite: A'*diag(w)*A with w = 1 - tanh(A*x-b).^2 > 0; so f is convex in x",
     ),
     (
         "logsumexp(A*x)",
@@ -64,7 +64,11 @@ SAID = [
     ("exp(x)", {"x": ""}, "positive; so f is strictly convex in x"),
     ("x*x*step(x)", {"x": ""}, "positive or 0; so f is convex in x on convex sets where it is"),
     ("sum((A*x).^4)+norm1(x)", {}, "positive semidefinite: A'*diag(w)*A with w = 12*(A*x).^2 ≥ 0"),
-    ("sum(sqrt((A*x).^2+1))", {}, "f is convex in x: sqrt((A*x).^2+1) is convex"),
+    (
+        "sum(sqrt((A*x).^2+1))",
+        {},
+        "positive semidefinite: A'*diag(w)*A with w = 1./((A*x).^2+1).^(3/2) > 0",
+    ),
     (
         "norm2(A*x-b)^2 + lambda*norm2(x)^2",
         {"lambda": "positive"},
