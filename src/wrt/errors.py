@@ -1,12 +1,14 @@
 """The mistakes a person can make, as a tree.
 
-WrtError ├── Mistake               something said that cannot be; quoted, pointed at, with what
-would work │   ├── SyntaxMistake     the text is not a sentence of the language │   ├── NameMistake
-a name or word that nobody knows │   └── ShapeMistake      shapes that do not fit ├── ValueMistake
-arrays of the wrong name, shape, type or size for a formula ├── NotDifferentiable     a derivative
-that does not exist or has no rule ├── TooLarge              a result or an input beyond a stated
-limit ├── NotSolvable           a structured answer without a known way to solve └── CheckFailed
-a derivative that disagrees with its own numerical proof
+WrtError
+├── Mistake               something said that cannot be; quoted, pointed at, with what would work
+│   ├── SyntaxMistake     the text is not a sentence of the language
+│   ├── NameMistake       a name or word that nobody knows
+│   └── ShapeMistake      shapes that do not fit
+├── ValueMistake          arrays of the wrong name, shape, type or size for a formula
+├── NotDifferentiable     a derivative that does not exist or has no rule
+├── TooLarge              a result or an input beyond a stated limit
+└── CheckFailed           a derivative that disagrees with its own numerical proof
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ __all__ = [
     "Mistake",
     "NameMistake",
     "NotDifferentiable",
-    "NotSolvable",
     "ShapeMistake",
     "SyntaxMistake",
     "TooLarge",
@@ -107,10 +108,6 @@ class NotDifferentiable(WrtError):
 
 class TooLarge(WrtError):
     """A result or an input beyond a stated limit."""
-
-
-class NotSolvable(WrtError):
-    """A structured answer without a known way to solve."""
 
 
 class CheckFailed(WrtError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -115,7 +115,7 @@ def _signature(text: str) -> Signature:
     return Signature(text, name, arguments, tuple(map(_argument, _COMMA.split(results))))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _argument(text: str) -> Argument:
     head, _, tail = text.partition(":")
     words = head.split()

@@ -7,7 +7,7 @@ yardstick, not the product: programs are the business of `wrt.programs`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import TooLarge, ValueMistake
@@ -337,7 +337,7 @@ def _call(
     )
 
 
-@cache
+@lru_cache(maxsize=1024)
 def library(code: str) -> Callable[..., Any]:
     """The NumPy function of a record: by its dotted name, or made from the text of its `def`."""
     import numpy as np

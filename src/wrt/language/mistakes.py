@@ -199,12 +199,6 @@ def no_size(text: str, part: Syntax) -> ShapeMistake:
     )
 
 
-def unknown_size(text: str, part: Syntax) -> ShapeMistake:
-    """A repeated number or identity whose size nothing gives."""
-    name = quoted(text, part)
-    return ShapeMistake(f"nothing gives {name} a size", text=text, span=part.span)
-
-
 def ragged(text: str, part: Bracket) -> ShapeMistake:
     """A matrix whose rows are of different lengths."""
     lengths = ", ".join(str(len(row)) for row in part.rows)
@@ -231,17 +225,6 @@ def by_letters(names: Iterable[str], kinds: Mapping[str, str] | None = None) -> 
         said.append(f"{listed} read as {'a ' + kind if one else plural}")
     letters = "its letter" if sum(map(len, groups.values())) == 1 else "their letters"
     return f" ({', '.join(said)} by {letters})" if said else ""
-
-
-def two_vectors(text: str, part: Infix, undeclared: Mapping[str, object]) -> ShapeMistake:
-    """A product of two columns, with the three that may be meant."""
-    return ShapeMistake(
-        f"{quoted(text, part)}: two vectors cannot be multiplied"
-        + by_letters(_undeclared(part, undeclared)),
-        text=text,
-        span=part.span,
-        hint=_three_products(text, part),
-    )
 
 
 def _three_products(text: str, part: Infix) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.functions import BOOK
@@ -13,7 +13,7 @@ from wrt.notation.tree import Tree, times
 __all__ = ["difference", "negated", "parity", "settled"]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def parity(word: str) -> int:
     """1 for an even function of one argument, -1 for an odd one, 0 for any other.
 
