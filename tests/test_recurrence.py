@@ -207,7 +207,65 @@ def test_any_lag_and_its_starts() -> None:
     assert np.allclose(rnn.gradient("b")(**given), wanted)
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (r"s_t = \tanh(W s_{t-1} + U x_t + b)", ["s[t] = tanh(W*s[t-1] + U*x[t] + b)"]),
+        (r"h_k = \sigma(W h_{k-1} + x_k)", ["h[k] = sigmoid(W*h[k-1] + x[k])"]),
+        (r"h_{t+1} = \tanh(W h_t + U x_t)", ["h[t] = tanh(W*h[t-1] + U*x[t-1])"]),
+        (r"h^{(t)} = \tanh(W h^{(t-1)} + x^{(t)})", ["h[t] = tanh(W*h[t-1] + x[t])"]),
+        (
+            r"\begin{aligned} f_t &= \sigma(W_f h_{t-1}) \\ \tilde{c}_t &= \tanh(W_c h_{t-1}) \\"
+            r" h_t &= f_t \odot h_{t-1} + (1 - f_t) \odot \tilde{c}_t \end{aligned}",
+            [
+                "f[t] = sigmoid(W_f*h[t-1])",
+                "c_tilde[t] = tanh(W_c*h[t-1])",
+                "h[t] = f[t].*h[t-1] + (1 - f[t]).*c_tilde[t]",
+            ],
+        ),
+        (
+            "h_t = \\tanh(W_{hh} h_{t-1})\nL_t = \\lVert h_t - y_t \\rVert^2",
+            ["h[t] = tanh(W_hh*h[t-1])", "L[t] = norm2(h[t] - y[t])^2"],
+        ),
+    ],
+)
+def test_lines_in_latex(text: str, lines: list[str]) -> None:
+    rnn = wrt.recurrence(text)
+    assert list(rnn.lines.said.values()) == lines
+    again = wrt.recurrence("\n".join(lines))
+    assert {k: rnn.system.stack(k) for k in rnn.states} == {
+        k: again.system.stack(k) for k in again.states
+    }
+
+
+def test_a_start_in_latex() -> None:
+    rnn = wrt.recurrence(r"s_t = \tanh(W s_{t-1}) \\ s_0 = 2 a")
+    assert list(rnn.variables) == ["W", "a"]
+
+
+def test_a_line_for_the_step_ahead() -> None:
+    rnn = wrt.recurrence("s[t+1] = tanh(W*s[t] + U*x[t]); L[t] = norm2(s[t])^2")
+    same = wrt.recurrence("s[t] = tanh(W*s[t-1] + U*x[t-1]); L[t] = norm2(s[t])^2")
+    assert rnn.loss() is same.loss()
+    assert rnn.lines.said["s"] == "s[t] = tanh(W*s[t-1] + U*x[t-1])"
+
+
 # What is refused
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s[t] = tanh(W*s[t-1] + U*x[t])",
+        "s[t] = tanh(W*s[t-1]); L[t] = norm2(s[t])^2",
+        r"s_t = \tanh(W s_{t-1} + U x_t)",
+        r"h_{t+1} = \tanh(W h_t)",
+    ],
+)
+def test_a_recurrence_is_no_formula(text: str) -> None:
+    with pytest.raises(SyntaxMistake, match="this is a recurrence") as found:
+        wrt.derivative(text, "W")
+    assert "wrt recurrence" in str(found.value)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +284,9 @@ def test_any_lag_and_its_starts() -> None:
         ("s[t] = s[t-1]*s[t+1]'*s[t-1]", SyntaxMistake, "not both"),
         ("W*s", SyntaxMistake, "no line says what happens"),
         ("", SyntaxMistake, "empty"),
+        (r"s_t = \tanh(W s_{t-1} + U x_{t,i})", SyntaxMistake, "the step alone"),
+        (r"s_t = \tanh(W s_{2t})", SyntaxMistake, "the step alone"),
+        (r"s_t = |A| s_{t-1}", ShapeMistake, "bars around a matrix"),
         ("s[t] = W*s[t-1] + y*z", ShapeMistake, "two vectors cannot be multiplied"),
     ],
 )

@@ -110,7 +110,7 @@ def _lines(given: str) -> str:
     """The text of the lines: a file's, standard input's, or the argument itself."""
     from wrt.apps.command import formula_of
 
-    if given == "-" or ("=" in given and "[" in given):
+    if given == "-" or (any(sign in given for sign in "=\n") and not Path(given).exists()):
         return formula_of(given)
     path = Path(text_of(given))
     try:

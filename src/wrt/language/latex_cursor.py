@@ -38,6 +38,8 @@ class Cursor:
         #: Lines with the terms of sums over entries, and the numbers of ranges said in them.
         self.lines: list[Line] = []
         self.said_in_lines: set[str] = set()
+        #: The letter of the steps of a recurrence: below a name it tells which step.
+        self.step = ""
         #: All tokens of the text.
         self.every = tokens
         self.doubts: list[Doubt] = []

@@ -34,8 +34,12 @@ class _Found:
 
 
 @lru_cache(maxsize=256)
-def parse_latex(text: str, known: frozenset[tuple[str, bool]] = frozenset()) -> Program:
+def parse_latex(
+    text: str, known: frozenset[tuple[str, bool]] = frozenset(), steps: bool = False
+) -> Program:
     r"""The lines of a LaTeX text as syntax; `known` are declared names, and which are functions.
+
+    With `steps` they are those of a recurrence: in s_{t-1} stands a step below the name.
 
     >>> program = parse_latex(r"\lVert P x \rVert_2 \quad\text{where}\quad P = A B")
     >>> [line.target for line in program.lines]
@@ -51,6 +55,7 @@ def parse_latex(text: str, known: frozenset[tuple[str, bool]] = frozenset()) -> 
     formula: Line | None = None
     names = dict(known)
     waiting: list[Token] = []
+    step = _step_letter([segment for segment, _ in segments]) if steps else ""
     for segment, behind in segments:
         kinds = [t.kind for t in segment]
         if "in" in kinds:
@@ -60,7 +65,7 @@ def parse_latex(text: str, known: frozenset[tuple[str, bool]] = frozenset()) -> 
         if behind and "=" not in kinds:
             waiting += segment
             continue
-        line = _line(segment, tokens, names, found, text)
+        line = _line(segment, tokens, names, found, text, step)
         defined = found.lines and found.lines[-1].target is not None
         if behind and formula is None and found.lines and not (behind == "," and defined):
             formula = found.lines.pop()
@@ -133,6 +138,7 @@ def _line(
     known: Mapping[str, bool],
     found: _Found,
     text: str,
+    step: str,
 ) -> Line:
     depth = 0
     equals: int | None = None
@@ -146,15 +152,21 @@ def _line(
     groups: tuple[int, ...] = ()
     if equals is not None:
         target, below = _target(segment[:equals], segment[equals], text, known)
-        if below:
+        if step and [t.text for t in below] == [step]:
+            indices, groups = (step,), (1,)
+        elif step and [t.kind for t in below] == ["letter", "+", "number"]:
+            target = f"{target}[{''.join(t.text for t in below)}]"
+        elif below and step:
+            target = _with_subscript(target, below, text, known)
+        elif below:
             indices, groups = _indices(below, segment[equals + 1 :])
             if indices is None:
                 target = _with_subscript(target, below, text, known)
     body = segment if equals is None else segment[equals + 1 :]
     last = body[-1] if body else segment[-1]
     reader = FormulaReader([*body, end_after(last)], text, known)
-    reader.every, reader.lines = every, found.lines
-    if indices is not None:
+    reader.every, reader.lines, reader.step = every, found.lines, step
+    if indices is not None and not step:
         _enter(reader, indices, body)
     made = reader.whole()
     found.doubts += reader.doubts
@@ -164,6 +176,19 @@ def _line(
     if equals is None and indices is None:
         return Line(None, None, made, span)
     return Line(target, indices, made, span, groups)
+
+
+def _step_letter(segments: list[list[Token]]) -> str:
+    """The letter below the names that lines of a recurrence define; t where there is none."""
+    met: list[str] = []
+    for segment in segments:
+        kinds = [t.kind for t in segment]
+        head = segment[: kinds.index("=")] if "=" in kinds else []
+        if "_" in kinds[: len(head)]:
+            below = [t for t in head[kinds.index("_") + 1 :] if t.kind not in ("{", "}")]
+            said = [t.kind for t in below]
+            met += [below[0].text] if said in (["letter"], ["letter", "+", "number"]) else []
+    return max(met, key=met.count) if met else "t"
 
 
 def _enter(reader: FormulaReader, indices: Iterable[str], body: list[Token]) -> None:

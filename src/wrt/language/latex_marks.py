@@ -124,6 +124,7 @@ class MarkReader(Cursor):
     def apart(self, part: list[Token]) -> Syntax:
         """The formula of tokens that were taken out."""
         reader = type(self)([*part, end_after(part[-1])], self.text, self.known)
+        reader.step = self.step
         made = reader.expression()
         if reader.token.kind != "end":
             reader.stray(reader.token)

@@ -10,10 +10,12 @@ from wrt.language.latex_cursor import is_raised
 from wrt.language.latex_marks import Below, MarkReader
 from wrt.language.latex_words import ACCENTS, FONTS
 from wrt.language.lexer import Token
+from wrt.language.operators import INFIX
 from wrt.language.syntax import (
     Call,
     Doubt,
     Index,
+    Infix,
     Name,
     Number,
     Span,
@@ -169,12 +171,36 @@ class NameReader(MarkReader):
             if below is None:
                 return self.name(stem, face, token.span)
             span = self.with_subscript(token, below)
+            step = self._step(below)
+            if step is not None:
+                return Index(Name(stem, token.span), (step,), span)
             items = self.items(below)
             if items is not None:
                 return Index(Name(stem, token.span), items, span)
             return self.name(self._suffixed(stem, below), face, span)
 
         return made
+
+    def _step(self, below: list[Token]) -> Syntax | None:
+        """The step that a subscript of a recurrence tells: t, t-1, t+2; None where it is none."""
+        if not self.step or self.step not in [t.text for t in below]:
+            return None
+        kinds = [t.kind for t in below]
+        step = Name(self.step, below[0].span)
+        if kinds == ["letter"]:
+            return step
+        if kinds in (["letter", "-", "number"], ["letter", "+", "number"]):
+            sign, number = below[1:]
+            assert number.value is not None
+            span = (below[0].span[0], number.span[1])
+            return Infix(INFIX[sign.kind], step, Number(number.value, number.span), span)
+        if {",", "+", "-", "number"} & {*kinds}:
+            self.refuse(
+                (below[0].span[0], below[-1].span[1]),
+                f"below a name stands the step alone: {self.step} plus or minus a whole number",
+                f"as in s_{{{self.step}-1}}",
+            )
+        return None
 
     def _suffixed(self, stem: str, below: list[Token]) -> str:
         """The name with its subscript: W_{hh} is W_hh, x_{1} is x1."""

@@ -168,6 +168,36 @@ def defined_by_itself(text: str, line: Line) -> NameMistake:
     return NameMistake(f"{line.target} is defined by itself", text=text, span=line.span)
 
 
+#: A name at a step: s[t-1], s_{t-1}; what follows may be the = that defines it.
+_STEPS = (r"(\w+)\[(\w)([+-]\d+)?\](\s*=)?", r"(\w\}?)_\{?(\w)([+-]\d+)?\}?(\s*&?=)?")
+
+
+def is_recurrence(text: str) -> bool:
+    r"""Whether a text says what happens from step to step.
+
+    >>> [is_recurrence(t) for t in ("s[t] = W*s[t-1]", r"s_t = \tanh(s_{t-1})", "C[i] = x[i]; C")]
+    [True, True, False]
+    """
+    for pattern in _STEPS:
+        met = [m.groups() for m in re.finditer(pattern, text)]
+        defined = [(name, step, shift) for name, step, shift, equals in met if equals]
+        for name, step, shift in defined:
+            shifts = {one[2] for one in met if one[:2] == (name, step)}
+            if shifts - {shift}:
+                return True
+    return False
+
+
+def recurrence(text: str) -> SyntaxMistake:
+    """Lines of a recurrence where a formula is wanted."""
+    return SyntaxMistake(
+        "this is a recurrence: a line that reads its own step before",
+        text=text,
+        hint='wrt recurrence "…" NAME differentiates it through all steps, in Python '
+        'wrt.recurrence("…")',
+    )
+
+
 # Sizes
 
 

@@ -96,6 +96,21 @@ def read(
     """
     if not isinstance(text, str):
         raise SyntaxMistake(f"a formula is text, and this is a value of type {type(text).__name__}")
+    try:
+        return _read(text, shapes, functions, line, over_complex)
+    except Mistake:
+        if mistakes.is_recurrence(text):
+            raise mistakes.recurrence(text) from None
+        raise
+
+
+def _read(
+    text: str,
+    shapes: Shapes | None,
+    functions: Mapping[str, Function] | None,
+    line: str | None,
+    over_complex: bool,
+) -> Reading:
     said = declared_shapes(shapes)
     program = _parsed(text, said, functions)
     for one in program.declarations:
@@ -108,10 +123,10 @@ def read(
     line = None if line is None else spelled(line)
     made = elaborate(program, known, words, line)
     choice = infer(made)
-    _undoubted(program, made, choice)
+    undoubted(program, made, choice)
     over_complex = over_complex or any("complex" in d.properties for d in known.values())
     reading = _reading(made, choice, over_complex or any(map(_is_conjugate, made.parts)))
-    if not _is_latex(text):
+    if not is_latex_text(text):
         return reading
     from wrt.language.written import written
 
@@ -125,7 +140,7 @@ def read(
     )
 
 
-def _is_latex(text: str) -> bool:
+def is_latex_text(text: str) -> bool:
     """Whether a text is LaTeX; what reads LaTeX is loaded only where a text may be it."""
     if not any(sign in text for sign in "\\{}$"):
         return False
@@ -140,7 +155,7 @@ def _parsed(
     functions: Mapping[str, Function] | None = None,
 ) -> Program:
     """The syntax of a text, in LaTeX or in the text language."""
-    if not _is_latex(text):
+    if not is_latex_text(text):
         return parse(text)
     from wrt.language.latex_lines import parse_latex
 
@@ -160,7 +175,7 @@ def in_text(text: str, reading: Reading) -> str:
     >>> in_text(r"\frac{\partial f}{\partial x} = 2 A x", read("x'*A*x"))
     '2*A*x'
     """
-    if not isinstance(text, str) or not (_is_latex(text) or _in_latex_only(text, reading)):
+    if not isinstance(text, str) or not (is_latex_text(text) or _in_latex_only(text, reading)):
         return text
     from wrt.language.latex_lines import parse_latex
     from wrt.language.written import written
@@ -179,7 +194,7 @@ def _in_latex_only(text: str, reading: Reading) -> bool:
     return False
 
 
-def _undoubted(program: Program, made: Elaboration, choice: Choice) -> None:
+def undoubted(program: Program, made: Elaboration, choice: Choice) -> None:
     """Refuse notation with two meanings where it is about a matrix, or a scalar."""
     for doubt in program.doubts:
         slot = made.slots.get(doubt.part)
@@ -328,7 +343,7 @@ _LATEX_NAME = re.compile(r"\s*[^\W\d_]_\w\s*")
 
 def _name_parsed(text: str, reading: Reading) -> tuple[Program, str]:
     """The syntax of a name and its spelling; behind LaTeX x_1 is x1, as it is in the formula."""
-    if not _is_latex(text) and not (reading.source and _LATEX_NAME.fullmatch(text)):
+    if not is_latex_text(text) and not (reading.source and _LATEX_NAME.fullmatch(text)):
         return parse(text), text
     from wrt.language.latex_lines import parse_latex
     from wrt.language.written import written

@@ -7,7 +7,7 @@ text, with the one demand more that the same state has the same shape at every s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -21,19 +21,23 @@ from wrt.language.declarations import Declared, Shapes, declared, declared_shape
 from wrt.language.elaboration import Constraint, Elaboration, elaborate
 from wrt.language.inference import infer
 from wrt.language.operators import INFIX, PREFIX
-from wrt.language.parser import parse
+from wrt.language.reader import assumption, undoubted
+from wrt.language.recurrence_lines import (
+    LENGTHS,
+    names_in,
+    parsed,
+    renamed,
+    shift_of,
+    start_of,
+)
 from wrt.language.shapes import size_parts
 from wrt.language.syntax import (
-    Bracket,
     Call,
     Index,
     Infix,
     Line,
     Name,
-    Number,
-    Postfix,
     Prefix,
-    Program,
     Slice,
     Span,
     Syntax,
@@ -41,9 +45,6 @@ from wrt.language.syntax import (
 )
 
 __all__ = ["Lines", "Moment", "moment", "read_recurrence"]
-
-#: Names for the number of steps, in the order of preference.
-LENGTHS = ("T", "steps", "length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,10 @@ class _Reader:
 
     def __init__(self, text: str, shapes: Shapes | None) -> None:
         self.text = text
-        self.program, self.final = _with_ends(parse(text, True))
         self.declared = dict(declared_shapes(shapes))
+        self.parsed = parsed(text, self.declared)
+        self.program, self.final = self.parsed.program, self.parsed.final
+        self.turned: dict[Syntax, Syntax] = {}
         for one in self.program.declarations:
             self.declared[one.name] = declared(one.name, one.shape)
         self.step = self._step()
@@ -191,6 +194,8 @@ class _Reader:
             slots = (made.slots[one], made.slots[other])
             made.constraints.append(Constraint(_alike, slots, made.fresh(), other))
         choice = infer(made)
+        doubts = (replace(d, part=self.turned.get(d.part, d.part)) for d in self.program.doubts)
+        undoubted(replace(self.program, doubts=tuple(doubts)), made, choice)
         builder = Builder(made, size_parts(made, choice.kinds), self._is_complex(known))
         builder.formula()
         return self._lines(made, builder)
@@ -210,7 +215,7 @@ class _Reader:
             target = _defined(moment(line.target, self.step))
         else:
             target = self._start(line) if "[" in line.target else line.target
-        body = _renamed(line.body, self._moment)
+        body = renamed(line.body, self._moment, self.turned)
         stray = next((p for p in postorder(body) if self._is_stray(p)), None)
         if isinstance(stray, Name):
             self._refuse_stray(stray)
@@ -269,7 +274,7 @@ class _Reader:
         """s[t-1] as one name; other entries stay."""
         if not isinstance(part, Index):
             return part
-        held = [p for item in part.items for p in _names_in(item)]
+        held = [p for item in part.items for p in names_in(item)]
         if self.step not in held:
             if isinstance(part.base, Name) and part.base.name in self.targets:
                 self._refuse_fixed(part)
@@ -283,7 +288,7 @@ class _Reader:
                 part.span,
                 f"the step stands alone, other indices behind it, as in {base}[{self.step}][1]",
             )
-        shift = None if isinstance(item, Slice) else _shift(item, self.step)  # type: ignore[arg-type]
+        shift = None if isinstance(item, Slice) else shift_of(item, self.step)  # type: ignore[arg-type]
         if shift is None:
             self.refuse(
                 f"{said}: a step is {self.step} plus or minus a whole number",
@@ -318,7 +323,7 @@ class _Reader:
             self._pair(pairs, first, one.name, name, span)
         for line in lines:
             for part in postorder(line.body):
-                start = _start_of(part)
+                start = start_of(part)
                 if start in first and start in self.targets:
                     self._pair(pairs, first, start, part.name, part.span)  # type: ignore[union-attr]
         return [(Prefix(minus, a, a.span), Prefix(minus, b, b.span)) for a, b in pairs]
@@ -385,11 +390,7 @@ class _Reader:
             starts=starts,
             moments=moments,
             shared=shared,
-            said={
-                str(one.target): " ".join(self.text[slice(*one.span)].split())
-                for one in self.program.lines
-                if self._is_step(one)
-            },
+            said=self.parsed.said,
             assumed=tuple(self._assumed(made, found)),
             functions=dict(made.functions),
             final=self.final,
@@ -424,8 +425,6 @@ class _Reader:
                 )
 
     def _assumed(self, made: Elaboration, found: Mapping[str, Variable]) -> list[str]:
-        from wrt.language.reader import assumption
-
         said: dict[str, str] = {}
         for name in made.open:
             one = found[name]
@@ -438,47 +437,9 @@ class _Reader:
 
     def _place(self, name: str) -> int:
         """Where a name is met first in the text."""
-        found = re.search(rf"\b{re.escape(name.partition('[')[0])}\b", self.text)
-        return found.start() if found else len(self.text)
-
-
-def _with_ends(program: Program) -> tuple[Program, frozenset[str]]:
-    """The lines about the last step, E = norm2(s[T])^2, as lines of every step; and their names."""
-    steps = [line.indices[0] for line in program.lines if line.indices and len(line.indices) == 1]
-    if not steps:
-        return program, frozenset()
-    final: set[str] = set()
-    plain = [x for x in program.lines if x.target and x.indices is None and "[" not in x.target]
-    count = -1
-    while count < len(final):
-        count = len(final)
-        final |= {str(x.target) for x in plain if any(_at_end(p, final) for p in postorder(x.body))}
-
-    done: set[Syntax] = set()
-
-    def turned(part: Syntax) -> Syntax:
-        if isinstance(part, Index) and _at_end(part, ()):
-            return replace(part, items=(Name(steps[0], part.span),))
-        if isinstance(part, Name) and part.name in final and part not in done:
-            done.add(part)
-            return Index(part, (Name(steps[0], part.span),), part.span)
-        return part
-
-    lines = tuple(
-        replace(x, indices=(steps[0],), body=_renamed(x.body, turned)) if x.target in final else x
-        for x in program.lines
-    )
-    return replace(program, lines=lines), frozenset(final)
-
-
-def _at_end(part: Syntax, final: Collection[str]) -> bool:
-    """Whether a part is s[T], or the name of a line about the last step."""
-    if isinstance(part, Name):
-        return part.name in final
-    if not isinstance(part, Index) or len(part.items) != 1:
-        return False
-    (item,) = part.items
-    return isinstance(item, Name) and item.name == LENGTHS[0]
+        text = " ".join((*self.parsed.said.values(), self.text))
+        found = re.search(rf"\b{re.escape(name.partition('[')[0])}\b", text)
+        return found.start() if found else len(text)
 
 
 def _alike(kinds: tuple[int, ...]) -> int | None:
@@ -494,65 +455,3 @@ def _shaped(node: Node) -> str:
 def _defined(name: str) -> str:
     """The name of a definition, told apart from its uses."""
     return f"{name}:"
-
-
-def _start_of(part: Syntax) -> str | None:
-    """The state whose start a name is: s of s0."""
-    return part.name[:-1] if isinstance(part, Name) and part.name.endswith("0") else None
-
-
-def _names_in(item: object) -> list[str]:
-    if isinstance(item, Slice):
-        return [n for end in (item.low, item.high) if end is not None for n in _names_in(end)]
-    if isinstance(item, Number | Name | Infix | Prefix | Postfix | Call | Index | Bracket):
-        return [p.name for p in postorder(item) if isinstance(p, Name)]
-    return [one.name for one in getattr(item, "names", ())]
-
-
-def _shift(item: Syntax, step: str) -> int | None:
-    """The whole number that is added to the step; None where it is anything else."""
-    if isinstance(item, Name):
-        return 0 if item.name == step else None
-    if not isinstance(item, Infix) or item.operator.name not in ("add", "subtract"):
-        return None
-    left, right = item.left, item.right
-    if isinstance(left, Number) and item.operator.name == "add":
-        left, right = right, left
-    if not (isinstance(left, Name) and left.name == step and isinstance(right, Number)):
-        return None
-    if right.value.denominator != 1 or right.imaginary:
-        return None
-    return int(right.value) * (1 if item.operator.name == "add" else -1)
-
-
-def _renamed(root: Syntax, rule: Callable[[Syntax], Syntax]) -> Syntax:
-    """The tree with every part passed through a rule, parents before what stands in them."""
-    done: dict[Syntax, Syntax] = {}
-    stack: list[tuple[Syntax, Syntax | None]] = [(root, None)]
-    while stack:
-        part, turned = stack.pop()
-        if turned is None:
-            turned = rule(part)
-            stack.append((part, turned))
-            stack.extend((child, None) for child in turned.children)
-            continue
-        done[part] = _rebuilt(turned, [done[c] for c in turned.children])
-    return done[root]
-
-
-def _rebuilt(part: Syntax, children: Sequence[Syntax]) -> Syntax:
-    if all(a is b for a, b in zip(children, part.children, strict=True)):
-        return part
-    match part:
-        case Prefix() | Postfix():
-            return replace(part, operand=children[0])
-        case Infix():
-            return replace(part, left=children[0], right=children[1])
-        case Call():
-            return replace(part, arguments=tuple(children))
-        case Index():
-            return replace(part, base=children[0])
-        case Bracket():
-            rest = iter(children)
-            return replace(part, rows=tuple(tuple(next(rest) for _ in row) for row in part.rows))
-    raise AssertionError(part)

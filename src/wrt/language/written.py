@@ -127,4 +127,4 @@ def _item(item: Syntax | Slice | Joined) -> str:
     if isinstance(item, Slice):
         low, high = (formula_text(p) if p else "" for p in (item.low, item.high))
         return f"{low}:{high}"
-    return formula_text(item)
+    return formula_text(item).replace(" ", "") if isinstance(item, Infix) else formula_text(item)
