@@ -23,7 +23,7 @@ from wrt.expression.nodes import Einsum, Node, Scan, Variable
 from wrt.expression.walk import replaced, rewrite, substitute
 from wrt.language.recurrence import Lines, Moment, moment
 
-__all__ = ["System", "copied", "uncopied"]
+__all__ = ["System", "copied", "freed", "uncopied"]
 
 Dims = tuple[Dimension, ...]
 
@@ -38,6 +38,22 @@ def copied(lines: Lines, name: str) -> Lines:
         moments={**lines.moments, copy: Moment(name)},
         shared={k: v for k, v in lines.shared.items() if k != name},
         copied=lines.copied | {name},
+    )
+
+
+def freed(lines: Lines, name: str) -> Lines:
+    """The recurrence with nothing known of a shared variable: derivatives by it leave what it is
+    declared to be."""
+    shared = lines.shared[name]
+    free = Variable(name, shared.dims)
+    if free is shared:
+        return lines
+    turned = {shared: free}
+    return replace(
+        lines,
+        states={k: substitute(node, turned) for k, node in lines.states.items()},
+        starts={k: substitute(node, turned) for k, node in lines.starts.items()},
+        shared={**lines.shared, name: free},
     )
 
 

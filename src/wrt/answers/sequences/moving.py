@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.calculus.joined import Joined
-from wrt.errors import NameMistake, ShapeMistake
+from wrt.calculus.recurrence import System, freed
+from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression.nodes import Einsum, Node, Variable
 from wrt.expression.walk import postorder
 
 if TYPE_CHECKING:
     from wrt.answers.sequences.recurrences import Recurrence
 
-__all__ = ["as_one", "between", "multiplied", "run", "sizes"]
+__all__ = ["as_one", "between", "free_system", "multiplied", "needed_states", "run", "sizes"]
 
 
 def as_one(rnn: Recurrence, of: str | None) -> tuple[str, ...]:
@@ -39,20 +40,44 @@ def as_one(rnn: Recurrence, of: str | None) -> tuple[str, ...]:
     return rnn.carried
 
 
-def between(rnn: Recurrence, *names: str) -> Joined | None:
-    """The carried states by which shared variables act on later steps, as one; None where
+def needed_states(rnn: Recurrence, target: str) -> tuple[str, ...]:
+    """The carried states that a line needs, at any step, directly or not."""
+    found: set[str] = set()
+    waiting = [target]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            held = rnn.lines.states[name].names
+            near = {m.name for v, m in rnn.lines.moments.items() if v in held}
+            waiting += [one for one in near if one in rnn.lines.states]
+    return tuple(name for name in rnn.carried if name in found)
+
+
+def free_system(rnn: Recurrence, name: str) -> System:
+    """The system with nothing known of a weight, so that it moves freely."""
+    by = rnn.lines.shared[name]
+    if "complex" in by.properties:
+        raise NotDifferentiable(
+            f"{name} is complex: {name} and conj({name}) do not move apart here"
+        )
+    return System(freed(rnn.lines, name), *rnn.system.batch)
+
+
+def between(rnn: Recurrence, name: str) -> Joined | None:
+    """The carried states by which a shared variable acts on later steps, as one; None where
     there are none."""
-    reached = rnn.system.reached(*names)
+    reached = rnn.system.reached(name)
     moved = [one for one in rnn.carried if one in reached]
     ways = {one: rnn.system.lags[one] > 0 for one in moved}
     if len(set(ways.values())) > 1:
         one, other = (next(k for k in moved if ways[k] is way) for way in (False, True))
         raise ShapeMistake(
-            f"{', '.join(names)} acts through {rnn.said(one)}, which runs from the first step "
+            f"{name} acts through {rnn.said(one)}, which runs from the first step "
             f"on, and through {rnn.said(other)}, which runs from the last: no window of steps "
             "holds both"
         )
-    return Joined(rnn.system, moved) if moved else None
+    return Joined(free_system(rnn, name), moved) if moved else None
 
 
 def multiplied(rnn: Recurrence, joined: Joined) -> list[str]:
@@ -68,15 +93,24 @@ def multiplied(rnn: Recurrence, joined: Joined) -> list[str]:
     return [k for k in order if k in found] or order
 
 
-def run(rnn: Recurrence, formulas: Sequence[Node], values: Mapping[str, Any], title: str) -> Any:
-    """Formulas at values by name; values of variables that they do not read are not used."""
+def run(
+    rnn: Recurrence,
+    formulas: Sequence[Node],
+    values: Mapping[str, Any],
+    title: str,
+    told: Mapping[str, int] | None = None,
+) -> Any:
+    """Formulas at values by name; values of variables that they do not read are not used.
+
+    Sizes are those of the values, and those that are `told`.
+    """
     used = frozenset().union(*(one.names for one in formulas))
     arguments = [v for v in rnn.variables.values() if v in used]
     idle = set(rnn.variables) - {v.name for v in arguments}
     given = {name: value for name, value in values.items() if name not in idle}
     program = programs.compile(tuple(formulas), arguments=arguments, title=title)
     if program.sizes:
-        known = sizes(rnn, values)
+        known = {**sizes(rnn, values), **(told or {})}
         given |= {name: known[name] for name in program.sizes if name in known}
     return program(given)
 

@@ -12,10 +12,12 @@ from wrt.answers.sequences.contributions import Contributions
 from wrt.answers.sequences.horizon import Horizon, Reach
 from wrt.answers.sequences.moving import as_one, between, multiplied
 from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
+from wrt.answers.sequences.stream import Stream
 from wrt.answers.sequences.through import Path, ThroughTime
 from wrt.answers.sequences.truncated import Truncated
 from wrt.answers.several import Gradients
 from wrt.calculus import gradients as swept_together
+from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined
 from wrt.calculus.recurrence import System, copied, uncopied
 from wrt.calculus.terms import terms_of
@@ -320,6 +322,22 @@ class Recurrence:
         every = None if loss in self.lines.final else by_loss
         return Contributions(formula, whole, self.system.batch, by_loss=every)
 
+    def stream(
+        self, of: str, name: str, mapping: Mapping[str, Any] | None = None, /, **values: Any
+    ) -> Stream:
+        """A state or a loss and its derivative by a weight, one step at a time, in memory that does
+        not grow with the steps. Values are those of shared variables and of starts.
+
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> stream = rnn.stream("L", "W", W=[[0.5]], s0=[1])
+        >>> for x in (1, 0, 1):
+        ...     loss = stream.push(x=[x], y=[0])
+        >>> stream.gradient
+        array([[0.71811318]])
+        """
+        target, by = self.state_named(of), self._shared(name)
+        return Stream(self, target, by, {**(mapping or {}), **values})
+
     def late_contributions(self, name: str, of: str | None = None) -> Contributions:
         """The summands of `dL[T]/dW` alone: what a weight does to the loss of the last step, or to
         that of the first where its states run backwards."""
@@ -396,8 +414,10 @@ class Recurrence:
         return copies, copies.system.given(by.name)
 
     def _of_copies(self, f: Node, series: Variable, by: Variable) -> Node:
-        """The derivative by the copies of a variable, in the variable."""
-        return normal_form(uncopied(swept(f, [series], "projected"), series, by))
+        """The derivative by the copies of a variable, in the variable, which may be constrained."""
+        free = uncopied(swept(f, [series], "projected"), series, by)
+        rules = constraint(by)
+        return normal_form(constrain(free, rules, "projected") if rules else free)
 
     # Names
 

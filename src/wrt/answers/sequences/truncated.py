@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import normal_form
+from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined
 from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.nodes import Node
+from wrt.expression.walk import substitute
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +81,10 @@ class Truncated:
             weight = build.unit(length, length - 1 if self.place < 0 else self.place)
         line = self.joined.line(self.whole.path.target)
         by = self.whole.path.by
-        return normal_form(self.joined.truncated(line, by, self.window, weight))
+        free = self.joined.system.lines.shared[by.name]
+        kept = substitute(self.joined.truncated(line, free, self.window, weight), {free: by})
+        rules = constraint(by)
+        return normal_form(constrain(kept, rules, "projected") if rules else kept)
 
     @property
     def shape(self) -> tuple[int | str, ...]:
