@@ -487,3 +487,12 @@ def test_a_derivative_that_is_zero_is_checked_beside_the_other() -> None:
     D = wrt.derivative(text, "conj(G)", shapes={"e": "", "G": "m m complex"})
     assert D.check().passed
     assert D.why_zero is not None
+
+
+def test_a_word_of_real_and_of_complex_entries_is_two_helpers() -> None:
+    shapes = {"W": "n m complex", "p": "n"}
+    D = wrt.derivative("sigmoid(p)'*sigmoid(W)", "W", shapes=shapes)
+    source = D.source()
+    assert "def sigmoid(x):" in source
+    assert "def sigmoid_along(x):" in source
+    judge_answer(D)

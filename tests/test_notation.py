@@ -516,3 +516,19 @@ def test_entries_at_letters_stay_outside_of_words(text: str) -> None:
     """No word is called with a matrix times an entry: sum(x[a]*A) is no sentence."""
     shapes = {"A": "n n", "B": "n n", "p": "n"} if "B" in text else {"A": "n n", "p": "n"}
     judge_answer(wrt.derivative(text, "p", shapes=shapes))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("sum(r,0,3, sum(tanh(r*W*x+b).*exp(r*W*x+b)./(r*W*x+b)))", "x"),
+        ("sum(r,0,3, norm2(tanh(tanh(r*W*x+b).*(r*W*x+b)./(1+(r*W*x+b).^2)))^2)", "b"),
+        ("dot(B, (A^e)^e)", "A"),
+    ],
+)
+def test_no_definition_holds_the_variable_of_a_range(text: str, name: str) -> None:
+    shapes = {"A": "n n", "B": "n n", "W": "n m", "b": "n", "e": "", "x": "m"}
+    D = wrt.derivative(text, name, shapes={k: v for k, v in shapes.items() if k in text})
+    judge_answer(D)
+    for said in (D.matrix, D.index):
+        assert "r*" not in (said or "").partition(" where ")[2].partition("sum(")[0]

@@ -142,7 +142,8 @@ class IndexSpeaker(Speaker):
         axes = tuple(range(node.ndim))
         if isinstance(node, Pattern):
             node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
-        net = network(node, self._inside(node))
+        parts = self._inside(node)
+        net = None if parts is None else network(node, parts)
         if net is None:
             return None
         net.cuts = False
@@ -155,8 +156,10 @@ class IndexSpeaker(Speaker):
         self.sizes[mark] = dim
         return mark
 
-    def _inside(self, node: Einsum) -> Mapping[Node, Tree | None]:
-        """The phrases of the factors; entries stand where they are, or under a name."""
+    def _inside(self, node: Einsum) -> Mapping[Node, Tree | None] | None:
+        """The phrases of the factors; entries stand where they are, or under a name. None where
+        they need a name and hold the variable of a range, which a name outside would not know.
+        """
         unsaid = [c for c in node.children if c in self.bodies and self.trees.get(c) is None]
         if not unsaid:
             return self.trees
@@ -166,6 +169,9 @@ class IndexSpeaker(Speaker):
             named = pinned or power_of_diagonal
             if child in self.bodies and (named or not self._fits(child, exponent)):
                 self._close(child)
+                unnamed = self.trees.get(child) is None
+                if unnamed and (named or "#" in _inner(self.bodies[child]).text):
+                    return None
         inside: dict[Node, Tree | None] = {
             c: self.bodies[c] for c in unsaid if self.trees.get(c) is None
         }
@@ -178,8 +184,10 @@ class IndexSpeaker(Speaker):
         return short and (exponent == 1 or "#" not in _inner(body).text)
 
     def _close(self, node: Node) -> None:
-        """Give the entries of a node a name."""
+        """Give the entries of a node a name; not where they change with the variable of a range."""
         if node not in self.bodies or self.trees.get(node) is not None:
+            return
+        if not self.bound.isdisjoint(node.names):
             return
         letters = axis_letters([node.ndim], frozenset(self.taken))
         said = entry_of(self.bodies[node], letters)

@@ -6,7 +6,7 @@ and returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from wrt.notation.tree import Shape, Tree, entrywise, flip, name, times, wrapped
@@ -32,12 +32,13 @@ def letter(shape: Shape, taken: Iterable[str]) -> str:
 
 
 def named_parts(
-    tree: Tree, taken: Iterable[str], place: int
+    tree: Tree, taken: Iterable[str], place: int, ranged: Set[str] = frozenset()
 ) -> tuple[Tree, list[tuple[str, Tree]]]:
     """A phrase with names in the place of what it repeats, and what they stand for, in the order
     in which they are to be read.
 
-    `taken` are words that are no free names, `place` comes after all names that it has.
+    `taken` are words that are no free names, `place` comes after all names that it has; `ranged`
+    are the variables of ranges, which nobody knows outside of these.
     """
     size = tree.cost[0]
     if not SHORT <= size <= ENDLESS:
@@ -45,7 +46,7 @@ def named_parts(
     bodies: list[Tree] = [tree]
     marks: list[Tree] = []
     while len(marks) < MOST_NAMES:
-        part = _worth_naming(bodies)
+        part = _worth_naming(bodies, ranged)
         if part is None:
             break
         marks.append(name(f"#{len(marks)}", part.shape))
@@ -69,7 +70,7 @@ def _lettered(
     return bodies[0], list(zip(words, bodies[1:], strict=True))
 
 
-def _worth_naming(bodies: Sequence[Tree]) -> Tree | None:
+def _worth_naming(bodies: Sequence[Tree], ranged: Set[str]) -> Tree | None:
     """The part whose name would save most; None where none saves enough."""
     counts: dict[Tree, int] = {}
     stack = list(bodies)
@@ -82,12 +83,23 @@ def _worth_naming(bodies: Sequence[Tree]) -> Tree | None:
     for part, count in counts.items():
         if part.cost[0] < 2:  # a name for a name saves nothing
             continue
+        if ranged and _open_names(part) & ranged:
+            continue
         if None not in part.shape and count:
             count += counts.get(flip(part), 0) if flip(part) != part else 0
         saving = part.cost[0] * (count - 1) - 1 - count if count > 1 else 0
         if saving > most and part not in bodies:
             best, most = part, saving
     return best
+
+
+def _open_names(tree: Tree) -> set[str]:
+    """The words of a phrase, without those of the ranges in it."""
+    if tree.head == "name":
+        return {tree.word}
+    found = set().union(*map(_open_names, tree.parts))
+    ranged = tree.word in ("sum", "prod") and len(tree.parts) == 4
+    return found - {tree.parts[0].word} if ranged else found
 
 
 def swapped(tree: Tree, part: Tree, said: Tree) -> Tree:

@@ -112,7 +112,8 @@ class Speaker:
     def __post_init__(self) -> None:
         self.places = places(self.root, self.names)
         self.count = users(self.root)
-        bound = {n.variable.name for n in self.count if isinstance(n, BoundedSum)}
+        self.bound = frozenset(n.variable for n in self.count if isinstance(n, BoundedSum))
+        bound = {v.name for v in self.bound}
         self.taken = {*self.places, *dimension_names(self.root), *bound}
         self.ranges = self.lettered_ranges(bound)
         self.taken |= set(self.ranges.values())
@@ -132,7 +133,8 @@ class Speaker:
         """A whole answer with names for what it repeats, where that is shorter."""
         if self.definitions or not self.where:
             return tree
-        tree, parts = named_parts(tree, self.taken | _RESERVED, len(self.places))
+        ranged = {self.ranges.get(v.name, v.name) for v in self.bound}
+        tree, parts = named_parts(tree, self.taken | _RESERVED, len(self.places), ranged)
         for word, body in parts:
             self.definitions[word] = Definition(word, settled(body))
         return tree
@@ -147,8 +149,10 @@ class Speaker:
                 tree = self.named(node, tree)
             self.trees[node] = tree
 
-    def named(self, node: Node, tree: Tree) -> Tree:
+    def named(self, node: Node, tree: Tree) -> Tree | None:
         """The phrase, or a new name for it where it is too much to say twice or in one breath."""
+        if not self.bound.isdisjoint(node.names):
+            return tree if len(tree.text) <= ENDLESS else None  # no name may hold its variable
         if tree.depth <= DEEP:
             size = len(tree.text)
             if size <= LONG or (size <= ENDLESS and self.count[node] < 2):

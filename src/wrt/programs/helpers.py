@@ -45,7 +45,8 @@ class Helpers:
         self.backend, self.taken = backend, set(taken)
         self.texts: dict[str, str] = {}
         self.imports: dict[str, None] = {}
-        self._names: dict[Function | str, str] = {}
+        #: the names of helpers by their texts: of one word there is a text for complex entries too
+        self._names: dict[str, str] = {}
 
     def is_text(self, function: Function) -> bool:
         """Whether a function is given by the text of a `def`."""
@@ -78,27 +79,25 @@ class Helpers:
             known = text.startswith(("scipy.", "jax."))
             dotted = text if known else f"{self.backend.library.alias}.{text}"
             return py.call(py.text(dotted), *arguments)
-        return self._inlined(text, arguments) or py.call(
-            py.name(self._helper(function, text)), *arguments
-        )
+        return self._inlined(text, arguments) or py.call(py.name(self._helper(text)), *arguments)
 
     def gram(self) -> str:
         """The name of the helper for X' diag(d) X."""
-        return self._helper("gram", GRAM)
+        return self._helper(GRAM)
 
-    def _helper(self, function: Function | str, text: str) -> str:
+    def _helper(self, text: str) -> str:
         """The name of a helper, its text put above the program."""
-        if function not in self._names:
-            text = dedent(text).strip()
-            word = re.match(r"def (\w+)", text)
-            assert word, text
+        if text not in self._names:
+            plain = dedent(text).strip()
+            word = re.match(r"def (\w+)", plain)
+            assert word, plain
             name = given = word.group(1)
             while name in self.taken:
                 name += "_"
             self.taken.add(name)
-            self._names[function] = name
-            self.texts[name] = re.sub(rf"(?<![\w.]){given}(?=\()", name, text)
-        return self._names[function]
+            self._names[text] = name
+            self.texts[name] = re.sub(rf"(?<![\w.]){given}(?=\()", name, plain)
+        return self._names[text]
 
     def _inlined(self, text: str, arguments: Sequence[Code]) -> Code | None:
         """The one expression that a helper returns, with the arguments in it."""
