@@ -16,13 +16,18 @@ from case_data import CASES, draw
 from test_recurrence import ALL
 from test_recurrence import values as steps
 from wrt import programs
+from wrt.errors import ValueMistake
 from wrt.expression.function import Function
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node
 from wrt.functions import BOOK
+from wrt.programs import backends
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
+
+#: said by PyTorch about itself
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 
 LIBRARIES = ("jax", "torch")
 
@@ -122,3 +127,124 @@ def test_recurrences(name: str, library: str) -> None:
     arrays = [given(library, values[n]) for n in code.co_varnames[: code.co_argcount]]
     for got, want in zip(function(*arrays), together(**values), strict=True):
         assert close(got, want)
+
+
+# Running
+
+
+def test_compile_keeps_the_library_the_type_and_the_graph() -> None:
+    D = wrt.derivative("norm2(A*x - b)^2", "x")
+    A, x, b = np.arange(6.0).reshape(2, 3), np.ones(3), np.array([1.0, 2.0])
+    want = D(A=A, x=x, b=b)
+    in_jax = D.compile("jax")
+    assert isinstance(in_jax(A=A, x=x, b=b), jax.Array)
+    assert close(in_jax(A=A, x=x, b=b), want)
+    single = in_jax(
+        **{n: jax.numpy.asarray(v, "float32") for n, v in zip("Axb", (A, x, b), strict=True)}
+    )
+    assert single.dtype == np.float32
+    in_torch = D.compile("torch")
+    leaf = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    got = in_torch(A=A.tolist(), x=leaf, b=[1, 2])
+    assert close(got, want)
+    (second,) = torch.autograd.grad(got.sum(), leaf)
+    assert close(second, (2 * A.T @ A).sum(axis=0))
+    half = in_torch(A=torch.ones(2, 3).half(), x=torch.ones(3), b=torch.ones(2))
+    assert half.dtype == torch.float32
+    assert in_torch(A=A.T.copy().T, x=x, b=torch.tensor([1, 2])).dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("softmax(W*x)", ["W"]),
+        ("inv(X)*b", ["X"]),
+        ("sum(log(1 + exp(A*x)))", ["x", "x"]),
+        ("norm2(T - U*V')^2", ["U", "U"]),
+        ("x*x'", ["x"]),
+        ("logdet(X)", ["X", "X"]),
+    ],
+)
+def test_programs_are_jitted_mapped_and_differentiated_again(text: str, names: list[str]) -> None:
+    D = wrt.derivative(text, *names)
+    rng = np.random.default_rng(4)
+    sizes = dict.fromkeys("nmpk", 3)
+    shapes = [[d.size(sizes) for d in v.dims] for v in D.arguments]
+    many = [rng.uniform(0.5, 1, (2, *s)) + (4 * np.eye(3) if len(s) == 2 else 0) for s in shapes]
+    want = np.stack(
+        [D({v.name: m[k] for v, m in zip(D.arguments, many, strict=True)}) for k in range(2)]
+    )
+    jaxed, torched = (written(D.source(library)) for library in LIBRARIES)
+    assert close(jax.jit(jax.vmap(jaxed))(*(jax.numpy.asarray(m) for m in many)), want)
+    tensors = [torch.from_numpy(m) for m in many]
+    assert close(torch.func.vmap(torched)(*tensors), want)
+    again = jax.jacfwd(jaxed)(*(jax.numpy.asarray(m[0]) for m in many))
+    assert close(torch.func.jacrev(torched)(*[t[0] for t in tensors]), again)
+    assert close(torch.func.jacfwd(torched)(*[t[0] for t in tensors]), again)
+
+
+def test_torch_compiles_a_program() -> None:
+    function = written(wrt.derivative("softmax(W*x)", "W").source("torch"))
+    compiled = torch.compile(function, backend="eager", fullgraph=True)
+    W, x = torch.randn(3, 4, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
+    assert close(compiled(W, x), function(W, x).numpy())
+
+
+@pytest.mark.parametrize("library", ["numpy", *LIBRARIES])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("x'*x", ["x", "x"]), ("sum(x)/3", ["x"]), ("W*x", ["W"]), ("sum(tril(A))", ["A"])],
+)
+def test_the_source_keeps_float32(text: str, names: list[str], library: str) -> None:
+    D = wrt.derivative(text, *names)
+    values = [np.ones([d.size(dict.fromkeys("nmp", 3)) for d in v.dims], "f") for v in D.arguments]
+    made = {"numpy": np.asarray, "jax": jax.numpy.asarray, "torch": torch.from_numpy}[library]
+    assert told(written(D.source(library))(*map(made, values))).dtype == np.float32
+
+
+def test_whole_numbers_at_the_source_do_not_truncate() -> None:
+    D = wrt.derivative("sum(x)/3", "x")
+    for library, made in (
+        ("numpy", np.asarray),
+        ("jax", jax.numpy.asarray),
+        ("torch", torch.tensor),
+    ):
+        assert close(written(D.source(library))(made([1, 2])), [1 / 3, 1 / 3], 1e-6)
+
+
+def test_what_cannot_come_in_is_refused() -> None:
+    D = wrt.derivative("x'*A*x", "x")
+    for library in LIBRARIES:
+        program = D.compile(library)
+        with pytest.raises(ValueMistake, match="A has 3 rows"):
+            program(A=np.eye(3), x=np.ones(2))
+        with pytest.raises(ValueMistake, match="x is a masked array"):
+            program(A=np.eye(3), x=np.ma.masked_array(np.ones(3)))
+        with pytest.raises(ValueMistake, match="x has complex entries"):
+            program(A=np.eye(3), x=given(library, np.ones(3) * 1j))
+        with pytest.raises(ValueMistake, match="x has (0|no) entries"):
+            program(A=np.zeros((0, 0)), x=np.zeros(0))
+        assert close(program(A=[[2]], x=[3]), [12.0])
+    with pytest.raises(ValueMistake, match=r"on one device; x on cpu, A on meta"):
+        D.compile("torch")(A=torch.ones(2, 2, device="meta"), x=torch.ones(2))
+    with pytest.raises(ValueMistake, match="X is singular"):
+        wrt.derivative("inv(X)*b", "b").compile("torch")(X=np.zeros((2, 2)), b=[1, 2])
+
+
+def test_a_library_that_is_not_installed_is_said(monkeypatch: Any) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    with pytest.raises(ValueMistake, match="pip install jax"):
+        wrt.derivative("x'*A*x", "x").compile("jax", limit=77)
+    assert "jnp" in wrt.derivative("x'*A*x", "x").source("jax")
+
+
+def test_auto_takes_jax_where_joining_operations_pays() -> None:
+    entries = wrt.derivative("sum(tanh(X).*exp(-X.^2))", "X").compile("auto")
+    product = wrt.derivative("norm2(A*X)^2", "X").compile("auto")
+    assert [entries.chosen({"n": n, "m": n}) for n in (10, 2000)] == ["numpy", "jax"]
+    assert product.chosen(dict.fromkeys("nmp", 2000)) == "numpy"
+    X = np.random.default_rng(0).normal(size=(700, 700))
+    got = entries(X=X)
+    assert type(got) is np.ndarray
+    assert got.dtype == np.float64
+    assert close(got, wrt.derivative("sum(tanh(X).*exp(-X.^2))", "X")(X=X))

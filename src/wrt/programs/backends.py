@@ -19,7 +19,7 @@ from wrt.errors import ValueMistake
 from wrt.programs.library import Jax, Library
 from wrt.programs.library_torch import Torch
 
-__all__ = ["BACKENDS", "Backend", "find", "installed"]
+__all__ = ["BACKENDS", "Backend", "find", "installed", "is_installed"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,14 @@ def find(name: str) -> Backend:
     return backend
 
 
+def is_installed(backend: Backend) -> bool:
+    """Whether programs for a library can run here."""
+    return find_spec(backend.package) is not None
+
+
 def installed(backend: Backend) -> Backend:
     """The backend, where its programs can run here; ValueMistake says how to install it."""
-    if find_spec(backend.package) is None:
+    if not is_installed(backend):
         raise ValueMistake(
             f"{backend.name} is not installed: pip install {backend.package}; "
             f'source("{backend.name}") writes the program without it'

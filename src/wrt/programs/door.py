@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["arrays", "check", "collected", "measured"]
+__all__ = ["arrays", "check", "collected", "measured", "plain_array", "undeclared"]
 
 
 # Names
@@ -62,7 +62,7 @@ def arrays(given: Mapping[Variable, Any]) -> dict[Variable, Array]:
     """The values as arrays of one floating type."""
     import numpy as np
 
-    found = {v: _array(v, value) for v, value in given.items()}
+    found = {v: plain_array(v, value) for v, value in given.items()}
     firm = {
         a.dtype.itemsize // (2 if a.dtype.kind == "c" else 1)
         for v, a in found.items()
@@ -76,7 +76,8 @@ def arrays(given: Mapping[Variable, Any]) -> dict[Variable, Array]:
     return found
 
 
-def _array(variable: Variable, value: Any) -> Array:
+def plain_array(variable: Variable, value: Any) -> Array:
+    """A value as an array of numbers of any type."""
     import numpy as np
 
     name = variable.name
@@ -90,14 +91,20 @@ def _array(variable: Variable, value: Any) -> Array:
         raise ValueMistake(f"{name} is not an array of numbers: {error}") from None
     kind = array.dtype.kind
     if kind == "c" and "complex" not in variable.properties:
-        raise ValueMistake(
-            f"{name} has complex entries, but is not declared complex"
-            f" (as in {name}: {' '.join(map(str, variable.dims))} complex)"
-        )
+        raise ValueMistake(undeclared(variable))
     if kind not in "biufc":
         what = "objects" if kind == "O" else "text" if kind in "US" else str(array.dtype)
         raise ValueMistake(f"{name} holds {what} ({type(value).__name__}), not numbers")
     return array
+
+
+def undeclared(variable: Variable) -> str:
+    """What is said of complex entries where real ones were declared."""
+    dims = " ".join(map(str, variable.dims))
+    return (
+        f"{variable.name} has complex entries, but is not declared complex"
+        f" (as in {variable.name}: {dims} complex)"
+    )
 
 
 def _said(variable: Variable) -> str:

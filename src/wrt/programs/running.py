@@ -14,7 +14,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
 from wrt.expression.nodes import Dims, Node, Variable
 from wrt.programs import MOST_ENTRIES, door
-from wrt.programs.backends import BACKENDS
+from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Program", "compile"]
+__all__ = ["Program", "compile", "singular"]
 
 
 def compile(  # noqa: A001  # the word that people know for this
@@ -68,10 +68,20 @@ def _compiled(
     doc: str | None,
     title: str,
 ) -> Program:
-    if backend != "numpy" and backend in BACKENDS:
-        raise ValueMistake(f'source("{backend}") writes the program; compile runs those for numpy')
-    made = module(formula, backend, name, arguments, doc, sizes)
-    return Program(formula, made, limit, title)
+    if backend == "numpy":
+        return Program(formula, module(formula, backend, name, arguments, doc, sizes), limit, title)
+    from wrt.programs import elsewhere
+
+    if backend == "auto":
+        made = module(formula, "numpy", name, arguments, doc, sizes)
+        automatic = elsewhere.Automatic(formula, made, limit, title)
+        if is_installed(find("jax")):
+            other = module(formula, "jax", name, arguments, doc, sizes)
+            automatic.other = elsewhere.JaxProgram(formula, other, limit, title)
+        return automatic
+    library = installed(find(backend))
+    kind = {"jax": elsewhere.JaxProgram, "torch": elsewhere.TorchProgram}[library.name]
+    return kind(formula, module(formula, backend, name, arguments, doc, sizes), limit, title)
 
 
 class Program:
@@ -101,6 +111,9 @@ class Program:
         self.function = _function(made)
         self._fits: tuple[tuple[str, int], ...] | None = None
 
+    #: the array library that the program is for
+    backend = "numpy"
+
     @property
     def sizes(self) -> tuple[str, ...]:
         """The dimensions that no argument tells, which are given by name as well."""
@@ -112,7 +125,8 @@ class Program:
     def __reduce__(self) -> tuple[object, ...]:
         made = self._module
         arguments = tuple(made.arguments)
-        return (_again, (self.formula, arguments, self.limit, made.name, self.title))
+        said = (self.formula, self.backend, arguments, self.limit, made.name, self.title)
+        return (_again, said)
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
@@ -141,13 +155,30 @@ class Program:
             return tuple(self._finished(r, arrays, single) for r, _ in pairs)
         return self._finished(result, arrays, single)
 
+    def _entered(
+        self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]
+    ) -> tuple[dict[Variable, Any], list[Any], dict[str, int], dict[str, int]]:
+        """Arrays, functions and sizes as they come in where another library has the values."""
+        made = self._module
+        given = door.collected(self._wanted, mapping, values)
+        arrays = self._arrays({v: given[v.name] for v in made.arguments})
+        lengths = {n: _size(key, given[key]) for key, n in self._lengths.items()}
+        sizes = door.measured(arrays, lengths)
+        wide = any(a.dtype.itemsize == 8 for a in arrays.values())
+        self._fit(sizes, 8 if wide else 4)
+        functions = [given[f.name] for f in made.functions]
+        return arrays, functions, {made.sizes[n]: sizes[n] for n in made.sizes}, sizes
+
+    def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
+        return door.arrays(given)
+
     def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
         import numpy as np
 
         try:
             return self.function(*arguments, **lengths)
         except np.linalg.LinAlgError as error:
-            raise ValueMistake(_singular(error, self.source, self._wanted.values())) from None
+            raise ValueMistake(singular(error, self.source, self._wanted.values())) from None
         except MemoryError as error:
             raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
         except ZeroDivisionError:
@@ -210,12 +241,13 @@ class Program:
 
 def _again(
     formula: Node | tuple[Node, ...],
+    backend: str,
     arguments: tuple[Variable, ...],
     limit: int,
     name: str,
     title: str,
 ) -> Program:
-    return compile(formula, arguments=arguments, limit=limit, name=name, title=title)
+    return compile(formula, backend, arguments=arguments, limit=limit, name=name, title=title)
 
 
 def _function(made: Module) -> Callable[..., Any]:
@@ -277,17 +309,17 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
-_LINE = re.compile(r"np\.linalg\.(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?")
+_LINE = re.compile(r"(?:np|torch)\.linalg\.(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?")
 
 
-def _singular(error: Exception, source: str, parameters: Collection[str]) -> str:
+def singular(error: Exception, source: str, parameters: Collection[str]) -> str:
     """What could not be inverted or factorised, by its name where it has one."""
     line = _failed_line(error, source)
     match = _LINE.search(line)
     word, name = (match.group(1), match.group(2)) if match else ("", None)
     what = name if name else "a matrix inside"
     where = "" if name in parameters else f" (in {line.strip()})"
-    if "positive definite" in str(error):
+    if "positive definite" in str(error) or "positive-definite" in str(error):
         return f"{what} is not positive definite at this point{where}"
     if "ingular" in str(error):
         said = f"inv({name})" if name else "its inverse"
