@@ -63,145 +63,153 @@ def curvature(f: Node, x: Variable, positive: Collection[Node] = ()) -> Curvatur
     >>> curvature(BOOK["sin"](A @ x), x).kind
     'unknown'
     """
-    known = bounds(f, positive)
-    found: dict[Node, Curvature] = {}
+    parts = _Parts(f, x, positive)
     for node in postorder(f):
-        found[node] = _of(node, x, found, known, positive)
-    return found[f]
+        parts.found[node] = parts.of(node)
+    return parts.found[f]
 
 
-def _of(
-    node: Node,
-    x: Variable,
-    found: dict[Node, Curvature],
-    known: dict[Node, Interval],
-    positive: Collection[Node],
-) -> Curvature:
-    if node is x:
-        return AFFINE
-    if x not in node.names:
-        return CONSTANT
-    match node:
-        case Sum():
-            return _sum(node, found, known)
-        case Einsum():
-            return _product(node, x, found, known, positive)
-        case Reshape():
-            inner = found[node.body]
-            return UNKNOWN if inner.matrix else inner
-        case Apply():
-            return _call(node, found, known, positive)
-        case _:
+class _Parts:
+    """How the parts of a formula bend in a variable, each found after what stands in it."""
+
+    def __init__(self, f: Node, x: Variable, positive: Collection[Node]) -> None:
+        self.x, self.positive = x, positive
+        self.known = bounds(f, positive)
+        self.found: dict[Node, Curvature] = {}
+
+    def of(self, node: Node) -> Curvature:
+        """How one part bends."""
+        if node is self.x:
+            return AFFINE
+        if self.x not in node.names:
+            return CONSTANT
+        match node:
+            case Sum():
+                return self.sum(node)
+            case Einsum():
+                return self.product(node)
+            case Reshape():
+                inner = self.found[node.body]
+                return UNKNOWN if inner.matrix else inner
+            case Apply():
+                return self.call(node)
+            case _:
+                return UNKNOWN
+
+    def sum(self, node: Sum) -> Curvature:
+        terms = [self.found[c] for c in node.children]
+        kinds = {t.kind for t in terms} - {"constant"}
+        bent = kinds - {"affine"}
+        ways = {t.matrix for t in terms if t.kind in bent}
+        if "unknown" in kinds or len(bent) > 1 or len(ways) > 1:
             return UNKNOWN
+        if not bent:
+            return AFFINE
+        reasons = tuple(dict.fromkeys(r for t in terms for r in t.reasons))
+        squared = all(
+            t.squared or (t.kind == "constant" and self.known[c].sign > 0)
+            for c, t in zip(node.children, terms, strict=True)
+        )
+        return Curvature(bent.pop(), reasons, ways.pop(), squared)
 
-
-def _sum(node: Sum, found: dict[Node, Curvature], known: dict[Node, Interval]) -> Curvature:
-    terms = [found[c] for c in node.children]
-    kinds = {t.kind for t in terms} - {"constant"}
-    bent = kinds - {"affine"}
-    ways = {t.matrix for t in terms if t.kind in bent}
-    if "unknown" in kinds or len(bent) > 1 or len(ways) > 1:
-        return UNKNOWN
-    if not bent:
-        return AFFINE
-    reasons = tuple(dict.fromkeys(r for t in terms for r in t.reasons))
-    squared = all(
-        found[c].squared or (found[c].kind == "constant" and known[c].sign > 0)
-        for c in node.children
-    )
-    return Curvature(bent.pop(), reasons, ways.pop(), squared)
-
-
-# Functions
-
-
-def _call(
-    node: Apply,
-    found: dict[Node, Curvature],
-    known: dict[Node, Interval],
-    positive: Collection[Node],
-) -> Curvature:
-    words = node.function.curve.split()
-    if not words:
-        return UNKNOWN
-    if words[-1] == "spd":
-        return _of_matrix(node, words[0], found, positive)
-    kinds = [found[c] for c in node.children]
-    if any(k.matrix for k in kinds):
-        return UNKNOWN
-    rises = "increasing" in words
-    if "from" in words:
-        rises = all(known[c].sign > 0 for c in node.children)
-    outer = {"convex", "concave"} if words[0] == "affine" else {words[0]}
-    for kind in kinds:
-        if kind.kind == "unknown" or (kind.kind in ("convex", "concave") and not rises):
+    def call(self, node: Apply) -> Curvature:
+        words = node.function.curve.split()
+        if not words:
             return UNKNOWN
-        if kind.kind in ("convex", "concave"):
-            outer &= {kind.kind}
-    if not outer:
+        if words[-1] == "spd":
+            return self.of_matrix(node, words[0])
+        kinds = [self.found[c] for c in node.children]
+        if any(k.matrix for k in kinds):
+            return UNKNOWN
+        rises = "increasing" in words
+        if "from" in words:
+            rises = all(self.known[c].sign > 0 for c in node.children)
+        outer = {"convex", "concave"} if words[0] == "affine" else {words[0]}
+        for kind in kinds:
+            if kind.kind == "unknown" or (kind.kind in ("convex", "concave") and not rises):
+                return UNKNOWN
+            if kind.kind in ("convex", "concave"):
+                outer &= {kind.kind}
+        if not outer:
+            return UNKNOWN
+        inner = tuple(dict.fromkeys(r for k in kinds for r in k.reasons))
+        if words[0] == "affine":
+            return Curvature(outer.pop(), inner) if len(outer) == 1 else AFFINE
+        own = next(c for c, k in zip(node.children, kinds, strict=True) if k.kind != "constant")
+        return Curvature(outer.pop(), ((node, own), *inner))
+
+    def of_matrix(self, node: Apply, bends: str) -> Curvature:
+        """logdet and inv of a definite matrix; both fall, or rise, with it in the order of matrices."""
+        (inside,) = node.children
+        kind = self.found[inside]
+        if node.batch or definite(inside, self.positive) < 1:
+            return UNKNOWN
+        fits = kind.kind == "affine" or (kind.kind == "concave" and kind.matrix)
+        if (
+            not fits
+        ):  # logdet rises and is concave, inv falls and is convex: both want a concave matrix
+            return UNKNOWN
+        return Curvature(bends, ((node, inside), *kind.reasons), node.ndim == 2)
+
+    def product(self, node: Einsum) -> Curvature:
+        if node.coefficient.is_imaginary:
+            return UNKNOWN
+        moving = [f for f in node.factors if self.x in f[0].names]
+        still = [f for f in node.factors if self.x not in f[0].names]
+        if len(moving) == 1:
+            return self.one(node, moving[0], still)
+        if len(moving) == 2:
+            return self.two(node, moving, still)
         return UNKNOWN
-    inner = tuple(dict.fromkeys(r for k in kinds for r in k.reasons))
-    if words[0] == "affine":
-        return Curvature(outer.pop(), inner) if len(outer) == 1 else AFFINE
-    own = next(c for c, k in zip(node.children, kinds, strict=True) if k.kind != "constant")
-    return Curvature(outer.pop(), ((node, own), *inner))
 
+    def one(self, node: Einsum, factor: Factor, still: list[Factor]) -> Curvature:
+        """One part that moves, under a power, times what does not move."""
+        child, exponent, _ = factor
+        kind = self.found[child]
+        if kind.matrix:
+            return self.sandwich(node, factor, still, kind) if exponent == 1 else UNKNOWN
+        bent = kind if exponent == 1 else _power(child, exponent, kind, self.known[child])
+        if bent.kind == "unknown":
+            return UNKNOWN
+        weight = Interval(1, 1) if node.coefficient.value > 0 else Interval(-1, -1)
+        for other, power, _ in still:
+            weight = weight * self.known[other].raised(power)
+        return bent.signed(weight.sign)
 
-def _of_matrix(
-    node: Apply, bends: str, found: dict[Node, Curvature], positive: Collection[Node]
-) -> Curvature:
-    """logdet and inv of a definite matrix; both fall, or rise, with it in the order of matrices."""
-    (inside,) = node.children
-    kind = found[inside]
-    if node.batch or definite(inside, positive) < 1:
-        return UNKNOWN
-    fits = kind.kind == "affine" or (kind.kind == "concave" and kind.matrix)
-    if not fits:  # logdet rises and is concave, inv falls and is convex: both want a concave matrix
-        return UNKNOWN
-    return Curvature(bends, ((node, inside), *kind.reasons), node.ndim == 2)
+    def sandwich(
+        self, node: Einsum, factor: Factor, still: list[Factor], kind: Curvature
+    ) -> Curvature:
+        """A matrix that bends in the order of matrices, times a semidefinite one, summed: tr(P*Y)."""
+        i, j = factor[2]
+        if i == j and not node.output and not still:  # its trace
+            return Curvature(kind.signed(node.coefficient.value > 0 or -1).kind, kind.reasons)
+        if i == j:
+            return UNKNOWN
+        turned = (i, j) if not node.output else node.output
+        matrix = bool(node.output)
+        if matrix and (len(node.output) != 2 or set(node.output) != {i, j} or still):
+            return UNKNOWN
+        if matrix:
+            return Curvature(
+                kind.signed(1 if node.coefficient.value > 0 else -1).kind, kind.reasons, True
+            )
+        bent = kind.signed(self.sign_beside(node, still, turned))
+        return Curvature(bent.kind, bent.reasons)
 
+    def sign_beside(self, node: Einsum, still: list[Factor], output: tuple[int, ...]) -> int:
+        """The sign, as a form, of what stands beside the moving part, its axes those of that part."""
+        rest = build.product_carried(node.coefficient, still, output, node.index_dims)
+        return definite(rest, self.positive)
 
-# Products
-
-
-def _product(
-    node: Einsum,
-    x: Variable,
-    found: dict[Node, Curvature],
-    known: dict[Node, Interval],
-    positive: Collection[Node],
-) -> Curvature:
-    if node.coefficient.is_imaginary:
-        return UNKNOWN
-    moving = [f for f in node.factors if x in f[0].names]
-    still = [f for f in node.factors if x not in f[0].names]
-    if len(moving) == 1:
-        return _one(node, moving[0], still, found, known, positive)
-    if len(moving) == 2:
-        return _two(node, moving, still, found, positive)
-    return UNKNOWN
-
-
-def _one(
-    node: Einsum,
-    factor: Factor,
-    still: list[Factor],
-    found: dict[Node, Curvature],
-    known: dict[Node, Interval],
-    positive: Collection[Node],
-) -> Curvature:
-    """One part that moves, under a power, times what does not move."""
-    child, exponent, _ = factor
-    kind = found[child]
-    if kind.matrix:
-        return _sandwich(node, factor, still, kind, positive) if exponent == 1 else UNKNOWN
-    bent = kind if exponent == 1 else _power(child, exponent, kind, known[child])
-    if bent.kind == "unknown":
-        return UNKNOWN
-    weight = Interval(1, 1) if node.coefficient.value > 0 else Interval(-1, -1)
-    for other, power, _ in still:
-        weight = weight * known[other].raised(power)
-    return bent.signed(weight.sign)
+    def two(self, node: Einsum, moving: list[Factor], still: list[Factor]) -> Curvature:
+        """A quadratic form: one affine formula twice, a semidefinite tensor between."""
+        (a, one, left), (b, two, right) = moving
+        if a is not b or one != 1 or two != 1 or self.found[a].kind != "affine" or node.output:
+            return UNKNOWN
+        sign = self.sign_beside(node, still, (*left, *right))
+        if not sign:
+            return UNKNOWN
+        return Curvature("convex" if sign > 0 else "concave", ((node, a),), squared=sign > 0)
 
 
 def _power(child: Node, exponent: Exponent, kind: Curvature, interval: Interval) -> Curvature:
@@ -226,53 +234,3 @@ def _power(child: Node, exponent: Exponent, kind: Curvature, interval: Interval)
     if kind.kind == "concave" and even and exponent > 0 and sign < 0:
         return Curvature("convex", reasons)
     return UNKNOWN
-
-
-def _sandwich(
-    node: Einsum,
-    factor: Factor,
-    still: list[Factor],
-    kind: Curvature,
-    positive: Collection[Node],
-) -> Curvature:
-    """A matrix that bends in the order of matrices, times a semidefinite one, summed: tr(P*Y)."""
-    i, j = factor[2]
-    if i == j and not node.output and not still:  # its trace
-        return Curvature(kind.signed(node.coefficient.value > 0 or -1).kind, kind.reasons)
-    if i == j:
-        return UNKNOWN
-    turned = (i, j) if not node.output else node.output
-    matrix = bool(node.output)
-    if matrix and (len(node.output) != 2 or set(node.output) != {i, j} or still):
-        return UNKNOWN
-    if matrix:
-        return Curvature(
-            kind.signed(1 if node.coefficient.value > 0 else -1).kind, kind.reasons, True
-        )
-    rest = _rest(node, still, turned)
-    sign = definite(rest, positive) if rest is not None else 0
-    bent = kind.signed(sign)
-    return Curvature(bent.kind, bent.reasons)
-
-
-def _rest(node: Einsum, still: list[Factor], output: tuple[int, ...]) -> Node | None:
-    """What stands beside the moving part, its axes those of that part."""
-    return build.product_carried(node.coefficient, still, output, node.index_dims)
-
-
-def _two(
-    node: Einsum,
-    moving: list[Factor],
-    still: list[Factor],
-    found: dict[Node, Curvature],
-    positive: Collection[Node],
-) -> Curvature:
-    """A quadratic form: one affine formula twice, a semidefinite tensor between."""
-    (a, one, left), (b, two, right) = moving
-    if a is not b or one != 1 or two != 1 or found[a].kind != "affine" or node.output:
-        return UNKNOWN
-    rest = _rest(node, still, (*left, *right))
-    sign = definite(rest, positive) if rest is not None else 0
-    if not sign:
-        return UNKNOWN
-    return Curvature("convex" if sign > 0 else "concave", ((node, a),), squared=sign > 0)
