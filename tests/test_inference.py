@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from wrt.errors import TooLarge, WrtError
+from wrt.errors import ShapeMistake, TooLarge, WrtError
+from wrt.expression.dimensions import Dimension
 from wrt.expression.function import PROPERTIES, Function
 from wrt.functions import BOOK
 from wrt.language import read, read_wrt
@@ -122,3 +123,24 @@ def test_a_square_kronecker_product_makes_its_factors_square():
     reading = read("tr(kron(A,X))")
     assert reading.variables["A"].shape == ("n", "n")
     assert reading.variables["X"].shape == ("m", "m")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("n*m + 1", "m*n + 1"),
+        (" -1+n ", "n - 1"),
+        ("min(m,min(n,2*k+1))^2*3 - n", "3*min(m,min(2*k + 1,n))^2 - n"),
+        ("n^20", "n^20"),
+    ],
+)
+def test_dimensions_are_read(text: str, said: str) -> None:
+    assert str(Dimension.parse(text)) == said
+
+
+@pytest.mark.parametrize(
+    "text", ["", "n+", "n m", "(n)", "+n", "n--m", "2n", "n^21", "min(n", "min(" * 60 + "n"]
+)
+def test_what_is_no_dimension_is_refused(text: str) -> None:
+    with pytest.raises(ShapeMistake, match="is not a dimension"):
+        Dimension.parse(text)

@@ -139,15 +139,13 @@ class _Parts:
         return Curvature(outer.pop(), ((node, own), *inner))
 
     def of_matrix(self, node: Apply, bends: str) -> Curvature:
-        """logdet and inv of a definite matrix; both fall, or rise, with it in the order of matrices."""
+        """logdet and inv of a definite matrix: monotone in the order of matrices."""
         (inside,) = node.children
         kind = self.found[inside]
         if node.batch or definite(inside, self.positive) < 1:
             return UNKNOWN
         fits = kind.kind == "affine" or (kind.kind == "concave" and kind.matrix)
-        if (
-            not fits
-        ):  # logdet rises and is concave, inv falls and is convex: both want a concave matrix
+        if not fits:  # logdet rises and is concave, inv falls and is convex: concave it must be
             return UNKNOWN
         return Curvature(bends, ((node, inside), *kind.reasons), node.ndim == 2)
 
@@ -179,7 +177,7 @@ class _Parts:
     def sandwich(
         self, node: Einsum, factor: Factor, still: list[Factor], kind: Curvature
     ) -> Curvature:
-        """A matrix that bends in the order of matrices, times a semidefinite one, summed: tr(P*Y)."""
+        """A matrix that bends in the order of matrices beside a semidefinite one: tr(P*Y)."""
         i, j = factor[2]
         if i == j and not node.output and not still:  # its trace
             return Curvature(kind.signed(node.coefficient.value > 0 or -1).kind, kind.reasons)
@@ -197,7 +195,7 @@ class _Parts:
         return Curvature(bent.kind, bent.reasons)
 
     def sign_beside(self, node: Einsum, still: list[Factor], output: tuple[int, ...]) -> int:
-        """The sign, as a form, of what stands beside the moving part, its axes those of that part."""
+        """The sign, as a form, of what stands beside the moving part, over the axes of that."""
         rest = build.product_carried(node.coefficient, still, output, node.index_dims)
         return definite(rest, self.positive)
 

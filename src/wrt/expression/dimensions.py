@@ -233,49 +233,84 @@ def _replaced(atom: Atom, mapping: Mapping[str, Dimension]) -> Dimension:
 _TOKEN = re.compile(r"\s*(?:(\d+)|([^\W\d]\w*)|(.))")
 
 
+#: Limits of what is read as a dimension: characters, an exponent, `min` within `min`.
+MOST_CHARACTERS, MOST_POWER, DEEPEST = 1000, 20, 50
+
+
 def _parse(text: str) -> Dimension:
-    """A polynomial by precedence: sums of products of names, numbers, powers and min(a,b)."""
-    wrong = ShapeMistake(f"{text!r} is not a dimension", hint="a name or a whole number, as n or 4")
-    if len(text) > 1000:
-        raise ShapeMistake("a dimension of more than 1000 characters is refused")
-    total, term, sign = Dimension.of(0), None, 1
-    tokens = [m.group(0).strip() for m in _TOKEN.finditer(text)]
-    at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        if token == "min" and at + 1 < len(tokens):
-            close = len(tokens) - tokens[::-1].index(")") - 1 if ")" in tokens else -1
-            comma = tokens.index(",", at) if "," in tokens[at:] else -1
-            if not at < comma < close:
-                raise wrong
-            low, high = "".join(tokens[at + 2 : comma]), "".join(tokens[comma + 1 : close])
-            factor, at = smaller(_parse(low), _parse(high)), close
-        elif token.isdecimal():
-            factor = Dimension.of(int(token))
-        elif token[0].isalpha() or token[0] == "_":
-            factor = Dimension.of(token)
-        elif token in "+-" and (term is not None or (token == "-" and at == 0)):
-            total, term, sign = total + (term or 0) * sign if term else total, None, 1
-            sign = -1 if token == "-" else 1
-            at += 1
-            continue
-        else:
-            raise wrong
-        at += 1
-        while at + 1 < len(tokens) and tokens[at] == "^" and tokens[at + 1].isdecimal():
-            base = factor
-            for _ in range(min(int(tokens[at + 1]), 20) - 1):
-                factor = factor * base
-            at += 2
-        if at < len(tokens) and tokens[at] == "*":
-            at += 1
-            if at == len(tokens):
-                raise wrong
-            term = factor if term is None else term * factor
-            continue
-        term = factor if term is None else term * factor
-        if at < len(tokens) and tokens[at] not in "+-":
-            raise wrong
-    if term is None:
-        raise wrong
-    return total + term * sign
+    if len(text) > MOST_CHARACTERS:
+        raise ShapeMistake(f"a dimension of more than {MOST_CHARACTERS} characters is refused")
+    reader = _Reader(text)
+    found = reader.sum()
+    if reader.tokens:
+        raise reader.wrong
+    return found
+
+
+class _Reader:
+    """Reads a dimension from its tokens, the next one last: sums of products of powers."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens = [m.group(0).strip() for m in _TOKEN.finditer(text.strip())][::-1]
+        self.depth = 0
+        self.wrong = ShapeMistake(
+            f"{text!r} is not a dimension", hint="names and whole numbers are, as n, 4 or n*m + 1"
+        )
+
+    def next_is(self, token: str) -> bool:
+        """Whether a token comes next; it is taken then."""
+        found = bool(self.tokens) and self.tokens[-1] == token
+        if found:
+            self.tokens.pop()
+        return found
+
+    def taken(self) -> str:
+        """The next token."""
+        if not self.tokens:
+            raise self.wrong
+        return self.tokens.pop()
+
+    def sum(self) -> Dimension:
+        total = self.product() * -1 if self.next_is("-") else self.product()
+        while self.tokens and self.tokens[-1] in "+-":
+            sign = -1 if self.taken() == "-" else 1
+            total = total + self.product() * sign
+        return total
+
+    def product(self) -> Dimension:
+        total = self.power()
+        while self.next_is("*"):
+            total = total * self.power()
+        return total
+
+    def power(self) -> Dimension:
+        base, total = self.atom(), Dimension.of(1)
+        exponent = self.taken() if self.next_is("^") else "1"
+        if not exponent.isdecimal() or int(exponent) > MOST_POWER:
+            raise self.wrong
+        for _ in range(int(exponent)):
+            total = total * base
+        return total
+
+    def atom(self) -> Dimension:
+        token = self.taken()
+        if token == "min" and self.next_is("("):
+            return self.smaller()
+        if token.isdecimal():
+            return Dimension.of(int(token))
+        if not (token[:1].isalpha() or token[:1] == "_"):
+            raise self.wrong
+        return Dimension.of(token)
+
+    def smaller(self) -> Dimension:
+        """The smaller of two, behind the bracket."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.wrong
+        low = self.sum()
+        comma = self.next_is(",")
+        high = self.sum() if comma else low
+        if not comma or not self.next_is(")"):
+            raise self.wrong
+        self.depth -= 1
+        return smaller(low, high)
