@@ -1,6 +1,7 @@
 """Every example of README and CONTRIBUTING is run: what they show is what people get.
 
-`python tests/test_docs.py` writes the real output of the commands into the pages.
+`python tests/test_docs.py` writes the real output of the commands into the pages; with `--lesson`,
+that of examples/through_time.py and its pictures too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from wrt.apps.command import run
 from wrt.expression.function import Function
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md")
+LESSON = "docs/through-time.md"
+PAGES = ("README.md", LESSON, "CONTRIBUTING.md")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: How large the largest error is depends on the machine's arithmetic.
 ERROR = re.compile(r"largest error (\S+)")
@@ -86,16 +88,18 @@ def comparable(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("command", "shown"), [c for b in blocks("README.md", "console") for c in commands(b)]
+    ("command", "shown"),
+    [c for page in PAGES[:2] for b in blocks(page, "console") for c in commands(b)],
 )
-def test_readme_shows_what_commands_print(command: str, shown: str) -> None:
+def test_pages_show_what_commands_print(command: str, shown: str) -> None:
     assert comparable(output(command)) == comparable(shown)
 
 
-def test_readme_shows_what_python_prints() -> None:
-    text = "\n".join(blocks("README.md", "python"))
+@pytest.mark.parametrize("page", PAGES[:2])
+def test_pages_show_what_python_prints(page: str) -> None:
+    text = "\n".join(blocks(page, "python"))
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    found = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    found = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
     assert len(found.examples) > 10
     said: list[str] = []
     result = doctest.DocTestRunner(optionflags=flags).run(found, out=said.append)
@@ -106,6 +110,45 @@ def test_the_first_screen_shows_a_command_and_the_same_in_python() -> None:
     first = (ROOT / "README.md").read_text("utf-8").splitlines()[:36]
     assert "```console" in first
     assert ">>> import wrt" in first
+
+
+def lesson(*options: str) -> str:
+    """What the networks of the lesson print."""
+    script = str(ROOT / "examples" / "through_time.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUTF8": "1"}
+    command = [sys.executable, script, *options]
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", env=environment, timeout=300
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout.rstrip("\n")
+
+
+def table(text: str) -> list[list[str]]:
+    """The lines, a sign for every number; what is said of a reach is a number too."""
+    said = re.sub(r"\b(W|Wg) from \d+|\bnever\b", "#", text)
+    return [re.sub(r"\d[\d.e+-]*", "#", line).split() for line in said.splitlines()]
+
+
+def test_the_networks_of_the_lesson_learn(tmp_path: Path) -> None:
+    pytest.importorskip("statsmodels")
+    said = lesson("--steps", "25", "--pictures", str(tmp_path))
+    (shown,) = blocks(LESSON, "text")
+    assert table(said) == table(shown.partition("\n")[2])
+    for text in (said, shown):
+        losses = re.findall(r"^(?:Elman|GRU|LSTM) +(\d.*\d)$", text, re.MULTILINE)[:3]
+        for row in losses:
+            first, *_, last, unseen = map(float, row.split())
+            assert last < first
+        assert len(losses) == 3
+    as_now = float(re.findall(r"as now +(\S+)", shown)[0])
+    assert unseen < as_now
+    for name in ("elman", "gru", "lstm"):
+        drawn = (tmp_path / f"through-time-{name}.svg").read_text("utf-8")
+        kept = (ROOT / "docs" / f"through-time-{name}.svg").read_text("utf-8")
+        titles = [re.findall(r'class="title"[^>]*>([^<]*)<', one) for one in (drawn, kept)]
+        assert titles[0] == titles[1]
+        assert len(titles[0]) == 2
 
 
 def added() -> tuple[str, str]:
@@ -139,13 +182,16 @@ def refreshed(page: str, folder: Path) -> str:
     """A page with the real output of its commands."""
 
     def block(match: re.Match[str]) -> str:
+        if match[1] == "text" and "--lesson" in sys.argv:
+            said = lesson("--pictures", str(ROOT / "docs"))
+            return f"```text\n$ python examples/through_time.py\n{said}\n```"
         if match[1] != "console":
             return match[0]
         told = ""
         for command, _ in commands(match[2]):
             said = (
                 output(command)
-                if page == "README.md"
+                if page != "CONTRIBUTING.md"
                 else output_after_adding(*added(), command, folder)
             )
             told += f"$ {command}\n{said}\n\n"

@@ -193,6 +193,9 @@ def _write(D: ThroughTime, page: Page, expand: int | None, steps: bool) -> None:
         page.row("chain", D.chain)
         if len(path.states) > 1:
             page.row("", f"{path.joint} is all of {', '.join(path.states)}; blocks not named are 0")
+        if path.states:
+            last = "latest" if path.way < 0 else "earliest"
+            page.row("", f"in ∏ the {last} step stands leftmost")
     if expand is not None:
         page.row("expanded", D.expansion(expand))
     for factor in D.factors:
