@@ -31,6 +31,8 @@ __all__ = ["Emission"]
 #: A line holds this many columns and operations before a part of it is named.
 MOST_WIDTH = 72
 MOST_WEIGHT = 7
+#: Results that are returned on one line.
+MOST_LINE = 84
 
 FREE = frozenset({"load", "number"})
 VIEW = frozenset({"transpose", "expand", "stack", "last"})
@@ -70,6 +72,9 @@ class Emission(NewArrays):
         """The statements of the program, its `return` last."""
         lines = self._block(0)
         self._lines = lines
+        if sum(self._of(at).width for at in self.results) > MOST_LINE:
+            for at in self.results[:-1]:
+                self._name(at)
         results = [self._returned(at) for at in self.results]
         value = py.tuple_of(results) if len(results) > 1 else results[0]
         return self.typed([*self._lines, ast.Return(value.expr)])
