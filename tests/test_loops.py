@@ -34,7 +34,7 @@ from wrt.calculus import derivative
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.meaning import evaluate
-from wrt.expression.nodes import Node, Scan, Variable
+from wrt.expression.nodes import Einsum, Node, Scan, Variable
 from wrt.programs import compile as compiled
 from wrt.programs import source
 
@@ -258,6 +258,31 @@ def test_gates_of_the_forward_loop_are_read_by_the_reverse_loop() -> None:
     assert text.count("for ") == 2
     for by in (W, V, U, x, s0):
         agrees(derivative(both, by), values(4))
+
+
+def test_a_square_of_what_is_kept_is_a_square_of_its_stack() -> None:
+    loss = readings(ELMAN)["loss"]
+    both = derivative(loss, W)
+    assert isinstance(both, Einsum)
+    squares = build.product(
+        both.coefficient,
+        [(f, 2 * e, own) for f, e, own in both.factors],
+        both.output,
+        both.index_dims,
+    )
+    assert "δs ** 2" in body(squares)
+    agrees(squares, values(3))
+
+
+def test_a_gated_unit_weighs_no_matrix() -> None:
+    unit = wrt.recurrence("""
+        z[t] = sigmoid(A*h[t-1] + B*x[t])
+        r[t] = sigmoid(C*h[t-1] + D*x[t])
+        h[t] = (1 - z[t]).*h[t-1] + z[t].*tanh(E*(r[t].*h[t-1]) + F*x[t])
+    """)
+    text = unit.total("h", "E").source().partition("reversed(")[2]
+    assert "[:, None]" not in text
+    assert text.count("@") == 3  # one product for each matrix
 
 
 def test_what_is_cheap_is_computed_again() -> None:

@@ -181,7 +181,7 @@ def _joined(coefficient: Coefficient, parts: Sequence[tuple[_Product, Exponent]]
         coefficient = coefficient * part.coefficient**exponent
         for key, own in part.factors.items():
             found[key] = found.get(key, 0) + own * exponent
-    return _Product(coefficient, found)
+    return _Product(coefficient, {key: e for key, e in found.items() if e})
 
 
 def _is_work(part: Node, carries: frozenset[Variable]) -> bool:
@@ -204,10 +204,14 @@ def _is_weighted(part: Einsum, carries: frozenset[Variable]) -> bool:
 
 
 class _Found(NamedTuple):
-    """Where a product stands in another: what is left of its factors, and the axes of the stack."""
+    """Where a product stands in another: what is left of its factors, and the axes of the stack.
+
+    `power` is how often it is a factor there.
+    """
 
     loop: Scan
     part: Node
+    power: int
     coefficient: Coefficient
     left: tuple[Factor, ...]
     axes: tuple[int, ...]
@@ -273,13 +277,15 @@ class _Keeping:
         for factor, own in every:
             for loop, part, product, axes in self.products.get(factor, ()):
                 place = dict(zip(axes, own, strict=True))
-                left = _without(every, product, place)
-                if left is not None and len(product.factors) > most:
+                left, power = every, 0
+                while (rest := _without(left, product, place)) is not None:
+                    left, power = rest, power + 1
+                if power and len(product.factors) > most:
                     most = len(product.factors)
-                    rest = coefficient * product.coefficient**-1
+                    scale = coefficient * product.coefficient**-power
                     factors = tuple((f, e, at) for (f, at), e in left.items() if e)
                     whole = tuple(place[k] for k in range(part.ndim + 1))
-                    best = _Found(loop, part, rest, factors, whole)
+                    best = _Found(loop, part, power, scale, factors, whole)
         return best
 
     # Writing
@@ -304,7 +310,7 @@ class _Keeping:
                 found = self.met[node]
                 kept = _stack(loops, found.loop, found.part)
                 assert kept is not None
-                factors: list[Factor] = [(kept, 1, found.axes)]
+                factors: list[Factor] = [(kept, found.power, found.axes)]
                 factors += [(done[f], e, own) for f, e, own in found.left]
                 done[node] = build.product(found.coefficient, factors, node.output, node.index_dims)
             else:

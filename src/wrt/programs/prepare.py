@@ -44,7 +44,9 @@ def prepared(*roots: Node) -> tuple[Node, ...]:
     True
     """
     ready = kept(*hoisted([_joint(root) for root in roots]))
-    return tuple([one for root in ready for one in _together((root,))])
+    # brackets that were formed now may hold no state either
+    found, _ = hoisted([one for root in ready for one in _together((root,))])
+    return found
 
 
 @lru_cache(maxsize=256)
