@@ -248,3 +248,63 @@ def test_auto_takes_jax_where_joining_operations_pays() -> None:
     assert type(got) is np.ndarray
     assert got.dtype == np.float64
     assert close(got, wrt.derivative("sum(tanh(X).*exp(-X.^2))", "X")(X=X))
+
+
+# A backward pass of one's own
+
+CUSTOM = [
+    ("norm2(A*x - b)^2", ["A", "x", "b"]),
+    ("tanh(W*x + b)", ["W", "x", "b"]),
+    ("softmax(W*x)", ["W", "x"]),
+    ("inv(X)*b", ["X", "b"]),
+    ("tr(A*X*B*X')", ["A", "X", "B"]),
+]
+
+
+def points_of(D: Any) -> list[np.ndarray]:
+    rng = np.random.default_rng(9)
+    sizes = {name: 2 + k for k, name in enumerate("nmpkqr")}
+    shapes = [[d.size(sizes) for d in v.dims] for v in D[0].arguments]
+    square = [len(s) == 2 and s[0] == s[1] for s in shapes]
+    shift = [3 * np.eye(s[0]) if q else 0.0 for s, q in zip(shapes, square, strict=True)]
+    return [rng.normal(size=s) + more for s, more in zip(shapes, shift, strict=True)]
+
+
+@pytest.mark.parametrize(("text", "names"), CUSTOM, ids=[text for text, _ in CUSTOM])
+def test_a_derived_backward_pass(text: str, names: list[str]) -> None:
+    D = wrt.gradients(text, *names)
+    values = points_of(D)
+    in_torch = written(D.source("torch", custom=True), "function")
+    leaves = [torch.tensor(v, requires_grad=True) for v in values]
+    assert torch.autograd.gradcheck(in_torch, leaves)
+    assert torch.autograd.gradgradcheck(in_torch, leaves)
+    batch = [torch.stack([leaf, 2 * leaf]) for leaf in leaves]
+    mapped = torch.func.vmap(torch.func.grad(lambda *a: in_torch(*a).sum()))(*batch)
+    alone = torch.func.grad(lambda *a: in_torch(*a).sum())(*(2 * leaf for leaf in leaves))
+    assert close(mapped[1], told(alone))
+    from jax.test_util import check_grads
+
+    in_jax = written(D.source("jax", custom=True), "function")
+    check_grads(in_jax, [jax.numpy.asarray(v) for v in values], order=2, modes=["rev"])
+    assert close(in_jax(*values), told(in_torch(*leaves)))
+
+
+def test_a_gradient_that_was_not_derived_is_never_zero() -> None:
+    D = wrt.derivative("norm2(A*x - b)^2", "x")
+    A, x, b = np.ones((2, 3)), np.ones(3), np.ones(2)
+    in_torch = written(D.source("torch", custom=True), "function")
+    leaf = torch.tensor(b, requires_grad=True)
+    with pytest.raises(RuntimeError, match="by b was not derived"):
+        in_torch(torch.tensor(A), torch.tensor(x), leaf).backward()
+    in_jax = written(D.source("jax", custom=True), "function")
+    assert np.isfinite(jax.grad(in_jax, 1)(A, x, b)).all()
+    assert np.isnan(jax.grad(in_jax, 2)(A, x, b)).all()
+
+
+def test_what_has_no_backward_pass_of_its_own_says_why() -> None:
+    with pytest.raises(ValueMistake, match="first derivatives by whole variables"):
+        wrt.derivative("x'*A*x", "x", "x").source("torch", custom=True)
+    with pytest.raises(ValueMistake, match="for jax and torch; numpy has none"):
+        wrt.derivative("x'*A*x", "x").source("numpy", custom=True)
+    with pytest.raises(ValueMistake, match="phi"):
+        wrt.derivative("phi(x)", "x", shapes={"phi": "entrywise"}).source("jax", custom=True)

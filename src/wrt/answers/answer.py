@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wrt import notation, programs
 from wrt.algebra import normal_form, settled
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
+from wrt.answers.custom import with_backward
 from wrt.answers.derivation import Step, steps
 from wrt.answers.found import Found
 from wrt.answers.maps import Maps
@@ -22,7 +23,14 @@ from wrt.answers.shown.typeset import latex
 from wrt.answers.shown.views import VIEWS
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import CONVENTIONS, constraint
-from wrt.errors import CheckFailed, NameMistake, NotDifferentiable, ShapeMistake, TooLarge
+from wrt.errors import (
+    CheckFailed,
+    NameMistake,
+    NotDifferentiable,
+    ShapeMistake,
+    TooLarge,
+    ValueMistake,
+)
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names
 from wrt.language import Reading, Wanted
@@ -263,19 +271,25 @@ class Derivative(Found):
         entry: Sequence[int] | None = None,
         direction: str | None = None,
         sizes: Mapping[str, int] | None = None,
+        custom: bool = False,
     ) -> str:
         """The text of a standalone module with one function: the dense derivative, one entry of
         it, or the derivative along a direction that is one argument more; planned for `sizes`.
+        With `custom` f itself, with the derived backward pass (torch, jax).
 
         >>> print(derivative("x'*A*x", "x").source(direction="V").split("return ")[1].strip())
         x @ (A.T @ V) + x @ (A @ V)
         """
+        if custom:
+            if entry is not None or direction is not None:
+                raise ValueMistake("a backward pass has no entry and no direction")
+            return with_backward([self], backend)
         node, doc, more = self.formula, self.title, list[Variable]()
         if entry is not None:
             node, doc = normal_form(self._entry(entry)), f"Entry {tuple(entry)} of {doc}"
         elif direction is not None:
-            more = [self._maps.direction(unused(direction, tuple(self.question.variables)))]
-            node, doc = self._maps.along(more[0].name), f"{doc} along {more[0].name}"
+            more = [self.maps.direction(unused(direction, tuple(self.question.variables)))]
+            node, doc = self.maps.along(more[0].name), f"{doc} along {more[0].name}"
         arguments = (*self.arguments, *more)
         return programs.source(node, backend, arguments=arguments, doc=f"{doc}.", sizes=sizes)
 
@@ -313,8 +327,8 @@ class Derivative(Found):
         >>> derivative("W*x", "W").apply([[1, 0], [0, 0]], W=[[1, 2], [3, 4]], x=[5, 6])
         array([5., 0.])
         """
-        moving = self._maps.moving("direction")
-        return self._mapped(self._maps.contracted("direction"), moving, direction, values)
+        moving = self.maps.moving("direction")
+        return self._mapped(self.maps.contracted("direction"), moving, direction, values)
 
     def pullback(self, gradient: Any, /, **values: Any) -> Array:
         """The transposed map: a gradient by f (and the variables before) becomes one by the last
@@ -324,11 +338,12 @@ class Derivative(Found):
         array([[ 5.,  6.],
                [10., 12.]])
         """
-        moving = self._maps.gradient("gradient")
+        moving = self.maps.gradient("gradient")
         return self._mapped(self.pulled_back("gradient"), moving, gradient, values)
 
     @cached_property
-    def _maps(self) -> Maps:
+    def maps(self) -> Maps:
+        """The derivative as a linear map in its last variable."""
         convention = self.convention or "projected"
         return Maps(self.f, self.wanted, convention, self.plain, self.groups)
 
@@ -336,11 +351,11 @@ class Derivative(Found):
         """The product of a variable of that name, shaped as f, with the derivative, as a
         formula.
         """
-        return self._maps.pulled_back(name)
+        return self.maps.pulled_back(name)
 
     def along(self, name: str) -> Node:
         """The directional derivative along a variable of that name."""
-        return settled(self._maps.along(name))
+        return settled(self.maps.along(name))
 
     def direction(self, name: str = "V") -> str | None:
         """The directional derivative in matrix notation; None where there is none.
@@ -366,8 +381,8 @@ class Derivative(Found):
         >>> tied.direction_value([[0, 1], [1, 0]], A=[[1, 2], [3, 4]], S=[[0, 0], [0, 0]])
         array(5.)
         """
-        moving = self._maps.direction("direction")
-        return self._mapped(self._maps.along("direction"), moving, direction, values)
+        moving = self.maps.direction("direction")
+        return self._mapped(self.maps.along("direction"), moving, direction, values)
 
     def _mapped(self, node: Node, moving: Variable, value: Any, values: Mapping[str, Any]) -> Array:
         arguments = (moving, *self.arguments)

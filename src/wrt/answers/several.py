@@ -9,6 +9,7 @@ from wrt import programs
 from wrt.algebra import meant, normal_form
 from wrt.answers.answer import Derivative, derivative
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
+from wrt.answers.custom import with_backward
 from wrt.answers.parts import by_name, needed
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import gradients as swept_together
@@ -38,13 +39,16 @@ class Gradients(tuple[Derivative, ...]):
         arguments = self._arguments
         return programs.compile(self._formulas(value), backend, arguments=arguments, title=title)
 
-    def source(self, backend: str = "numpy", *, value: bool = False) -> str:
-        """The text of a standalone module with one function, which returns all of them.
+    def source(self, backend: str = "numpy", *, value: bool = False, custom: bool = False) -> str:
+        """The text of a standalone module with one function, which returns all of them; with
+        `custom` f itself, with the derived backward pass (torch, jax).
 
         >>> print(gradients("norm2(A*x)^2", "A", "x").source().split("Ax = ")[1].rstrip())
         A @ x
             return (np.outer(2 * Ax, x), 2 * (A.T @ Ax))
         """
+        if custom:
+            return with_backward(self, backend)
         text = " ".join(self[0].question.text.split())
         names = ", ".join(one.text.strip() for D in self for one in D.wanted)
         doc = f"{'The value and the' if value else 'The'} derivatives of {text} by {names}."
