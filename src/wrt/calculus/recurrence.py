@@ -105,7 +105,7 @@ class System:
     """The formulas of a recurrence, for one step and for all of them.
 
     With `batch`, every series and every start has that axis in front of all others, and so have the
-    states.
+    states. Where it `is_open`, all states start anywhere: at variables of their own.
 
     >>> from wrt.language.recurrence import read_recurrence
     >>> system = System(read_recurrence("s[t] = tanh(W*s[t-1] + U*x[t])"))
@@ -113,8 +113,10 @@ class System:
     (('T', 'n'), ['U', 'W', 's0', 'x'])
     """
 
-    def __init__(self, lines: Lines, batch: Dimension | None = None) -> None:
-        self.lines = lines
+    def __init__(
+        self, lines: Lines, batch: Dimension | None = None, *, is_open: bool = False
+    ) -> None:
+        self.lines, self.is_open = lines, is_open
         self.length = lines.length
         self.batch: Dims = () if batch is None else (batch,)
         self.groups = _groups(lines)
@@ -375,8 +377,10 @@ class System:
 
     def start(self, name: str, shift: int) -> Node:
         """The state before the first step, or behind the last: a line's, or a variable."""
-        told = self.lines.starts.get((name, shift))
         one = self.lines.at(name)
+        if self.is_open:
+            return Variable(f"{start_name(name, shift)}|", self.batch + one.dims)
+        told = self.lines.starts.get((name, shift))
         if told is not None:
             return self._repeated(told)
         word = start_name(name, shift)
@@ -394,6 +398,12 @@ class System:
     def _repeated(self, node: Node) -> Node:
         """The same start for every member of a batch."""
         return build.broadcast(node, self.batch + node.dims) if self.batch else node
+
+    def left(self, name: str, shift: int) -> Node:
+        """The state after the step that the loop takes last, as it would start another."""
+        group = self.order[name]
+        loop = self.loop(group)
+        return loop.state(self._carried(group).index((name, shift)))[0 if loop.reverse else -1]
 
     # What is refused
 

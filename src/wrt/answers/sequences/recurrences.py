@@ -256,9 +256,9 @@ class Recurrence:
         if truncate is None:
             return whole
         joined = between(self, self._shared(name).name)
-        return Truncated(whole, joined, truncate, self._place_of(loss, at))
+        return Truncated(whole, joined, truncate, self.place_of(loss, at))
 
-    def _place_of(self, loss: str, at: int | None) -> int | None:
+    def place_of(self, loss: str, at: int | None) -> int | None:
         """Where the one step that a loss is asked for, or is about, stands in a stack."""
         if loss in self.lines.final:
             return -1
@@ -292,7 +292,7 @@ class Recurrence:
     def loss(self, of: str | None = None, at: int | None = None) -> Node:
         """The sum of a loss over all steps and the batch, or its value at one, as a formula."""
         name = self._loss(of)
-        return _total(self.system, name, self._place_of(name, at))
+        return _total(self.system, name, self.place_of(name, at))
 
     def contributions(
         self, name: str, of: str | None = None, at: int | None = None
@@ -305,7 +305,7 @@ class Recurrence:
         """
         loss = self._loss(of)
         by = self._shared(name)
-        return self._summands(loss, by, self._place_of(loss, at), self.gradient(name, loss, at))
+        return self._summands(loss, by, self.place_of(loss, at), self.gradient(name, loss, at))
 
     def _summands(
         self, loss: str, by: Variable, place: int | None, whole: ThroughTime

@@ -19,6 +19,7 @@ from wrt.expression.walk import substitute
 from wrt.language.recurrence import Moment, moment
 
 if TYPE_CHECKING:
+    from wrt.answers.sequences.checkpoints import Checkpointed
     from wrt.answers.sequences.recurrences import Recurrence
 
 __all__ = ["Factor", "Path", "ThroughTime"]
@@ -293,6 +294,24 @@ class ThroughTime(Derivative):
     def is_huge(self) -> bool:
         """A loop has no sentence; the sum over the steps has."""
         return True
+
+    def checkpointed(
+        self, segments: int | None = None, progress: bool | None = None
+    ) -> Checkpointed:
+        """The same gradient in the memory of one segment, for one more run forward.
+
+        Only the states between segments are kept, by default as many as the root of the number of
+        steps. `progress` shows how far it is on stderr; by default where that is a terminal.
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+        >>> D = rnn.gradient("W").checkpointed(segments=2)
+        >>> D(W=[[0.5]], s0=[1], x=[[1], [0], [1]], y=[[0], [0], [0]])
+        array([[0.71811318]])
+        """
+        from wrt.answers.sequences.checkpoints import Checkpointed
+
+        return Checkpointed(self, segments, progress)
 
     @property
     def way(self) -> Path:
