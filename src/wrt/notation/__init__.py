@@ -1,9 +1,10 @@
 """Formula to the shortest sentence: matrix, index, einsum and Kronecker form, as text and as LaTeX.
 
 What is printed is input: the language room reads every text back to the same numbers. Reading
-order: `tree` (the sentence as a small tree), `text`, `latex_names`, `latex` and `latex_einsum`
-(printing it), `signs`, `sums` (the factoring move), `elimination` (a product over indices becomes
-matrices), `sentence` (whole formulas), `differential`, `indexed`, `kronecker`, `typeset`.
+order: `tree` (the sentence as a small tree), `text`, `latex_names` and `latex` (printing it),
+`signs`, `sums` (the factoring move), `elimination` (a product over indices becomes matrices),
+`sentence` (whole formulas), `differential`, `indexed` and `splits`, `einsums` and `latex_einsum`,
+`kronecker`, `typeset`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import NamedTuple
 from wrt.algebra.reshaping import axis_groups
 from wrt.expression.nodes import Einsum, Node, Reshape
 from wrt.notation.differential import Sentence, entries, sentence, written_as
-from wrt.notation.indexed import IndexSpeaker, axis_letters, einsum_text
+from wrt.notation.einsums import einsum_text
+from wrt.notation.indexed import IndexSpeaker, axis_letters
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.latex import Style, index_latex, latex_of

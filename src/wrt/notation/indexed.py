@@ -1,4 +1,4 @@
-"""The index form: `D[i,a,b] = δ[i,a]*x[b]`, and the same as an einsum.
+"""The index form: `D[i,a,b] = δ[i,a]*x[b]`.
 
 Summed indices are removed by matrix products where that can be, so `(A'*A)[i,j]`; what has no
 phrase in matrix notation is named with its indices in a `where`.
@@ -12,13 +12,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.conjugates import conjugated
 from wrt.notation.directions import said_axes
-from wrt.notation.elimination import Network, network, pattern_phrase
+from wrt.notation.elimination import Network, network
 from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
 from wrt.notation.splits import tells_sizes
@@ -28,23 +27,17 @@ from wrt.notation.tree import (
     LETTERS,
     SCALAR,
     Tree,
-    call,
     chain_of,
     cheaper,
-    eye,
     flip,
     is_ones,
-    literal,
     name,
-    ones,
     power,
-    raised,
     scalars_of,
     times,
-    zeros,
 )
 
-__all__ = ["IndexSpeaker", "axis_letters", "einsum_text"]
+__all__ = ["IndexSpeaker", "axis_letters", "free_letters"]
 
 #: The letters of the axes of f, of x, of the second x, and so on; and those of sums.
 GROUPS = ("ijkl", "abcd", "pqrs", "uvw")
@@ -62,12 +55,13 @@ def axis_letters(groups: Sequence[int], taken: frozenset[str]) -> list[str]:
     """A letter for each axis, none that is a name: i, j, … for f, a, b, … for x, p, q, … after."""
     letters: list[str] = []
     for k, size in enumerate(groups):
-        wanted = _letters(GROUPS[min(k, len(GROUPS) - 1)], taken.union(letters))
+        wanted = free_letters(GROUPS[min(k, len(GROUPS) - 1)], taken.union(letters))
         letters += [next(wanted) for _ in range(size)]
     return letters
 
 
-def _letters(first: str, taken: frozenset[str] | set[str]) -> Iterator[str]:
+def free_letters(first: str, taken: frozenset[str] | set[str]) -> Iterator[str]:
+    """Letters that are no names, some first."""
     later = [c for c in LETTERS if c not in first]
     yield from (c for c in (*first, *later) if c not in taken)
     yield from (w for w in (f"i{k}" for k in count(1)) if w not in taken)
@@ -460,7 +454,7 @@ def reletter(tree: Tree, letters: Mapping[str, str]) -> Tree:
 def lettered(tree: Tree, taken: AbstractSet[str]) -> Tree:
     """A phrase whose summed indices have letters, each its own and none that is taken."""
     marks: dict[str, str] = {}
-    fresh = _letters(SUMMED, set(taken))
+    fresh = free_letters(SUMMED, set(taken))
     stack = [tree]
     while stack:
         part = stack.pop()
@@ -472,78 +466,3 @@ def lettered(tree: Tree, taken: AbstractSet[str]) -> Tree:
                     marks[k] = next(fresh)
         stack.extend(reversed(part.parts))
     return reletter(tree, marks) if marks else tree
-
-
-# einsum
-
-
-def einsum_text(node: Node, speaker: Speaker) -> Tree | None:
-    """A formula as einsum over its factors, a sum as a sum of such.
-
-    Zeros of three axes and more have no phrase.
-    """
-    if is_zero(node):
-        return zeros(shape_of(node.dims)) if node.ndim < 3 else None
-    terms = node.children if isinstance(node, Sum) else (node,)
-    made = [_einsum(t, speaker) for t in terms]
-    kept = [t for t in made if t is not None]
-    return settled(listed(kept)) if len(kept) == len(made) else None
-
-
-def _einsum(node: Node, speaker: Speaker) -> Tree | None:
-    axes = tuple(range(node.ndim))
-    if not isinstance(node, Einsum):
-        node = Einsum(ONE, ((node, 1, axes),), axes, node.dims)
-    scalars: list[Tree] = []
-    operands: list[tuple[str, Tree]] = []
-    letters = [c for c, _ in zip(_letters("ijkl", set()), range(60), strict=False)]
-    if len(node.index_dims) + node.ndim > 26:
-        return None
-    output, deltas = _output(node, letters)
-    coefficient = node.coefficient
-    for child, exponent, places in node.factors:
-        indices = said_axes(child, places)
-        tree = pattern_phrase(child) if isinstance(child, Pattern) else speaker.trees.get(child)
-        if tree is None:
-            return None
-        tree = raised(tree, exponent)
-        scalars += scalars_of(tree)
-        coefficient = coefficient * (tree.coefficient if tree.head == "product" else ONE)
-        if indices:
-            tree, group = times(ONE, chain_of(tree)), [letters[i] for i in indices]
-            if tree.head == "transpose":
-                tree, group = tree.parts[0], group[::-1]
-            operands.append(("".join(group), tree))
-    carried = {i for indices in node.indices for i in indices} | {i for i, _ in deltas}
-    operands += [(letters[i] + c, eye(node.index_dims[i])) for i, c in deltas]
-    operands += [
-        (letters[i], ones((node.index_dims[i], None)))
-        for i in dict.fromkeys(node.output)
-        if i not in carried
-    ]
-    if not operands:
-        return times(coefficient, scalars)
-    subscripts = ",".join(group for group, _ in operands) + "->" + output
-    if len(operands) == 1 and operands[0][0] == output:
-        whole = operands[0][1]
-        column = flip(whole) if len(output) == 1 and whole.shape[0] is None else whole
-        return times(coefficient, [*scalars, column])
-    made = call("einsum", [literal(f'"{subscripts}"'), *(t for _, t in operands)])
-    return times(coefficient, [*scalars, made])
-
-
-def _output(node: Einsum, letters: list[str]) -> tuple[str, list[tuple[int, str]]]:
-    """The letters of the axes; a repeated index gets a letter of its own, tied by δ."""
-    fresh = iter(letters[len(node.index_dims) :])
-    seen: set[int] = set()
-    output = ""
-    deltas: list[tuple[int, str]] = []
-    for i in node.output:
-        if i in seen:
-            letter = next(fresh)
-            deltas.append((i, letter))
-            output += letter
-        else:
-            output += letters[i]
-        seen.add(i)
-    return output, deltas
