@@ -63,7 +63,7 @@ def unrolled(name: str, steps: int) -> str:
     return "\n".join([*lines, " + ".join(f"L_{t}" for t in range(1, steps + 1))])
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize("name", ALL)
 def test_a_gradient_is_that_of_the_unrolled_formula(name: str, steps: int) -> None:
     rnn = wrt.recurrence(ALL[name])
@@ -79,30 +79,90 @@ def test_a_gradient_is_that_of_the_unrolled_formula(name: str, steps: int) -> No
     assert np.allclose(got, plain(flat), rtol=1e-11, atol=1e-13)
 
 
-def test_the_elman_network_against_jax() -> None:
+def by_scan(name: str, at: dict[str, Any]) -> tuple[Any, Any]:
+    """All states of the last line before the loss, and the loss, by `lax.scan`, by hand."""
+    import jax
+    from jax import numpy as jnp
+    from jax.nn import log_softmax, sigmoid
+
+    def run(step: Any, start: Any, series: Any, reverse: bool = False) -> Any:
+        return jax.lax.scan(lambda s, x: (step(s, x),) * 2, start, series, reverse=reverse)[1]
+
+    def lstm(state: Any, x: Any) -> Any:
+        c, h = state
+        i, f, o = (sigmoid(at[f"W{k}"] @ h + at[f"U{k}"] @ x) for k in "ifo")
+        c = f * c + i * jnp.tanh(at["Wg"] @ h + at["Ug"] @ x)
+        return c, o * jnp.tanh(c)
+
+    def gru(h: Any, x: Any) -> Any:
+        z, r = (sigmoid(at[f"W{k}"] @ h + at[f"U{k}"] @ x) for k in "zr")
+        return (1 - z) * h + z * jnp.tanh(at["Wg"] @ (r * h) + at["Ug"] @ x)
+
+    match name:
+        case "Elman":
+            plain = lambda s, x: jnp.tanh(at["W"] @ s + at["U"] @ x + at["b"])  # noqa: E731
+            states = run(plain, at["s0"], at["x"])
+            scores = states @ at["V"].T + at["c"]
+            return states, -(at["y"] * log_softmax(scores, axis=1)).sum()
+        case "LSTM":
+            states = run(lstm, (at["c0"], at["h0"]), at["x"])[1]
+        case "GRU":
+            states = run(gru, at["h0"], at["x"])
+        case "layers":
+            low = run(lambda h, x: jnp.tanh(at["W"] @ h + at["U"] @ x), at["h0"], at["x"])
+            states = run(lambda s, h: jnp.tanh(at["P"] @ s + at["Q"] @ h), at["s0"], low)
+        case "both ways":
+            states = run(lambda h, x: jnp.tanh(at["W"] @ h + at["U"] @ x), at["h0"], at["x"])
+            back = lambda r, x: jnp.tanh(at["P"] @ r + at["Q"] @ x)  # noqa: E731
+            other = run(back, at["r_end"], at["x"], reverse=True)
+            guess = states @ at["V"].T + other @ at["K"].T
+            return other[::-1], ((guess - at["y"]) ** 2).sum() / 2
+    return states, ((states @ at["V"].T - at["y"]) ** 2).sum() / 2
+
+
+#: The last state that is reached, and the weight by which it is differentiated.
+REACHED = {"Elman": "s", "LSTM": "h", "GRU": "h", "layers": "s", "both ways": "r"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_fifty_steps_against_jax(name: str) -> None:
     jax = pytest.importorskip("jax")
-    jnp = jax.numpy
-    rnn = wrt.recurrence(ELMAN)
+    rnn, weight = wrt.recurrence(ALL[name]), WEIGHT[name]
     given = values(rnn, 50)
-
-    def states(W: Any, at: dict[str, Any]) -> Any:
-        def step(s: Any, x: Any) -> Any:
-            new = jnp.tanh(W @ s + at["U"] @ x + at["b"])
-            return new, new
-
-        return jax.lax.scan(step, at["s0"], at["x"])[1]
-
-    def loss(W: Any, at: dict[str, Any]) -> Any:
-        scores = states(W, at) @ at["V"].T + at["c"]
-        return -(at["y"] * jax.nn.log_softmax(scores, axis=1)).sum()
-
     with jax.enable_x64(True):
-        at = {k: jnp.asarray(v) for k, v in given.items()}
-        whole = np.asarray(jax.jacrev(lambda W: states(W, at)[-1])(at["W"]))
-        gradient = np.asarray(jax.grad(loss)(at["W"], at))
-    without = {k: v for k, v in given.items() if k not in ("V", "c", "y")}
-    assert np.allclose(rnn.total("s", "W")(**without), whole, rtol=1e-10, atol=1e-12)
-    assert np.allclose(rnn.gradient("W")(**given), gradient, rtol=1e-10, atol=1e-12)
+        at = {k: jax.numpy.asarray(v) for k, v in given.items()}
+        every = jax.grad(lambda w: by_scan(name, {**at, **w})[1])(
+            {k: at[k] for k in rnn.lines.shared}
+        )
+        jacobian = jax.jacrev(lambda w: by_scan(name, {**at, weight: w})[0][-1])
+        whole = np.asarray(jacobian(at[weight]))
+    for D, got in zip(together := rnn.gradients(), together(given), strict=True):
+        wanted = np.asarray(every[D.way.by.name])
+        assert np.abs(got - wanted).max() <= 1e-10 * np.abs(wanted).max(), D.title
+    total = rnn.total(REACHED[name], weight)
+    needed = {v.name for v in total.arguments}
+    got = total({k: v for k, v in given.items() if k in needed})
+    assert np.abs(got - whole).max() <= 1e-10 * np.abs(whole).max()
+
+
+@pytest.mark.parametrize("name", ["LSTM", "both ways"])
+def test_a_batch_of_fifty_steps_against_jax(name: str) -> None:
+    jax = pytest.importorskip("jax")
+    rnn = wrt.recurrence(ALL[name], batch="N")
+    given = values(rnn, 50)
+    series = {k: v.dims for k, v in rnn.variables.items() if "N" in v.shape}
+    axes = {k: [str(d) for d in series[k]].index("N") if k in series else None for k in given}
+    with jax.enable_x64(True):
+        at = {k: jax.numpy.asarray(v) for k, v in given.items()}
+
+        def loss(w: Any) -> Any:
+            many = jax.vmap(lambda one: by_scan(name, one)[1], ({**axes},))
+            return many({**at, **w}).sum()
+
+        every = jax.grad(loss)({k: at[k] for k in rnn.lines.shared})
+    for D, got in zip(together := rnn.gradients(), together(given), strict=True):
+        wanted = np.asarray(every[D.way.by.name])
+        assert np.abs(got - wanted).max() <= 1e-10 * np.abs(wanted).max(), D.title
 
 
 @pytest.mark.parametrize("batch", [None, "N"])
