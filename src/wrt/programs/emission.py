@@ -72,7 +72,7 @@ class Emission(NewArrays):
         """The statements of the program, its `return` last."""
         lines = self._block(0)
         self._lines = lines
-        if sum(self._of(at).width for at in self.results) > MOST_LINE:
+        if sum(self.of(at).width for at in self.results) > MOST_LINE:
             for at in self.results[:-1]:
                 self._name(at)
         results = [self._returned(at) for at in self.results]
