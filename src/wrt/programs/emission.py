@@ -74,7 +74,7 @@ class Emission(NewArrays):
         self._lines = lines
         if sum(self.of(at).width for at in self.results) > MOST_LINE:
             for at in self.results[:-1]:
-                self._name(at)
+                self.named(at)
         results = [self._returned(at) for at in self.results]
         value = py.tuple_of(results) if len(results) > 1 else results[0]
         return self.typed([*self._lines, ast.Return(value.expr)])
