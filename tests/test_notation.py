@@ -532,3 +532,9 @@ def test_no_definition_holds_the_variable_of_a_range(text: str, name: str) -> No
     judge_answer(D)
     for said in (D.matrix, D.index):
         assert "r*" not in (said or "").partition(" where ")[2].partition("sum(")[0]
+
+
+def test_the_trace_of_a_row_and_what_it_meets_is_a_number() -> None:
+    """Not tr(y'*A*x), which is no trace."""
+    D = wrt.derivative("det([(x'*y), norm2(x); c, c])", "c", "x", shapes={"x": "n", "y": "n"})
+    judge_answer(D)

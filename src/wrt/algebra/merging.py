@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import ratio, seeds, values_at_random
@@ -59,7 +60,9 @@ def _merged_sum(node: Node) -> Node:
         return node
     terms = sorted(node.children, key=_simplest)
     told = _without_loops(terms)
-    points = [values_at_random(told, seed) for seed in seeds(told)]
+    points = _points(told)
+    if not points:
+        return node
     kept: list[int] = []
     total: dict[int, list[Node]] = {}
     gone = set.intersection(*map(_vanishing, points))
@@ -81,6 +84,20 @@ def _merged_sum(node: Node) -> Node:
         return node
     merged_terms = [build.add(*alike) for alike in total.values()]
     return build.add(*merged_terms) if merged_terms else build.zeros(node.dims)
+
+
+def _points(terms: list[Node]) -> list[list[Array]]:
+    """The values of terms at all points that decide; none where the first tells all apart."""
+    first, *later = seeds(terms)
+    values = values_at_random(terms, first)
+    pairs = (
+        (a, b)
+        for (s, a), (t, b) in combinations(zip(terms, values, strict=True), 2)
+        if s.names == t.names
+    )
+    if not _vanishing(values) and all(ratio(b, a) is None for a, b in pairs):
+        return []
+    return [values, *(values_at_random(terms, seed) for seed in later)]
 
 
 def _without_loops(terms: list[Node]) -> list[Node]:

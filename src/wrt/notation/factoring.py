@@ -15,6 +15,7 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.notation.layout import unvec, vec
 from wrt.notation.tree import (
     Tree,
+    call,
     chain_of,
     diagonal,
     entrywise,
@@ -420,8 +421,11 @@ def _closer(piece: tuple[Tree, ...]) -> Build:
             rests.append(_term(term, way[len(piece) :] or [eye(side)], trace))
         whole = _term(_total(rests), chain_of(_total(rests)))
         coefficient = whole.coefficient if whole.head == "product" else ONE
-        inside = times(ONE, [*piece, *chain_of(whole)])
-        trace = Tree("call", "tr", (inside,), latex=r"\operatorname{tr}(@0)")
+        closed = [*piece, *chain_of(whole)]
+        row = next((k for k, link in enumerate(closed) if link.shape[0] is None), None)
+        if row is not None:  # tr(A*x*y') is y'*A*x
+            return times(coefficient, [*scalars_of(whole), *closed[row:], *closed[:row]])
+        trace = call("tr", [times(ONE, closed)], latex=r"\operatorname{tr}(@0)")
         return times(coefficient, [*scalars_of(whole), trace])
 
     return build

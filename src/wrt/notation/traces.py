@@ -17,10 +17,16 @@ def traces(chain: Sequence[Tree]) -> list[Tree]:
     """The traces of a closed chain cut open at each place, either way round."""
     back = [flip(t) for t in reversed(chain)]
     return [
-        call("tr", [times(ONE, [*way[k:], *way[:k]])], latex=r"\operatorname{tr}(@0)")
+        _trace([*way[k:], *way[:k]])
         for way in (list(chain), back)
         for k in range(min(len(chain), MOST_CUTS))
     ]
+
+
+def _trace(chain: Sequence[Tree]) -> Tree:
+    """The trace of a chain; what begins with a row is a number already."""
+    inside = times(ONE, chain)
+    return call("tr", [inside], latex=r"\operatorname{tr}(@0)") if inside.is_array else inside
 
 
 def least(ways: Sequence[Tree]) -> Tree:
