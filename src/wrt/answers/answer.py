@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from wrt.answers.shown.differential import differential
 from wrt.answers.shown.layers import Layer, layers
 from wrt.answers.shown.typeset import latex
 from wrt.answers.shown.views import VIEWS
+from wrt.answers.structured import Structured
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import CONVENTIONS, constraint
 from wrt.errors import (
@@ -31,8 +32,9 @@ from wrt.errors import (
     TooLarge,
     ValueMistake,
 )
+from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import dimension_names
+from wrt.expression.walk import dimension_names, rename_dimensions
 from wrt.language import Reading, Wanted
 
 if TYPE_CHECKING:
@@ -233,10 +235,12 @@ class Derivative(Found):
         self,
         backend: str = "numpy",
         *,
+        structured: bool = False,
         limit: int = programs.MOST_ENTRIES,
         sizes: Mapping[str, int] | None = None,
-    ) -> programs.Program:
-        """A function of the variables by keyword that returns the dense array.
+    ) -> Callable[..., Any]:
+        """A function of the variables by keyword that returns the dense array; with `structured`
+        a tensor that is used without being formed (NumPy).
 
         `sizes` of dimensions help to plan it; it runs for others too. Raises TooLarge when called
         for more entries than `limit`.
@@ -244,6 +248,10 @@ class Derivative(Found):
         >>> derivative("x'*A*x", "x").compile()(A=[[1, 2], [3, 4]], x=[1, 0])
         array([2., 5.])
         """
+        if structured:
+            if backend != "numpy":
+                raise ValueMistake("structured answers are computed by numpy")
+            return lambda mapping=None, /, **values: self._bound(by_name(mapping, values), limit)
         return programs.compile(
             self.formula,
             backend,
@@ -252,6 +260,14 @@ class Derivative(Found):
             sizes=sizes,
             title=self.title,
         )
+
+    def _bound(self, values: Mapping[str, Any], limit: int) -> Structured:
+        """The derivative with its arrays bound, every size a number."""
+        program = programs.compile(self.formula, arguments=self.arguments, title=self.title)
+        arrays, sizes = program.entered(self._needed(values))
+        formula = rename_dimensions(self.formula, {n: Dimension.of(k) for n, k in sizes.items()})
+        rows = self.formula.ndim - self.groups[-1] if self.layout is None else 1
+        return Structured(formula, {v.name: a for v, a in arrays.items()}, rows, limit)
 
     @property
     def title(self) -> str:

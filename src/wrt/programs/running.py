@@ -169,6 +169,17 @@ class Program:
         functions = [given[f.name] for f in made.functions]
         return arrays, functions, {made.sizes[n]: sizes[n] for n in made.sizes}, sizes
 
+    def entered(
+        self, mapping: Mapping[str, Any]
+    ) -> tuple[dict[Variable, Array], Mapping[str, int]]:
+        """The arrays that were given, checked, and the size of every dimension."""
+        arrays, functions, _, sizes = self._entered(mapping, {})
+        if functions:
+            raise ValueMistake("functions that nobody defined have no structured answers")
+        for variable, array in arrays.items():
+            door.check(variable, array)
+        return arrays, sizes
+
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
         return door.arrays(given)
 
