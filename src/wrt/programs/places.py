@@ -141,4 +141,4 @@ class Places:
 
 def _negative(value: Dimension) -> bool:
     """Whether a whole number is surely below zero."""
-    return sign(value + 1) == -1
+    return value.value < 0 if value.value is not None else sign(value + 1) == -1

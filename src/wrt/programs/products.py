@@ -42,10 +42,10 @@ def lower_product(
     places = Places(node.index_dims)
     patterns, operands = _sorted(steps, node, tensors)
     places.melt(patterns)
-    conditions.extend(places.conditions)
     spots = [places[i] for i in node.output]
     if places.zero:
         return Tensor(steps.number(Coefficient.of(0)), ())
+    conditions.extend(places.conditions)
     operands = [_read(steps, o, places) for o in operands]
     operands = _masked(steps, operands, places)
     coefficient = _counted(node, operands, places)
