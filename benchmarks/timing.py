@@ -11,11 +11,14 @@ __all__ = ["ROUNDS", "Spread", "Times", "alternating", "seconds", "table"]
 
 #: Rounds that count; one more goes before them to warm up.
 ROUNDS = 7
-#: A sample repeats its work until it has taken this long, so that the clock's grain is nothing.
-SHORTEST = 2e-3
+#: A call that is shorter is repeated until it has taken this long: the clock has a grain.
+SHORTEST = 5e-4
 #: Work that takes longer than this is done in fewer rounds.
 LONG = 4.0
 FEWEST = 3
+#: A sample takes about so long and so many calls.
+SAMPLE = 0.05
+MOST_CALLS = 12
 
 Work = Callable[[], object]
 
@@ -62,19 +65,28 @@ class Times:
 
 
 def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
-    """The times of every system, one sample of each a round, the first in a round changing."""
+    """The times of every system, one sample of each a round, the first in a round changing.
+
+    A sample is the best of as many calls as fit into it: what others did meanwhile, and where the
+    memory came from, is not what is asked.
+    """
     warm = {name: seconds(work) for name, work in works.items()}
     warm = {name: min(warm[name], seconds(work)) for name, work in works.items()}
     if sum(warm.values()) > LONG:
         rounds = min(rounds, FEWEST)
-    repeats = {name: max(1, round(SHORTEST / max(took, 1e-9))) for name, took in warm.items()}
     times = Times({name: [] for name in works})
     names = list(works)
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
-            times.rounds[name].append(seconds(works[name], min(repeats[name], 1000)))
+            times.rounds[name].append(_sample(works[name], warm[name]))
     return times
+
+
+def _sample(work: Work, took: float) -> float:
+    inner = max(1, min(1000, round(SHORTEST / max(took, 1e-9))))
+    calls = max(1, min(MOST_CALLS, round(SAMPLE / max(took * inner, 1e-9))))
+    return min(seconds(work, inner) for _ in range(calls))
 
 
 def table(title: str, times: Times) -> dict[str, dict[str, float]]:
