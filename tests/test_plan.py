@@ -50,6 +50,33 @@ def test_an_inverse_that_is_wanted_itself_is_not_solved_again():
     assert "linalg.solve" not in D.source()
 
 
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_systems_of_one_matrix_share_its_factors(kind):
+    D = wrt.derivative("a'*inv(X)*b", "X")
+    assert D.source().count("getrf(X)") == 1
+    assert "solve(X" not in D.source()
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal((2, 6)).astype(kind)
+    X = (rng.standard_normal((6, 6)) + 5 * np.eye(6)).astype(kind)
+    inverse = np.linalg.inv(X.astype("float64"))
+    found = D(a=a, X=X, b=b)
+    assert found.dtype == kind
+    tolerance = 1e-12 if kind == "float64" else 1e-5
+    wanted = -np.outer(inverse.T @ a, inverse @ b)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance)
+    with pytest.raises(wrt.errors.ValueMistake, match="X is singular"):
+        D(X=np.ones((6, 6)), a=a, b=b)
+
+
+def test_complex_systems_keep_their_imaginary_parts():
+    D = wrt.derivative("a'*inv(X)*b", "X", shapes={"X": "n n", "a": "n complex", "b": "n"})
+    rng = np.random.default_rng(6)
+    X, b = rng.standard_normal((3, 3)), rng.standard_normal(3)
+    a = rng.standard_normal(3) + 1j * rng.standard_normal(3)
+    inverse = np.linalg.inv(X)
+    np.testing.assert_allclose(D(X=X, a=a, b=b), -np.outer(inverse.T @ a, inverse @ b))
+
+
 def test_sizes_decide_which_product_comes_first():
     D = wrt.derivative("norm2(M.*(T-U*V'))^2", "U", "U", shapes={"U": "n k", "V": "m k"})
     wide, flat = D.source(sizes={"n": 3, "k": 500}), D.source(sizes={"n": 500, "k": 3})

@@ -98,7 +98,7 @@ def body(formula: Node, **more: object) -> str:
         (b @ inv(A), "return np.linalg.solve(A.T, b)"),
         (
             einsum("ji,j,k,lk->il", inv(A), b, d, inv(A)),
-            "return np.outer(np.linalg.solve(A.T, b), np.linalg.solve(A, d))",
+            "solve = factored(A)\nreturn np.outer(solve(b, trans=1), solve(d))",
         ),
         (
             inv(A) - einsum("ij,j,k->ik", inv(A), b, d),

@@ -65,6 +65,7 @@ class Emission(NewArrays):
         self.ranges: dict[object, str] = {}
         self._loops = Loops(self)
         self._uses, self._crossing = self._counted()
+        self._factored = self._solved_again()
 
     # Statements
 
@@ -115,6 +116,33 @@ class Emission(NewArrays):
                 inner = _reader(step, k)
                 where[arg] |= where[at] if step.op in VIEW else {inner}
         return uses, {at for at, step in enumerate(steps) if where[at] - {step.block}}
+
+    def _solved_again(self) -> dict[int, str]:
+        """The matrices of several linear systems, still without the word that solves with them."""
+        asked: dict[int, list[Step]] = {}
+        for at, step in enumerate(self.steps.all):
+            if step.op == "solve" and self._uses[at]:
+                asked.setdefault(self.base(step.args[0]), []).append(step)
+        if self.backend.name != "numpy":
+            return {}
+        return {
+            base: ""
+            for base, found in asked.items()
+            if len(found) > 1
+            and all(s.kind == "real" and s.block == self.steps[base].block for s in found)
+        }
+
+    def _solve(self, step: Step, arguments: Sequence[Code]) -> Code:
+        """A linear system, by the factors of its matrix where it has several."""
+        base = self.base(step.args[0])
+        if base not in self._factored:
+            return py.call(self.word("linalg.solve"), *self._joined(step, arguments))
+        if not self._factored[base]:
+            word = self._factored[base] = self.names.give("solve")
+            made = py.call(py.name(self.helpers.factored()), self.of(base))
+            self._lines.append(py.assignment(word, made))
+        turned = {"trans": py.literal(1)} if base != step.args[0] else {}
+        return py.call(py.name(self._factored[base]), arguments[1], **turned)
 
     def _block(self, block: int) -> list[ast.stmt]:
         saved, self._lines = self._lines, []
@@ -343,7 +371,7 @@ class Emission(NewArrays):
             case "matmul":
                 return py.binary("@", *self._joined(step, arguments))
             case "solve":
-                return py.call(self.word("linalg.solve"), *self._joined(step, arguments))
+                return self._solve(step, arguments)
             case "outer" | "kron" | "diag" | "trace":
                 return py.call(self.word(step.op), *arguments)
             case "vdot":

@@ -38,6 +38,17 @@ def weighted_gram(X, d):
     return plus.T @ plus - minus.T @ minus"""
 
 
+#: numpy factorises again for every system; LAPACK keeps the factors, and transposes for nothing
+FACTORED = """\
+def factored(X):
+    \"\"\"What solves X x = b, or X.T x = b with trans=1, by one factorisation of X.\"\"\"
+    getrf, getrs = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (X,))
+    lu, pivots, info = getrf(X)
+    if info > 0:
+        raise np.linalg.LinAlgError("Singular matrix")
+    return lambda b, trans=0: getrs(lu, pivots, b, trans=trans)[0]"""
+
+
 class Helpers:
     """The helpers that one program needs, and the imports of what they say."""
 
@@ -84,6 +95,11 @@ class Helpers:
     def gram(self) -> str:
         """The name of the helper for X' diag(d) X."""
         return self._helper(GRAM)
+
+    def factored(self) -> str:
+        """The name of the helper that factorises a matrix once for several systems."""
+        self.imports["import scipy.linalg"] = None
+        return self._helper(FACTORED)
 
     def _helper(self, text: str) -> str:
         """The name of a helper, its text put above the program."""

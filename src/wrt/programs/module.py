@@ -148,6 +148,8 @@ def _helper_names(planned: Plan, backend: str) -> Iterator[str]:
     for step in planned.all:
         if step.op == "gram":
             yield "weighted_gram"
+        elif step.op == "solve":
+            yield "factored"
         elif step.op == "call":
             word = re.match(r"\s*def (\w+)", program_of(step.data[0], backend))
             if word:

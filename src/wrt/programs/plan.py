@@ -127,7 +127,7 @@ def _lowered(
 
 
 #: An inverse that is multiplied with this often is dearer than solving for each product.
-MOST_SOLVED = 2
+MOST_SOLVED = 4
 
 
 def _solvable(roots: tuple[Node, ...]) -> frozenset[Node]:

@@ -320,7 +320,9 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
-_LINE = re.compile(r"(?:np|torch)\.linalg\.(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?")
+_LINE = re.compile(
+    r"(?:(?:np|torch)\.linalg\.|\b(?=factored))(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?"
+)
 
 
 def singular(error: Exception, source: str, parameters: Collection[str]) -> str:
@@ -340,9 +342,10 @@ def singular(error: Exception, source: str, parameters: Collection[str]) -> str:
 
 def _failed_line(error: Exception, source: str) -> str:
     trace, number = error.__traceback__, 0
+    lines = source.split("\n")
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.startswith("<"):
+        inside = trace.tb_frame.f_code.co_filename.startswith("<")
+        if inside and not lines[trace.tb_lineno - 1].lstrip().startswith("raise"):
             number = trace.tb_lineno
         trace = trace.tb_next
-    lines = source.split("\n")
     return lines[number - 1] if 0 < number <= len(lines) else ""
