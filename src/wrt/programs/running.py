@@ -320,9 +320,7 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
-_LINE = re.compile(
-    r"(?:(?:np|torch)\.linalg\.|\b(?=factored))(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?"
-)
+_LINE = re.compile(r"(?:(?:np|torch)\.linalg\.|\b(?=factored))(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?")
 
 
 def singular(error: Exception, source: str, parameters: Collection[str]) -> str:
