@@ -198,6 +198,13 @@ def test_a_state_by_a_weight_stays_factored(text: str, state: str, name: str) ->
         along = np.tensordot(dense, direction, direction.ndim)
         assert np.allclose(found.apply(direction), along, rtol=1e-12, atol=1e-14)
         assert np.allclose(found.rows(2), dense[1], rtol=1e-12, atol=1e-14)
+        for rows in (1, 2, 9):
+            laid = np.zeros_like(dense)
+            for place, block in found.blocks(rows):
+                laid[place] += block
+            assert np.allclose(laid, dense, rtol=1e-12, atol=1e-14)
+        same = one.total(state, name).factored(at)
+        assert np.array_equal(same.sum(), found.sum())
         parts = np.stack([found.at(k + 1) for k in range(steps)])
         assert np.allclose(
             found.norms, np.sqrt((parts**2).sum((1, 2, 3) if parts.ndim > 3 else (1, 2)))

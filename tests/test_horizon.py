@@ -110,6 +110,18 @@ def test_a_batch_is_a_matrix_with_a_block_for_each_member() -> None:
     assert np.allclose(both.frobenius**2, sum(e.frobenius**2 for e in each))
 
 
+def test_the_path_along_one_state() -> None:
+    one = rnn("lstm")
+    at = values(one, 4)
+    found = one.horizon(at)
+    assert [*found.paths] == ["c", "h"]
+    gates = evaluate(one.system.stack("f"), at, {"n": 3, "m": 2, "k": 2, "T": 4})
+    running = np.cumprod(gates[::-1], axis=0).max(axis=1)
+    assert np.allclose(found.paths["c"][1:], running, rtol=1e-10)
+    assert "along one state alone" in str(found)
+    assert not rnn("elman").horizon(values(rnn("elman"), 4)).paths
+
+
 def test_slopes_of_words() -> None:
     for word, slope in (("sigmoid", 0.25), ("tanh", 1.0), ("relu", 1.0), ("softplus", 1.0)):
         assert abs(steepest(BOOK[word]) - slope) < 1e-12

@@ -7,7 +7,7 @@ a step and of what the step read, and stays one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -82,6 +82,24 @@ class Summands:
         whole = self._added(cut)
         return whole.reshape(whole.shape[self.split :])
 
+    def blocks(self, rows: int) -> Iterator[tuple[slice, Array]]:
+        """The whole in blocks of some entries of the first axis of f, each one product of stacks:
+        pairs of where a block stands and the block.
+        """
+        if not self.split or not isinstance(rows, int) or rows < 1:
+            raise ShapeMistake("blocks are of so many entries of f, one or more")
+        sizes = [
+            stack.shape[stack.ndim - len(own) + own.index(0)]
+            for stack, own in zip(self.factors[0], self.places[0], strict=True)
+            if 0 in own
+        ]
+        for start in range(0, sizes[0], rows):
+            place = slice(start, min(start + rows, sizes[0]))
+            yield place, self._added([_block(*pair, place) for pair in self._pairs()])
+
+    def _pairs(self) -> Iterator[tuple[tuple[Array, ...], tuple[tuple[int, ...], ...]]]:
+        yield from zip(self.factors, self.places, strict=True)
+
     def apply(self, direction: Any) -> Array:
         """How f changes along a direction of the variable, the whole never formed."""
         import numpy as np
@@ -149,6 +167,19 @@ def _rows(stack: Array, own: tuple[int, ...]) -> Array:
     return stack.reshape(count, -1)
 
 
+def _block(
+    stacks: tuple[Array, ...], places: tuple[tuple[int, ...], ...], rows: slice
+) -> tuple[Array, ...]:
+    """The stacks of a term at some entries of the first axis of a summand."""
+    found = []
+    for stack, own in zip(stacks, places, strict=True):
+        key: list[slice] = [slice(None)] * stack.ndim
+        if 0 in own:
+            key[stack.ndim - len(own) + own.index(0)] = rows
+        found.append(stack[tuple(key)])
+    return tuple(found)
+
+
 def _cut(stack: Array, own: tuple[int, ...], indices: tuple[int, ...]) -> Array:
     """The entries of a stack that belong to one entry of f."""
     lead = stack.ndim - len(own)
@@ -163,13 +194,18 @@ class Contributions:
     def __init__(
         self,
         formula: Node,
-        whole: ThroughTime,
+        whole: Callable[[], ThroughTime],
         batch: Dims = (),
         split: int = 0,
         by_loss: Callable[[], Node] | None = None,
     ) -> None:
-        self.formula, self.whole, self.batch, self.split = formula, whole, batch, split
-        self._by_loss = by_loss
+        self.formula, self.batch, self.split = formula, batch, split
+        self._whole, self._by_loss = whole, by_loss
+
+    @cached_property
+    def whole(self) -> ThroughTime:
+        """The derivative that the summands add up to."""
+        return self._whole()
 
     @property
     def shape(self) -> tuple[int | str, ...]:

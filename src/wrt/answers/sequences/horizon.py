@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.sequences.contributions import HALF, Contributions
@@ -55,6 +57,9 @@ class Horizon:
     triangles: Mapping[str, Array]
     pairs: Array | None
     fraction: float
+    #: Of several states, the spectral norms of the products of the blocks from each to itself: one
+    #: of very many paths, such as ∏ diag(f[t]) of an LSTM.
+    paths: Mapping[str, Array]
     #: γ, the largest slope of the word of the step over the reals, and λ, the largest singular
     #: value of its matrix; None where the step has another form.
     gamma: float | None = None
@@ -182,6 +187,7 @@ class Reach:
             found = run(self.rnn, nodes, values, "the triangle") if nodes else ()
             triangles = dict(zip(named, found, strict=True))
         bounds, gamma, scale = self._bounds(J, form, way)
+        edges = self._edges(values)
         return Horizon(
             states=self.joined.names,
             count=J.shape[-1],
@@ -194,6 +200,7 @@ class Reach:
             triangles=triangles,
             pairs=_pairs(J, way) if pairs else None,
             fraction=fraction,
+            paths=self._paths(J, edges),
             gamma=gamma,
             scale=scale,
             word=self.slopes.word.name if self.slopes and self.slopes.word else "",
@@ -204,17 +211,33 @@ class Reach:
         """The Jacobian of all states: axes steps, members of the batch, rows, columns."""
         import numpy as np
 
-        states = self.joined.before
         lead = 1 + len(self.rnn.system.batch)
         known = sizes(self.rnn, values)
-        counts = [int(np.prod([d.size(known) for d in one.dims], dtype=int)) for one in states]
+        edges = self._edges(values)
+        counts = [high - low for low, high in pairwise(edges)]
         front = [d.size(known) for d in (self.rnn.system.length, *self.rnn.system.batch)]
         total = np.zeros((*front, sum(counts), sum(counts)))
-        edges = np.cumsum([0, *counts])
         for (i, j), block in blocks.items():
             part = block.reshape(*front, counts[i], counts[j])
             total[..., edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = part
         return total if lead == 2 else total[:, None]
+
+    def _edges(self, values: Mapping[str, Any]) -> list[int]:
+        """Where every state stands in the joint one."""
+        known = sizes(self.rnn, values)
+        counts = [prod(d.size(known) for d in one.dims) for one in self.joined.before]
+        return list(accumulate(counts, initial=0))
+
+    def _paths(self, J: Array, edges: Sequence[int]) -> dict[str, Array]:
+        """The norms of the products of the blocks from a state to itself."""
+        if len(self.joined.names) == 1:
+            return {}
+        found = {}
+        for k, (name, shift) in enumerate(self.joined.carried):
+            if abs(shift) == 1:
+                own = slice(edges[k], edges[k + 1])
+                found[name] = _singular(J[:, :, own, own]).max(axis=(1, 2))
+        return found
 
     def _bounds(
         self, J: Array, form: tuple[Array, Array] | None, way: int

@@ -29,6 +29,7 @@ def _norms(found: Horizon) -> str:
         Curve("largest singular value", found.spectral.tolist()),
         Curve("Frobenius norm", found.frobenius.tolist()),
     ]
+    lines += [Curve(f"along {k} alone", one.tolist()) for k, one in found.paths.items()][:2]
     lines += [Curve(BOUNDS[k], one.tolist(), True) for k, one in found.bounds.items()]
     return curves(f"Norms of {product(found)}", "d, steps back", "norm", lines)
 

@@ -25,7 +25,8 @@ def product(found: Horizon, distance: str = "d") -> str:
 
 def told(found: Horizon) -> str:
     """The whole text."""
-    return "\n".join([_head(found), *_norms(found), *_bounds(found), *_weights(found)])
+    parts = [*_norms(found), *_paths(found), *_bounds(found), *_weights(found)]
+    return "\n".join([_head(found), *parts])
 
 
 def _head(found: Horizon) -> str:
@@ -55,6 +56,13 @@ def _norms(found: Horizon) -> list[str]:
         f"  {_number(last)} is {verdict}" if found.verdict != "neither" else f"  {verdict}"
     )
     return lines
+
+
+def _paths(found: Horizon) -> list[str]:
+    if not found.paths:
+        return []
+    said = ", ".join(f"{name} {_number(float(one[-1]))}" for name, one in found.paths.items())
+    return [f"  along one state alone, one of very many paths: {said}"]
 
 
 def _bounds(found: Horizon) -> list[str]:

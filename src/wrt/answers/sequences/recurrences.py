@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
 
@@ -305,10 +305,12 @@ class Recurrence:
         """
         loss = self._loss(of)
         by = self._shared(name)
-        return self._summands(loss, by, self.place_of(loss, at), self.gradient(name, loss, at))
+        return self._summands(
+            loss, by, self.place_of(loss, at), lambda: self.gradient(name, loss, at)
+        )
 
     def _summands(
-        self, loss: str, by: Variable, place: int | None, whole: ThroughTime
+        self, loss: str, by: Variable, place: int | None, whole: Callable[[], ThroughTime]
     ) -> Contributions:
         copies, series = self._copies(by)
 
@@ -345,7 +347,7 @@ class Recurrence:
         moved = [self.system.lags[one] > 0 for one in self.carried]
         back = any(moved) and all(moved) and loss not in self.lines.final
         place = 0 if back else -1
-        return self._summands(loss, by, place, self.gradient(name, loss))
+        return self._summands(loss, by, place, lambda: self.gradient(name, loss))
 
     def horizon(
         self,
@@ -406,7 +408,7 @@ class Recurrence:
             term._replace(output=tuple(term.output[k] for k in order)) for term in terms_of(found)
         ]
         turned = build.add(*(build.product(*term) for term in terms))
-        return Contributions(turned, self.total(state, name, at), (), split)
+        return Contributions(turned, lambda: self.total(state, name, at), (), split)
 
     def _copies(self, by: Variable) -> tuple[Recurrence, Variable]:
         """The recurrence with a copy of a variable for every step, and the series of these."""

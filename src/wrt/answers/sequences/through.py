@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wrt import notation
 from wrt.algebra import settled
@@ -20,6 +20,7 @@ from wrt.language.recurrence import Moment, moment
 
 if TYPE_CHECKING:
     from wrt.answers.sequences.checkpoints import Checkpointed
+    from wrt.answers.sequences.contributions import Summands
     from wrt.answers.sequences.recurrences import Recurrence
 
 __all__ = ["Factor", "Path", "ThroughTime"]
@@ -294,6 +295,24 @@ class ThroughTime(Derivative):
     def is_huge(self) -> bool:
         """A loop has no sentence; the sum over the steps has."""
         return True
+
+    def factored(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Summands:
+        """The derivative of a state by a weight as `Σ_k P[k] ⊗ S[k]`, never formed: its norm, what
+        it does to a direction, its rows and blocks.
+
+        >>> from wrt.answers.sequences import recurrence
+        >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + x[t])")
+        >>> x = [[1, 0], [0, 1], [1, 1]]
+        >>> found = rnn.total("s", "W").factored(W=[[0, 1], [1, 0]], s0=[1, 1], x=x)
+        >>> [stack.shape for stack in found.factors[0]], round(found.norm(), 6)
+        ([(3, 2, 2), (3, 2)], 0.248293)
+        """
+        if not self.is_state or not self.by_shared:
+            raise ShapeMistake(f"{self.title}: factored are derivatives of a state by a weight")
+        path = self.way
+        at = path.place if isinstance(path.place, int) else None
+        made = path.rnn.factored(path.target, path.by.name, at)
+        return made(**{**(mapping or {}), **values})
 
     def checkpointed(
         self, segments: int | None = None, progress: bool | None = None
