@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import wrt
-from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake, ValueMistake
 from wrt.expression.meaning import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -430,3 +430,48 @@ def test_a_weight_that_starts_a_state_too_has_no_chain() -> None:
     assert D.chain is None
     assert D.matrix is None
     assert D.check().passed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"s0": None},
+            r"for s0, which is s\[0\], where s starts .*np.zeros\(n\)",
+        ),
+        ({"x": None}, "no value is given for x"),
+        ({"x": np.ones((5, 2))}, r"x has 5 rows \(T = 5\), y has 4 rows \(T = 4\)"),
+        ({"x": np.ones((0, 2))}, "which holds no step: its first axis counts the steps, T × m"),
+        ({"x": np.ones((4, 5, 2))}, r'say recurrence\(…, batch="N"\), and x is T × N × m'),
+        ({"x": np.ones(4)}, r"x is a matrix \(T × m\), given an array of shape \(4,\)"),
+        ({"s0": None, "s": np.zeros(3)}, "no value is given for s0, which is"),
+        ({"s0": np.zeros(2)}, "s0 has 2 entries"),
+    ],
+)
+def test_values_that_do_not_fit(change: dict[str, Any], said: str) -> None:
+    rnn = wrt.recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t] - y[t])^2")
+    given = {"W": np.eye(3), "U": np.ones((3, 2)), "s0": np.zeros(3)}
+    given |= {"x": np.ones((4, 2)), "y": np.ones((4, 3))} | change
+    given = {k: v for k, v in given.items() if v is not None}
+    for ask in (rnn.gradient("W"), rnn.gradients(), rnn.contributions("W"), rnn.horizon):
+        with pytest.raises(ValueMistake, match=said):
+            ask(**given)
+
+
+def test_starts_further_back_and_steps_beyond_the_end() -> None:
+    rnn = wrt.recurrence("s[t] = a*s[t-1] + b*s[t-2] + x[t]; L[t] = (s[t] - x[t+1])^2")
+    given = {"a": 1, "b": 1, "s0": 0, "x": [1, 2, 3]}
+    with pytest.raises(ValueMistake, match=r"s_1, which is s\[-1\].*a number.*s_1=0"):
+        rnn.gradient("a")(given)
+    with pytest.raises(ValueMistake, match="step 3 is asked for, and x has 2 steps"):
+        rnn.gradient("a", at=3)({**given, "s_1": 0})
+    with pytest.raises(ValueMistake, match="one at least and 1 more, as the lines read it"):
+        rnn.gradient("a")({**given, "s_1": 0, "x": [1]})
+
+
+def test_a_series_is_no_shared_name() -> None:
+    rnn = wrt.recurrence(ELMAN)
+    with pytest.raises(NameMistake, match=r"x\[t\] is a series .* not shared"):
+        rnn.explicit("s", "x")
+    with pytest.raises(NameMistake, match="no line reads a state of another step"):
+        wrt.recurrence("s[t] = tanh(W*x[t])").step("s")

@@ -329,9 +329,12 @@ class Derivative(Found):
         result: Array = program(self._needed(by_name(mapping, values)))
         return result
 
-    def _needed(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values by name, without those of variables that the answer does not depend on."""
-        return needed(self.question, self._counted, self.arguments, values)
+    def _needed(
+        self, values: Mapping[str, Any], arguments: Sequence[Variable] | None = None
+    ) -> dict[str, Any]:
+        """The values of the arguments by name, without those on which nothing depends."""
+        of = self.arguments if arguments is None else arguments
+        return needed(self.question, self._counted, of, values)
 
     def apply(self, direction: Any, /, **values: Any) -> Array:
         """The linear map in the last variable: D contracted with a direction, without forming D.

@@ -10,7 +10,7 @@ from wrt.algebra import meant, normal_form
 from wrt.answers.answer import Derivative, derivative
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.custom import with_backward
-from wrt.answers.parts import by_name, needed
+from wrt.answers.parts import by_name
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import gradients as swept_together
 from wrt.errors import NameMistake
@@ -60,9 +60,7 @@ class Gradients(tuple[Derivative, ...]):
     ) -> tuple[Any, ...]:
         """All arrays at given values: by keyword, or by one mapping of names."""
         given = by_name(mapping, values)
-        found: tuple[Any, ...] = self.compile()(
-            needed(self[0].question, (), self._arguments, given)
-        )
+        found: tuple[Any, ...] = self.compile()(self[0]._needed(given, self._arguments))
         return found
 
     def _formulas(self, value: bool) -> tuple[Node, ...]:

@@ -9,6 +9,7 @@ from typing import Any, overload
 from wrt.algebra import meant, normal_form
 from wrt.answers.parts import plain_keys, swept
 from wrt.answers.sequences.contributions import Contributions
+from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.horizon import Horizon, Reach
 from wrt.answers.sequences.moving import as_one, between, multiplied
 from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
@@ -19,7 +20,7 @@ from wrt.answers.several import Gradients
 from wrt.calculus import gradients as swept_together
 from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined
-from wrt.calculus.recurrence import System, copied, uncopied
+from wrt.calculus.recurrence import System, copied, start_name, uncopied
 from wrt.calculus.terms import terms_of
 from wrt.errors import NameMistake, ShapeMistake, ValueMistake
 from wrt.expression import build
@@ -144,7 +145,9 @@ class Recurrence:
         if other not in self.system.lags:
             raise NameMistake(
                 f"no line reads {moment(other, self.lines.step, -1)}",
-                hint=f"the states that another step reads are {', '.join(self.carried)}",
+                hint=f"the states that another step reads are {', '.join(self.carried)}"
+                if self.carried
+                else "no line reads a state of another step",
             )
         by = self.lines.at(other, lag if self.system.lags[other] > 0 else -lag)
         called = f"∂{self.said(state)}/∂{by.name}"
@@ -383,6 +386,9 @@ class Recurrence:
         if key not in self._reaches:
             self._reaches[key] = Reach(self, joined, names, named)
         given = plain_keys({**(mapping or {}), **values}, tuple(self.variables.values()))
+        starts = {start_name(state, shift) for state, shift in joined.carried}
+        known = [v for k, v in self.variables.items() if k in given or k in starts]
+        refuse_values(self, known, given)
         return self._reaches[key](given, pairs, fraction)
 
     @cached_property
@@ -493,6 +499,12 @@ class Recurrence:
             raise NameMistake(
                 f"{self.said(name)} is defined by a line and no variable",
                 hint=f"step({name!r}) is its derivative by the step before",
+            )
+        if name.partition("[")[0] in self.lines.series:
+            one = name.partition("[")[0]
+            raise NameMistake(
+                f"{self.said(one)} is a series with a value for every step, not shared by all",
+                hint=f"gradient({one!r}) and total(…, {one!r}) are by all of its steps",
             )
         known = list(self.lines.shared)
         near = did_you_mean(name, known)

@@ -11,6 +11,7 @@ from wrt import notation
 from wrt.algebra import settled
 from wrt.answers.answer import Derivative
 from wrt.answers.parts import contracted_first
+from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.steps import StepDerivative
 from wrt.errors import ShapeMistake
 from wrt.expression import build
@@ -337,6 +338,15 @@ class ThroughTime(Derivative):
         """The parts."""
         assert self.path is not None
         return self.path
+
+    def _needed(
+        self, values: Mapping[str, Any], arguments: Sequence[Variable] | None = None
+    ) -> dict[str, Any]:
+        given = super()._needed(values, arguments)
+        of = self.arguments if arguments is None else arguments
+        place = self.way.place
+        refuse_values(self.way.rnn, of, given, place if isinstance(place, int) else None)
+        return given
 
     @property
     def is_state(self) -> bool:
