@@ -6,6 +6,7 @@ import pytest
 
 import wrt
 from judging import judge_answer
+from wrt.algebra import equal
 
 SHAPES = {
     "x": "n",
@@ -70,3 +71,29 @@ def test_what_stays(text: str, form: str) -> None:
     words = {c for c in text if c.isalpha()}
     shapes = {k: v for k, v in SHAPES.items() if k in words}
     assert wrt.derivative(text, name, shapes=shapes).matrix in (form, "(B*C+C*B)'")
+
+
+WRITTEN_OUT = [
+    ("[cos(t),-sin(t);sin(t),cos(t)]*p", "t", {"p": "2", "t": ""}, "-[sin(t),cos(t);-cos(t),sin(t)]*p"),
+    ("[v[1]*cos(v[2]),v[1]*sin(v[2])]", "v", {"v": "2"},
+     "[cos(v[2]),-v[1]*sin(v[2]);sin(v[2]),v[1]*cos(v[2])]"),
+    ("x[1]*x[2]+x[2]*x[3]", "x", {"x": "3"}, "[x[2],x[1]+x[3],x[2]]"),
+    ("x[1]*x[2]+x[2]*x[3]", "x x", {"x": "3"}, "[0,1,0;1,0,1;0,1,0]"),
+    ("x[1]*x[2]", "x", {"x": "n"}, "x[1]*unit(n,2) + x[2]*unit(n,1)"),
+    ("det([a,b;c,d])", "a", {}, "d"),
+    ("det([a,b,0;c,d,1;a,c,x])", "a", {"x": ""}, "b + d*x - c"),
+    ("log(det([a,b;b,c]))", "b", {}, "-2*b/(a*c-b^2)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "shapes", "form"), WRITTEN_OUT, ids=[f[0] for f in WRITTEN_OUT]
+)
+def test_few_entries_are_written_out(
+    text: str, names: str, shapes: dict[str, str], form: str
+) -> None:
+    D = wrt.derivative(text, *names.split(), shapes=shapes)
+    assert D.matrix == form
+    judge_answer(D)
+    again = wrt.read(str(D.latex("matrix")), shapes=shapes)
+    assert equal(again, D.formula)

@@ -5,14 +5,24 @@ Sums stay whole in the normal form; here a bracket is opened only if the formula
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
 from wrt.algebra.merging import merged
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
-from wrt.expression.nodes import Apply, Constant, Einsum, Exponent, Factor, Node, Sum, Variable
+from wrt.expression.nodes import (
+    Apply,
+    Constant,
+    Einsum,
+    Exponent,
+    Factor,
+    Node,
+    Pattern,
+    Sum,
+    Variable,
+)
 from wrt.expression.walk import postorder, rewrite, users
 from wrt.functions import BOOK
 
@@ -71,10 +81,23 @@ def _opened(node: Node) -> Node:
     if not any(map(_has_bracket, terms)):
         return node
     opened = [piece for term in terms for piece in _pieces(term)]
-    if not 1 < len(opened) <= MOST_TERMS or not _may_cancel(opened):
+    if not 1 < len(opened) <= MOST_TERMS or not (_may_cancel(opened) or _picks(terms)):
         return node
     made = flat_form(merged(build.add(*map(flat_form, opened))))
     return made if names_in(made) < names_in(node) else node
+
+
+def _picks(terms: Sequence[Node]) -> bool:
+    """Whether a unit vector picks from a bracket that is made of unit vectors."""
+    return any(
+        any(isinstance(c, Pattern) for c in term.children)
+        and any(_holds_pattern(t) for c in term.children if isinstance(c, Sum) for t in c.children)
+        for term in terms
+    )
+
+
+def _holds_pattern(node: Node) -> bool:
+    return isinstance(node, Pattern) or any(isinstance(c, Pattern) for c in node.children)
 
 
 def _may_cancel(pieces: list[Node]) -> bool:

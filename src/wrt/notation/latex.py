@@ -16,7 +16,17 @@ from wrt.expression.dimensions import Dimension
 from wrt.notation.latex_names import latex_name, spellings
 from wrt.notation.runs import runs
 from wrt.notation.sentence import Definition, needed
-from wrt.notation.text import ADD, ATOM, KRON, PRODUCT, TIGHT, is_repeated, number_text, plain
+from wrt.notation.text import (
+    ADD,
+    ATOM,
+    KRON,
+    PRODUCT,
+    TIGHT,
+    is_repeated,
+    number_text,
+    plain,
+    rows_of,
+)
 from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread
 
 __all__ = [
@@ -195,7 +205,14 @@ class Scribe:
                 return self._entry(tree)
             case "sum":
                 return self._sum(tree), ADD
+            case "listed":
+                return self._listed(tree), ATOM
         return r" \otimes ".join(fit(self.say(p), KRON + 1) for p in tree.parts), KRON
+
+    def _listed(self, tree: Tree) -> str:
+        rows = [[p] for p in tree.parts] if tree.shape[1] is None else rows_of(tree)
+        lines = [" & ".join(self.say(p)[0] for p in row) for row in rows]
+        return r"\begin{bmatrix} " + r" \\ ".join(lines) + r" \end{bmatrix}"
 
     def _index(self, tree: Tree) -> str:
         base = tree.parts[0]

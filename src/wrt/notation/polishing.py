@@ -13,6 +13,7 @@ from math import lcm
 
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.functions import BOOK
+from wrt.notation.listing import listed
 from wrt.notation.naming import rebuilt
 from wrt.notation.signs import settled
 from wrt.notation.sums import total
@@ -53,7 +54,9 @@ def polished(tree: Tree) -> Tree:
         if one not in done:
             parts = [polish(p) for p in one.parts]
             made = rebuilt(one, parts) if one.parts else one
-            done[one] = _shortest(made) if made.head == "product" else _summed_up(made)
+            made = _shortest(made) if made.head == "product" else _summed_up(made)
+            out = listed(one) if one.head in ("product", "sum") else None
+            done[one] = out if out is not None and out.cost[0] <= made.cost[0] else made
         return done[one]
 
     return polish(tree)

@@ -22,6 +22,7 @@ __all__ = [
     "is_repeated",
     "number_text",
     "plain",
+    "rows_of",
     "say",
     "spaced",
 ]
@@ -62,9 +63,17 @@ def say(tree: Tree) -> Said:
             return _entry(tree)
         case "sum":
             return _sum(tree.parts, ""), ADD
+        case "listed":
+            return f"[{';'.join(','.join(p.text for p in row) for row in rows_of(tree))}]", ATOM
         case _:
             assert tree.head == "kron"
             return " ⊗ ".join(_fit(p.said, KRON + 1) for p in tree.parts), KRON
+
+
+def rows_of(tree: Tree) -> list[Sequence[Tree]]:
+    """The rows of what is written out entry by entry; a vector is one."""
+    width = int(tree.word) or len(tree.parts)
+    return [tree.parts[k : k + width] for k in range(0, len(tree.parts), width)]
 
 
 def _call(tree: Tree) -> Said:
