@@ -206,7 +206,7 @@ NAMED = [
         ("t", "t"),
         {"A": "n n", "B": "n n", "C": "n n", "t": ""},
         "det(P)*tr(inv(P)*(2*C-Q*(inv(P)*Q-tr(inv(P)*Q)*eye(n)))) "
-        "where P = A + t*(B+t*C); Q = B + 2*t*C",
+        "where P = A + t*(t*C+B); Q = 2*t*C + B",
     ),
 ]
 

@@ -6,6 +6,7 @@ a change that the next line writes out. What is repeated or long has a name of i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -29,6 +30,8 @@ DEEP = 2
 TOLD = 48
 #: A part is named for its length only where its text is longer than this.
 SHORT = 5
+
+_ENTRIES = re.compile(r"\[[\w,()]*\] = ")
 
 
 @dataclass(frozen=True)
@@ -248,7 +251,7 @@ class Derivation:
         self, left: str, said: notation.Sentence, rule: str, node: Node, of: Node, changes: bool
     ) -> None:
         text, latex = said.text, said.latex
-        if text.startswith("["):  # entries: their letters belong to the left side
+        if _ENTRIES.match(text):  # their letters belong to the left side
             indices, _, text = text.partition(" = ")
             left, latex = left + indices, latex.partition(" = ")[2]
         self.lines.append(Line(left, text, latex, rule, node, of, changes))
