@@ -117,7 +117,7 @@ def test_two_tensors_with_one_name_for_different_arrays() -> None:
 
 
 def test_a_newton_step_of_a_factorisation_costs_no_more_than_its_blocks() -> None:
-    n, k = 1000, 10
+    n, k = 2000, 10  # a Hessian of 3 GB
     D = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)
     U, V = RNG.normal(size=(n, k)), RNG.normal(size=(n, k))
     T = RNG.normal(size=(n, n))

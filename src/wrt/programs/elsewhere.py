@@ -29,7 +29,8 @@ class JaxProgram(Program):
     backend = "jax"
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-        arrays, functions, lengths, _ = self._entered(mapping, values)
+        arrays, functions, lengths, sizes = self._entered(mapping, values)
+        self._fit(sizes, 8)
         return self._run_jax([*arrays.values(), *functions], lengths)
 
     def _run_jax(self, arguments: list[Any], lengths: Mapping[str, int]) -> Any:
@@ -78,7 +79,8 @@ class TorchProgram(Program):
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
 
-        arrays, functions, lengths, _ = self._entered(mapping, values)
+        arrays, functions, lengths, sizes = self._entered(mapping, values)
+        self._fit(sizes, 8)
         try:
             return self.function(*arrays.values(), *functions, **lengths)
         except RuntimeError as error:

@@ -164,8 +164,6 @@ class Program:
         arrays = self._arrays({v: given[v.name] for v in made.arguments})
         lengths = {n: _size(key, given[key]) for key, n in self._lengths.items()}
         sizes = door.measured(arrays, lengths)
-        wide = any(a.dtype.itemsize == 8 for a in arrays.values())
-        self._fit(sizes, 8 if wide else 4)
         functions = [given[f.name] for f in made.functions]
         return arrays, functions, {made.sizes[n]: sizes[n] for n in made.sizes}, sizes
 
