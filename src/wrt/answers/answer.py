@@ -34,7 +34,7 @@ from wrt.errors import (
 )
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import dimension_names, rename_dimensions
+from wrt.expression.walk import dimension_names, holds_complex, rename_dimensions
 from wrt.language import Reading, Wanted
 
 if TYPE_CHECKING:
@@ -251,6 +251,8 @@ class Derivative(Found):
         if structured:
             if backend != "numpy":
                 raise ValueMistake("structured answers are computed by numpy")
+            if self.layout is not None or holds_complex(self.formula):
+                raise ValueMistake("structured answers are of real tensors without a view")
             return lambda mapping=None, /, **values: self._bound(by_name(mapping, values), limit)
         return programs.compile(
             self.formula,
@@ -266,7 +268,7 @@ class Derivative(Found):
         program = programs.compile(self.formula, arguments=self.arguments, title=self.title)
         arrays, sizes = program.entered(self._needed(values))
         formula = rename_dimensions(self.formula, {n: Dimension.of(k) for n, k in sizes.items()})
-        rows = self.formula.ndim - self.groups[-1] if self.layout is None else 1
+        rows = self.formula.ndim - self.groups[-1]
         return Structured(formula, {v.name: a for v, a in arrays.items()}, rows, limit)
 
     @property
