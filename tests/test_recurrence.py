@@ -226,6 +226,24 @@ def test_gradients_keep_what_was_declared() -> None:
     assert np.allclose(by_U, rnn.gradient("U")(given))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("name", ["Elman", "LSTM", "GRU", "layers"])
+def test_a_total_is_the_jacobian_of_the_unrolled_formula(name: str, steps: int) -> None:
+    rnn = wrt.recurrence(ALL[name])
+    given, weight, state = values(rnn, steps), WEIGHT[name], REACHED[name]
+    text = unrolled(name, steps).rpartition("\n")[0]
+    lines = [line for line in text.splitlines() if not line.startswith("L_")]
+    flat = {k: v for k, v in given.items() if k in rnn.lines.shared and k not in "Vc"}
+    flat |= {f"x_{t + 1}": row for t, row in enumerate(given["x"])}
+    flat |= {k.replace("0", "_0"): v for k, v in given.items() if k in ("s0", "h0", "c0")}
+    shapes = {k: " ".join(map(str, v.shape)) for k, v in flat.items()}
+    plain = wrt.derivative("\n".join([*lines, f"{state}_{steps}"]), weight, shapes=shapes)
+    total = rnn.total(state, weight)
+    needed = {v.name for v in total.arguments}
+    got = total({k: v for k, v in given.items() if k in needed})
+    assert np.allclose(got, plain(flat), rtol=1e-11, atol=1e-13)
+
+
 # What is read
 
 
@@ -296,6 +314,13 @@ def test_lines_in_latex(text: str, lines: list[str]) -> None:
     assert {k: rnn.system.stack(k) for k in rnn.states} == {
         k: again.system.stack(k) for k in again.states
     }
+
+
+def test_names_in_latex() -> None:
+    rnn = wrt.recurrence(r"h_t = \tanh(W_{hh} h_{t-1} + x_t) \\ L_t = \lVert h_t \rVert^2")
+    assert rnn.gradient("W_{hh}").title == "dL/dW_hh"
+    assert rnn.explicit("h", "W_{hh}").title == "∂⁺h[t]/∂W_hh"
+    assert rnn.gradient("x[t]").title == "dL/dx"
 
 
 def test_a_start_in_latex() -> None:

@@ -28,6 +28,7 @@ EXAMPLES = """\b
 Examples:
   wrt recurrence rnn.txt W
   wrt recurrence "s[t] = tanh(W*s[t-1] + U*x[t])" W --state s
+  wrt recurrence 's_t = \\tanh(W s_{t-1} + U x_t)' W --expand 3
   cat lstm.txt | wrt recurrence - Wf --step 5
 """
 
@@ -72,7 +73,8 @@ def recurrence_(
 ) -> None:
     """The derivative of a recurrence through all its steps with respect to each NAME.
 
-    FILE holds the lines, such as "s[t] = tanh(W*s[t-1] + U*x[t])" and "L[t] = norm2(s[t]-y[t])";
+    FILE holds the lines, such as "s[t] = tanh(W*s[t-1] + U*x[t])" and "L[t] = norm2(s[t]-y[t])",
+    as text or LaTeX;
     - reads them from standard input, and lines may stand in the place of FILE. Without a NAME it
     tells what the recurrence is made of.
     """
@@ -152,7 +154,8 @@ def _latex(D: ThroughTime) -> str:
 
 def _overview(rnn: Recurrence, page: Page) -> None:
     """What a recurrence is made of."""
-    page.head("recurrence", f"{len(rnn.states)} lines, steps 1 to {rnn.length}")
+    count = "1 line" if len(rnn.states) == 1 else f"{len(rnn.states)} lines"
+    page.head("recurrence", f"{count}, steps 1 to {rnn.length}")
     _said(rnn, page)
     for label, names in (
         ("carried", rnn.carried),

@@ -29,7 +29,9 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, variables
 from wrt.language import Reading, Wanted
+from wrt.language.latex_lines import plain_name
 from wrt.language.mistakes import did_you_mean
+from wrt.language.reader import is_latex_text
 from wrt.language.recurrence import Lines, moment, read_recurrence
 
 __all__ = ["Recurrence", "recurrence"]
@@ -493,12 +495,14 @@ class Recurrence:
         return self.losses[0]
 
     def _shared(self, name: str) -> Variable:
+        name = self._plain(name)
         if name in self.lines.shared:
             return self.lines.shared[name]
         if name in self.lines.states:
             raise NameMistake(
                 f"{self.said(name)} is defined by a line and no variable",
-                hint=f"step({name!r}) is its derivative by the step before",
+                hint=f"step({name!r}) is its derivative by the step before; what a loss owes to it "
+                "at a step is the lambda of the closed form by a weight",
             )
         if name.partition("[")[0] in self.lines.series:
             one = name.partition("[")[0]
@@ -513,8 +517,16 @@ class Recurrence:
         )
 
     def _any(self, name: str) -> Variable:
-        """A shared variable, a start or a series."""
+        """A shared variable, a start or a series, which may be called x[t] too."""
+        name = self._plain(name)
+        whole = name.removesuffix(f"[{self.lines.step}]")
+        if whole in self.lines.series:
+            name = whole
         return self.variables[name] if name in self.variables else self._shared(name)
+
+    def _plain(self, name: str) -> str:
+        """A name as the lines have it: W_hh for W_{hh}."""
+        return plain_name(name) if is_latex_text(name) else name
 
     def __repr__(self) -> str:
         return f"<recurrence of {', '.join(map(self.said, self.states))}>"
