@@ -472,6 +472,8 @@ def test_a_real_name_and_a_complex_one_are_not_taken_for_each_other() -> None:
 
 def test_entries_that_are_complex_constants() -> None:
     judge_answer(wrt.derivative("(sum(imag(V), 2))[2]", "conj(V)", shapes={"V": "n m complex"}))
+    shapes = {"y": "n complex", "A": "n n complex"}
+    judge_answer(wrt.derivative("conj(A)*imag(y)", "conj(A)", "y", shapes=shapes))
 
 
 def test_squares_of_absolute_values_are_summed_by_their_letters() -> None:

@@ -127,7 +127,10 @@ def _is_number(e: Emission, at: int) -> bool:
 
 def _zeros(e: Emission, source: int, dims: Dims) -> Code:
     number = _is_number(e, source)
-    made = e.made(e.tone(source)) if number else e.library.alike(e.of(e.base(source)))
+    tone = e.tone(source) if number else "real"
+    made = e.made(tone) if number else e.library.alike(e.of(e.base(source)))
+    if tone == "complex" and e.library.lenient:  # zeros are real, and take no complex entries
+        made = {"dtype": py.name("complex")}
     return e.library.new("zeros", [e.size(d) for d in dims], made)
 
 
