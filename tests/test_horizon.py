@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import wrt
 from test_contributions import rnn, values
 from wrt.answers.sequences.slopes import steepest
+from wrt.apps.recurrence import recurrence_
 from wrt.errors import NameMistake, ShapeMistake, ValueMistake
 from wrt.expression.meaning import evaluate
 from wrt.functions import BOOK
@@ -135,7 +138,7 @@ def test_a_logistic_state_has_to_vanish() -> None:
     found = logistic.horizon(at)
     assert (found.gamma, found.scale) == (0.25, 3.0)
     assert found.verdict == "vanish"
-    assert "γ λ < 1, so gradients have to vanish" in str(found)
+    assert "γ λ < 1, so over enough steps gradients have to vanish" in str(found)
     assert np.allclose(found.bounds["all"], 0.75 ** np.arange(21))
 
 
@@ -242,3 +245,15 @@ def test_a_picture_without_a_loss_has_one_plot() -> None:
     at = {"s0": [1.0], "x": [[0.0]] * 3, "W": [[0.5]]}
     assert linear.horizon(at).svg().count('class="title"') == 1
     assert linear.horizon(at, pairs=True).svg().count('class="title"') == 2
+
+
+def test_on_the_command_line(tmp_path: Path) -> None:
+    lines = "s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2"
+    at = [f"--at={given}" for given in ("W=[[0.5]]", "s0=[1]", "x=[[1],[0]]", "y=[[1],[0]]")]
+    drawn = tmp_path / "reach.svg"
+    said = CliRunner().invoke(recurrence_, [lines, "--horizon", *at, "--picture", str(drawn)])
+    assert said.output.startswith("2 steps of the state s (1 number)")
+    assert drawn.read_text("utf-8").startswith("<svg ")
+    bare = CliRunner().invoke(recurrence_, [lines, "--horizon"])
+    assert bare.exit_code == 2
+    assert "give them with --at" in bare.output

@@ -50,6 +50,8 @@ Examples:
 @click.option("--expand", type=int, metavar="T", help="The sum written out for step T.")
 @click.option("--steps", is_flag=True, help="Derive every factor line by line.")
 @click.option("--at", "given", multiple=True, metavar="VALUES", help="Numbers at these arrays.")
+@click.option("--horizon", is_flag=True, help="How far back it reaches, at the values of --at.")
+@click.option("--picture", metavar="FILE", help="Draw the horizon as an SVG.")
 @click.option("--latex", is_flag=True, help="Print LaTeX only.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
@@ -66,6 +68,8 @@ def recurrence_(
     expand: int | None,
     steps: bool,
     given: tuple[str, ...],
+    horizon: bool,
+    picture: str | None,
     latex: bool,
     code: str | None,
     as_data: bool,
@@ -84,6 +88,9 @@ def recurrence_(
         raise click.UsageError("--state does not go together with --of")
     rnn = recurrence(_lines(lines), values.shapes(shapes), batch=batch)
     page = page_of(full)
+    if horizon or picture:
+        _reach(rnn, names, loss, state, given, picture)
+        return
     if not names:
         _overview(rnn, page)
         click.echo(page, color=page.colour)
@@ -106,6 +113,29 @@ def recurrence_(
                 page.block("value", page.shortened(numbers(D(needed), page)))
     if page.lines:
         click.echo(page, color=page.colour)
+
+
+def _reach(
+    rnn: Recurrence,
+    names: tuple[str, ...],
+    loss: str | None,
+    state: str | None,
+    given: tuple[str, ...],
+    picture: str | None,
+) -> None:
+    """How far back a recurrence reaches at given values, as text and as a picture."""
+    if not given:
+        raise click.UsageError("--horizon is about numbers: give them with --at")
+    filled, _ = values.arrays(given)
+    by = [text_of(name) for name in names] or None
+    found = rnn.horizon(filled, of=state, by=by, loss=loss)
+    click.echo(str(found))
+    if picture:
+        try:
+            Path(picture).write_text(found.svg(), "utf-8")
+        except OSError as error:
+            why = (error.strerror or "it cannot be written").lower()
+            raise SyntaxMistake(f"{picture}: {why}") from None
 
 
 def _lines(given: str) -> str:

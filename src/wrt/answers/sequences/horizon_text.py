@@ -50,7 +50,7 @@ def _norms(found: Horizon) -> list[str]:
     verdict = {
         "vanish": f"below {_number(found.fraction)}: gradients vanish",
         "explode": f"above {_number(1 / found.fraction)}: gradients explode",
-        "neither": "gradients neither vanish nor explode over these steps",
+        "neither": "over so few steps gradients neither vanish nor explode",
     }[found.verdict]
     lines.append(
         f"  {_number(last)} is {verdict}" if found.verdict != "neither" else f"  {verdict}"
@@ -87,7 +87,7 @@ def _must(found: Horizon) -> str:
     assert found.gamma is not None
     assert found.scale is not None
     if found.gamma * found.scale < 1:
-        return "γ λ < 1, so gradients have to vanish"
+        return "γ λ < 1, so over enough steps gradients have to vanish"
     return "γ λ ≥ 1, so they may explode and need not"
 
 
