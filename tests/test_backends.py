@@ -5,6 +5,7 @@ Most run one operation at a time; a sample is jitted, mapped, differentiated aga
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,15 @@ def test_every_word(function: Function, library: str) -> None:
             assert close(run(node, library, arrays), want)
 
 
+def device_of(function: Any, arrays: list[Any], sizes: dict[str, int]) -> str:
+    """The device of a result for arrays on a device of their own, or why there is none."""
+    try:
+        found: str = function(*[a.to("meta") for a in arrays], **sizes).device.type
+    except (NotImplementedError, RuntimeError) as error:
+        return str(error)
+    return found
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[c["id"] for c in CASES])
 def test_every_case(number: int, library: str) -> None:
@@ -115,6 +125,10 @@ def test_every_case(number: int, library: str) -> None:
     arrays = [given(library, values[n if n in values else n[:-1]]) for n in names]
     sizes = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     assert close(function(*arrays, **{n: values[n] for n in sizes}), want)
+    if library == "torch":  # nothing is made on another device than that of the arguments
+        said = device_of(function, arrays, {n: values[n] for n in sizes})
+        assert said == "meta" or re.search("meta|item|data-dependent", said)
+        assert "same device" not in said
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

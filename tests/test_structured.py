@@ -107,6 +107,15 @@ def test_what_no_structure_solves_is_refused() -> None:
         singular.dense(limit=10)
 
 
+def test_views_and_complex_numbers_have_no_structured_answer() -> None:
+    with pytest.raises(ValueMistake, match="real tensors without a view"):
+        wrt.derivative("W*x", "W").view("vec-rows").compile(structured=True)
+    with pytest.raises(ValueMistake, match="real tensors without a view"):
+        wrt.derivative("A*x", "x", shapes={"A": "n m complex"}).compile(structured=True)
+    with pytest.raises(ValueMistake, match="computed by numpy"):
+        wrt.derivative("W*x", "W").compile("jax", structured=True)
+
+
 def test_two_tensors_with_one_name_for_different_arrays() -> None:
     D = wrt.derivative("W*x", "x").compile(structured=True)
     A, B = RNG.normal(size=(2, 3)), RNG.normal(size=(3, 4))
