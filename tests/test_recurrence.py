@@ -335,6 +335,24 @@ def test_a_line_for_the_step_ahead() -> None:
     assert rnn.lines.said["s"] == "s[t] = tanh(W*s[t-1] + U*x[t-1])"
 
 
+@pytest.mark.parametrize(
+    "total",
+    [
+        "L = sum(t, 1, T, norm2(s[t] - y[t])^2)/2",
+        "E[t] = norm2(s[t] - y[t])^2; L = 1/2*sum(t, 1, T, E[t])",
+        "L[t] = norm2(s[t] - y[t])^2/2; L = sum(t, 1, T, L[t])",
+        r"L = \frac{1}{2} \sum_{t=1}^{T} \lVert s_t - y_t \rVert^2",
+    ],
+)
+def test_a_loss_may_be_said_as_a_sum_over_steps(total: str) -> None:
+    step = r"s_t = \tanh(W s_{t-1})" if "\\" in total else "s[t] = tanh(W*s[t-1])"
+    rnn = wrt.recurrence(f"{step}; {total}")
+    plain = wrt.recurrence("s[t] = tanh(W*s[t-1]); L[t] = norm2(s[t] - y[t])^2/2")
+    assert rnn.losses == ("L",)
+    given = values(plain, 5)
+    assert np.allclose(rnn.gradient("W")(given), plain.gradient("W")(given), rtol=1e-13)
+
+
 # What is refused
 
 
@@ -369,6 +387,9 @@ def test_a_recurrence_is_no_formula(text: str) -> None:
         ("s[t] = s[t-1]*s[t+1]'*s[t-1]", SyntaxMistake, "not both"),
         ("W*s", SyntaxMistake, "no line says what happens"),
         ("", SyntaxMistake, "empty"),
+        ("s[t] = a*s[t-1]; L = sum(t, 1, T, s[t])/T", SyntaxMistake, "a line of its own"),
+        ("s[t] = W*s[t-1]; m = sum(t, 1, T, s[t])", ShapeMistake, "adds up a vector"),
+        ("s[t] = a*s[t-1]; L = sum(t, 2, T, s[t])", SyntaxMistake, "in square brackets only"),
         (r"s_t = \tanh(W s_{t-1} + U x_{t,i})", SyntaxMistake, "the step alone"),
         (r"s_t = \tanh(W s_{2t})", SyntaxMistake, "the step alone"),
         (r"s_t = |A| s_{t-1}", ShapeMistake, "bars around a matrix"),

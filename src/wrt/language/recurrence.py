@@ -241,7 +241,8 @@ class _Reader:
             self.refuse(
                 f"{self.step} is the step and stands in square brackets only",
                 part.span,
-                f"a number that changes with the step is a series, as in a[{self.step}]",
+                f"a number that changes with the step is a series, as in a[{self.step}]; a sum "
+                f"over all steps is a line of its own, as in L = sum({self.step}, 1, T, …)/2",
             )
         name = part.name
         self.refuse(
@@ -374,6 +375,15 @@ class _Reader:
             if self._is_step(line):
                 name = str(line.target)
                 states[name] = builder.lines[_defined(moment(name, self.step))]
+                if name in self.parsed.totals and states[name].ndim:
+                    raise ShapeMistake(
+                        f"{name} adds up {_shaped(states[name])} over all steps; a sum over all "
+                        "steps is of scalars, a loss",
+                        text=self.text,
+                        span=line.span,
+                        hint=f"as a state of its own, {name}[{self.step}] = {name}"
+                        f"[{self.step}-1] + …, it may have any shape",
+                    )
         for said, place in self.starts.items():
             starts[place] = builder.lines[said]
         found = {n: builder.variable(n) for n in made.variables if n not in made.lines}

@@ -46,11 +46,13 @@ _ABOVE = re.compile(r"\^\{\(([a-z](?:[+-]\d+)?)\)\}")
 
 @dataclass(frozen=True)
 class Parsed:
-    """Lines with what was done to them: `final` are the names about the last step, `said` the text
-    of every line that defines a name for every step."""
+    """Lines with what was done to them: `final` are the names about the last step, `totals` those
+    that were defined as sums over all steps, `said` the text of every line that defines a name for
+    every step."""
 
     program: Program
     final: frozenset[str]
+    totals: frozenset[str]
     said: Mapping[str, str]
 
 
@@ -61,7 +63,9 @@ def parsed(text: str, declared: Mapping[str, object]) -> Parsed:
     {'s': 's[t] = W*s[t-1] + x[t-1]'}
     """
     program = _program(text, declared)
-    moved = tuple(_shifted(line) for line in program.lines)
+    program = replace(program, lines=_without_totals(program.lines))
+    before = program.lines
+    moved = tuple(_added(_shifted(line), program.lines) for line in program.lines)
     told = {}
     for line, now in zip(program.lines, moved, strict=True):
         if now is not line or is_latex_text(text):
@@ -74,7 +78,8 @@ def parsed(text: str, declared: Mapping[str, object]) -> Parsed:
         for one, line in zip(moved, program.lines, strict=True)
         if line.indices is not None
     }
-    return Parsed(program, final, said)
+    totals = {x.target for x in before if x.indices is None and x.target in said} - final
+    return Parsed(program, final, frozenset(map(str, totals)), said)
 
 
 def _program(text: str, declared: Mapping[str, object]) -> Program:
@@ -94,6 +99,68 @@ def _program(text: str, declared: Mapping[str, object]) -> Program:
         for one in program.lines
     ]
     return replace(program, lines=tuple(lines), text=text)
+
+
+def _without_totals(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The lines without L = sum(t, 1, T, L[t]): a loss is added up over the steps as it is."""
+    kept = []
+    for line in lines:
+        summand = _summand(line.body, lines)
+        same = isinstance(summand, Index) and isinstance(summand.base, Name)
+        if line.indices is not None or not same or summand.base.name != line.target:  # type: ignore[union-attr]
+            kept.append(line)
+    return tuple(kept)
+
+
+def _added(line: Line, lines: Sequence[Line]) -> Line:
+    """A line that adds up over all steps, L = sum(t, 1, T, …)/2, as one for every step."""
+    if line.target is None or line.indices is not None or "[" in line.target:
+        return line
+    path: Syntax | None = line.body
+    found: Syntax | None = None
+    while path is not None and found is None:
+        found = _summand(path, lines)
+        place, path = path, _factored(path)
+    if found is None:
+        return line
+    body = renamed(line.body, lambda part: found if part is place else part)
+    return replace(line, indices=(_step_of(lines),), groups=(1,), body=body)
+
+
+def _summand(part: Syntax, lines: Sequence[Line]) -> Syntax | None:
+    """What is added up over all steps; None where something else is."""
+    if not isinstance(part, Call) or part.word != "sum" or len(part.arguments) != 4:
+        return None
+    letter, low, high, body = part.arguments
+    first = isinstance(low, Number) and low.value == 1
+    last = isinstance(high, Name) and high.name == LENGTHS[0]
+    whole = isinstance(letter, Name) and letter.name == _step_of(lines) and first and last
+    return body if whole else None
+
+
+def _factored(part: Syntax) -> Syntax | None:
+    """The part of a product that may hold a sum over steps, its factor the same at every step."""
+    match part:
+        case Prefix(operand=operand) if part.operator.name == "minus":
+            return operand
+        case Infix(left=left, right=right) if part.operator.name in ("times", "divide"):
+            if _is_still(right):
+                return left
+            return right if part.operator.name == "times" and _is_still(left) else None
+    return None
+
+
+def _is_still(part: Syntax) -> bool:
+    """Whether a factor neither changes with the step nor is the number of steps."""
+    return not any(
+        isinstance(p, Call | Index) or (isinstance(p, Name) and p.name == LENGTHS[0])
+        for p in postorder(part)
+    )
+
+
+def _step_of(lines: Sequence[Line]) -> str:
+    """The letter of the steps."""
+    return next((x.indices[0] for x in lines if x.indices and len(x.indices) == 1), "t")
 
 
 def _shifted(line: Line) -> Line:
