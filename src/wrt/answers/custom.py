@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from wrt.algebra import meant, normal_form
 from wrt.answers.parts import unused
 from wrt.errors import ValueMistake
-from wrt.programs.custom import custom_source
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
@@ -18,6 +17,8 @@ __all__ = ["with_backward"]
 
 def with_backward(answers: Sequence[Derivative], backend: str) -> str:
     """The module of a formula whose first derivatives these are."""
+    from wrt.programs.custom import custom_source
+
     first = answers[0]
     for D in answers:
         if len(D.wanted) != 1 or D.wanted[0].selection or D.layout is not None:

@@ -4,7 +4,9 @@ Reading order: `steps` (the operations), `plan` (node by node), `products` with 
 `contraction` (what a product becomes), `additions` (sums), `apart` and `costs` (which of equal
 formulas is the cheapest), `explaining` (the plan as a table), `code`, `names`, `helpers` and
 `emission` (Python from steps), `module` (the text), `door` and `running` (the function).
-`backends` is the table of array libraries.
+`backends` is the table of array libraries, `library`, `library_torch` and `translation` are their
+words, `writing` and `new_arrays` what they do differently; `elsewhere` runs JAX and PyTorch,
+`custom` writes backward passes.
 """
 
 from __future__ import annotations
