@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.machine import Rates, geometric_mean
 from benchmarks.peers import SYSTEMS, our_jax_program
 from benchmarks.recurrences import WORKLOADS as THROUGH_TIME
-from benchmarks.timing import Spread, Times, alternating
+from benchmarks.timing import Spread, Times, alternating, seconds
 from benchmarks.workloads import WORKLOADS, Workload
 
 __all__ = ["Row", "rows", "show", "summary"]
@@ -24,6 +24,8 @@ Array = np.ndarray[Any, Any]
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 #: Peers are left out where they would form more entries than this on the way.
 MOST_ENTRIES = 2e8
+#: And where one call takes more seconds than this.
+LONGEST = 10.0
 #: Our program for NumPy, and the one for JAX, jitted: peers are held against the better one.
 OURS, OURS_JAX, HAND = "wrt", "wrt, jax", "by hand"
 
@@ -110,8 +112,12 @@ def measured(work: Workload, sizes: Mapping[str, int], rates: Rates) -> Row:
         try:
             run, array = make(work, values)
             _equal(system, array(run()), hand, work)
+            took = seconds(run)
         except (ImportError, NotImplementedError, RuntimeError) as error:
             absent[system] = f"{type(error).__name__}: {error}"[:80]
+            continue
+        if took > LONGEST and system in SYSTEMS:
+            absent[system] = f"more than {LONGEST:.0f} seconds"
             continue
         programs[system] = run
     times = alternating(programs)

@@ -191,8 +191,8 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
             return Cost(sum(read), moved)
         case "increment":
             return Cost(read[1], 2 * ITEM * read[1])
-        case "write" | "diag":  # zeros come from the system, page by page
-            return Cost(0, 2 * ITEM * read[0] + ITEM * made / 4)
+        case "write" | "diag":
+            return Cost(0, moved)
         case "add":
             return Cost(made * (len(step.args) - 1), moved)
         case "loop":
