@@ -526,3 +526,10 @@ def test_axes_stand_side_by_side(shape: str) -> None:
     with pytest.raises(ShapeMistake, match='as in "2 3"'):
         read("W*v", shapes={"W": shape})
     assert read("W*v", shapes={"W": "n2x3 x"}).formula.shape == ("n2x3",)
+
+
+def test_what_a_function_is_said_to_depend_on_is_left_aside() -> None:
+    assert read("f(x, A) = x'*A*x").formula is read("x'*A*x").formula
+    assert read(r"f(x) = x^\top A x").formula is read("x'*A*x").formula
+    with pytest.raises(Mistake, match="left of = stands a name"):
+        read("f(2) = x'*x")

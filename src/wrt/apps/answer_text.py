@@ -102,7 +102,7 @@ def _is_long(D: Derivative) -> bool:
     text = D.question.text.strip()
     if D.question.source is not None and set("=;") & set(D.question.text):
         return True  # several lines, which stand under `read as`
-    return len(text) > LONG or "\n" in text or "where" in text
+    return len(text) > LONG or bool(D.question.lines)
 
 
 def described(D: Derivative) -> str:

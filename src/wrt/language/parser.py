@@ -170,7 +170,7 @@ Target = tuple[str, tuple[str, ...] | None, tuple[int, ...]]
 
 def _target(left: list[Token], equals: Token, text: str, starts: bool) -> Target:
     kinds = [t.kind for t in left]
-    if kinds == ["name"]:
+    if kinds == ["name"] or re.fullmatch(_ARGUMENTS, " ".join(kinds)):
         return left[0].text, None, ()
     if starts and " ".join(kinds) in _STARTS:
         return "".join(t.text for t in left), None, ()
@@ -184,10 +184,12 @@ def _target(left: list[Token], equals: Token, text: str, starts: bool) -> Target
         text,
         span,
         "left of = stands a name, or a name with indices",
-        "as in `h = W*x` or `D[i,a] = A[i,k]*B[k,a]`",
+        "as in `h = W*x`, `f(x) = x'*x` or `D[i,a] = A[i,k]*B[k,a]`",
     )
 
 
+#: `f(x, y)` left of =: what f is said to depend on is left aside.
+_ARGUMENTS = r"name \( name(?: , name)* \)"
 #: Where a state starts: s[0], s[-1], or behind the last step, s[T+1].
 _STARTS = ("name [ number ]", "name [ - number ]", "name [ name + number ]")
 #: One name for each axis, or several in brackets for an axis that runs over all their values.
