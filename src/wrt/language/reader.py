@@ -226,7 +226,7 @@ def _reading(made: Elaboration, choice: Choice, over_complex: bool) -> Reading:
     formula = _counted(builder.formula(), made, builder)
     declared_ones = {name: variable(name, shape) for name, shape in made.declared.items()}
     found = {n: builder.variable(n) for n in made.variables if n not in made.lines}
-    variables = {n: (declared_ones | found)[n] for n in (*found, *declared_ones)}
+    variables = found | {n: v for n, v in declared_ones.items() if n not in found}
     names = {n for v in variables.values() for d in v.dims for n in d.names}
     return Reading(
         text=made.text,
