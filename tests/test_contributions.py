@@ -242,3 +242,22 @@ def test_a_loss_of_the_last_step() -> None:
     reach = last.horizon(at)
     assert not reach.triangles
     assert np.allclose(reach.late["W"], truth.norms[::-1], rtol=1e-12)
+
+
+def test_a_weight_that_is_a_start_too_is_no_sum_over_steps() -> None:
+    with pytest.raises(ShapeMistake, match="W is where s starts too, which is no step"):
+        rnn("start").contributions("W")
+    at = values(rnn("start"), 3)
+    assert not rnn("start").horizon(at).late
+
+
+def test_a_triangle_holds_one_distance_at_a_time() -> None:
+    shapes = [node.shape for node in rnn("elman").contributions("W").triangle.squares]
+    assert shapes == [("T",), ("T", "T")]
+    assert len(rnn("both ways").contributions("Q").triangle.squares) == 2
+    mixed = "h[t] = tanh(W*h[t-1] + x[t]); r[t] = tanh(W*r[t+1] + h[t]); L[t] = norm2(r[t])^2"
+    one = wrt.recurrence(mixed)
+    at = values(one, 4)
+    truth = moved(one, "W", at, 4)
+    found = one.contributions("W")(**at).triangle()
+    assert np.allclose(found, np.sqrt((truth**2).sum((2, 3))), rtol=1e-10)

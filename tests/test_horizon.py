@@ -196,7 +196,7 @@ def test_mistakes_are_named() -> None:
         one.horizon({**at, "x": at["x"][:3]})
     with pytest.raises(ValueMistake, match="no value is given for s0"):
         one.horizon({k: v for k, v in at.items() if k != "s0"})
-    with pytest.raises(ValueMistake, match=r"x has no entries: its shape is \(0, 2\)"):
+    with pytest.raises(ValueMistake, match="holds no step"):
         one.horizon({**at, "x": at["x"][:0], "y": at["y"][:0]})
     with pytest.raises(ValueMistake, match="between 0 and 1"):
         one.horizon(at, fraction=0)

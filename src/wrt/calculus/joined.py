@@ -22,7 +22,7 @@ from wrt.expression.nodes import Node, Scan, Variable
 from wrt.expression.walk import replaced, substitute
 from wrt.language.recurrence import Moment
 
-__all__ = ["Joined"]
+__all__ = ["Joined", "paired", "squares", "summed"]
 
 Carried = tuple[str, int]
 
@@ -183,6 +183,45 @@ class Joined:
         summands = self.stacked(handed, {**more, **dict(zip(symbols, stacks, strict=True))})
         return build.add(summed(summands, len(lead)), *total)
 
+    def by_distance(self, loss: Node, by: Variable) -> tuple[Node, Node]:
+        """The squared norms of what a shared variable does at step k to the loss of its own step,
+        and to those 1, 2, … steps further along the way: axes k; distance, k.
+
+        `v[k] ← v[k']·∂z[k']/∂z[k]`, with k' the next step, adds one step to the distance, for all k
+        at once; no more than one distance is held at a time.
+        """
+        symbols, count = self._symbols("λ"), 1 + len(self.system.batch)
+        near = [abs(shift) == 1 for _, shift in self.carried]
+        first = zip(gradients(loss, self.after), near, strict=True)
+        direct = [self.stacked(g if k else build.zeros(g.dims)) for g, k in first]
+        pairs = zip(symbols, self._plain, strict=True)
+        step = build.add(*(paired(a, b) for a, b in pairs))
+        both = build.add(loss, step)
+        given = dict(zip(symbols, direct, strict=True))
+        own = self._squared(both, by, given, count)
+        starts = [self._back(one, given) for one in gradients(both, self.before)]
+        lead = (self.system.length, *self.system.batch)
+        carries = [Variable(one.name, lead + one.dims) for one in symbols]
+        held = dict(zip(symbols, carries, strict=True))
+        nexts = [self._back(one, held) for one in gradients(step, self.before)]
+        norms = self.named("ν", lead[:1])
+        found = self._squared(step, by, held, count)
+        children = (*starts, build.zeros(norms.dims), *nexts, found)
+        loop = Scan((*carries, norms), (), children, self.system.length)
+        return own, loop.state(len(carries))
+
+    def _back(self, node: Node, given: Mapping[Variable, Node]) -> Node:
+        return self.shifted(self.stacked(self.settled(node), given))
+
+    def _squared(self, step: Node, by: Variable, given: Mapping[Variable, Node], lead: int) -> Node:
+        """The squared norms of what every step hands to a variable, added up over the batch."""
+        handed = self.stacked(self.settled(gradients(step, [by])[0]), given)
+        axes = tuple(range(handed.ndim))
+        terms = [build.product(*term) for term in terms_of(handed)]
+        kept = (0, *axes[lead:])
+        one_batch = [build.product(ONE, ((term, 1, axes),), kept, handed.dims) for term in terms]
+        return squares(one_batch, 1) if one_batch else build.zeros(handed.dims[:1])
+
     def _at_the_start(
         self, back: Sequence[Node], given: Mapping[Variable, Node], by: Variable
     ) -> list[Node]:
@@ -266,3 +305,10 @@ def summed(stack: Node, lead: int) -> Node:
     return build.add(
         *(build.product(*one._replace(output=one.output[lead:])) for one in terms_of(stack))
     )
+
+
+def squares(terms: Sequence[Node], kept: int) -> Node:
+    """The sum of the squares of a sum over all but its first axes, products taken one by one."""
+    axes = tuple(range(terms[0].ndim))
+    pairs = [((a, 1, axes), (b, 1, axes)) for a in terms for b in terms]
+    return build.add(*(build.product(ONE, pair, axes[:kept], terms[0].dims) for pair in pairs))

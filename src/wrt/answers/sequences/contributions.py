@@ -7,7 +7,7 @@ a step and of what the step read, and stays one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import normal_form
+from wrt.calculus.joined import squares
 from wrt.calculus.terms import terms_of
 from wrt.errors import ShapeMistake
 from wrt.expression import build
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Contributions", "Summands"]
+__all__ = ["Contributions", "Summands", "Triangle"]
 
 HALF = Fraction(1, 2)
 
@@ -188,6 +189,36 @@ def _cut(stack: Array, own: tuple[int, ...], indices: tuple[int, ...]) -> Array:
     return stack[tuple(key)]
 
 
+class Triangle:
+    """The squared norms of what a weight does at step k to the loss of step t.
+
+    They are one formula over (t, k); or two, those of a step's own loss and those by distance,
+    which are found without all of them at once, where all states run one way.
+    """
+
+    def __init__(self, squares: tuple[Node, ...], reverse: bool = False) -> None:
+        self.squares, self.reverse = squares, reverse
+
+    @classmethod
+    def of(cls, by_loss: Node) -> Triangle:
+        """From the derivative of all losses by all copies of the weight."""
+        return cls((_squares(by_loss, 2),))
+
+    def laid(self, found: Sequence[Array]) -> Array:
+        """The norms, rows t and columns k, from the values of the squares."""
+        import numpy as np
+
+        if len(found) == 1:
+            return np.sqrt(found[0])
+        own, further = (np.sqrt(np.maximum(one, 0)) for one in found)
+        laid = np.diag(own)
+        steps = len(own)
+        for d in range(1, steps):
+            k = np.arange(d, steps) if self.reverse else np.arange(steps - d)
+            laid[k - d if self.reverse else k + d, k] = further[d - 1, k]
+        return laid
+
+
 class Contributions:
     """The summands of a derivative by step, as formulas: axes steps, those of f, the variable's."""
 
@@ -197,7 +228,7 @@ class Contributions:
         whole: Callable[[], ThroughTime],
         batch: Dims = (),
         split: int = 0,
-        by_loss: Callable[[], Node] | None = None,
+        by_loss: Callable[[], Triangle] | None = None,
     ) -> None:
         self.formula, self.batch, self.split = formula, batch, split
         self._whole, self._by_loss = whole, by_loss
@@ -235,10 +266,10 @@ class Contributions:
         return self._by_loss is not None
 
     @cached_property
-    def triangle(self) -> Node:
-        """The squared norms of what the weight at step k does to the loss of step t: axes t, k."""
+    def triangle(self) -> Triangle:
+        """What the weight at step k does to the loss of step t."""
         assert self._by_loss is not None
-        return _squares(self._by_loss(), 2)
+        return self._by_loss()
 
     def compile(self, backend: str = "numpy") -> programs.Program:
         """One program: all factors in order, then the norms."""
@@ -259,8 +290,7 @@ class Contributions:
         places = tuple(tuple(own for _, own in term) for term in self._parted)
 
         def triangle() -> Array:
-            found: Array = self._compiled((self.triangle**HALF,))(given)[0]
-            return found
+            return self.triangle.laid(self._compiled(self.triangle.squares)(given))
 
         return Summands(
             factors, norms, places, self.split, None if self._by_loss is None else triangle
@@ -269,11 +299,8 @@ class Contributions:
 
 def _squares(node: Node, kept: int) -> Node:
     """The sum of the squares over all but the first axes, products taken term by term."""
-    axes = tuple(range(node.ndim))
     terms = [build.product(*term) for term in terms_of(node)]
-    pairs = [((a, 1, axes), (b, 1, axes)) for a in terms for b in terms]
-    found = [build.product(ONE, pair, axes[:kept], node.dims) for pair in pairs]
-    return normal_form(build.add(*found)) if found else build.zeros(node.dims[:kept])
+    return normal_form(squares(terms, kept)) if terms else build.zeros(node.dims[:kept])
 
 
 def _factors(node: Node, batch: Dims) -> tuple[tuple[Node, tuple[int, ...]], ...]:

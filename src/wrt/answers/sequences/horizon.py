@@ -180,12 +180,13 @@ class Reach:
         singular = _singular(J)
         spectral = singular.max(axis=(1, 2))
         steps = len(J)
-        triangles = {}
+        triangles: dict[str, Array] = {}
         if pairs or steps <= FEW_STEPS:
             named = [name for name in self.weights if self.whole[name].has_triangle]
-            nodes = tuple(self.whole[name].triangle ** HALF for name in named)
-            found = run(self.rnn, nodes, values, "the triangle") if nodes else ()
-            triangles = dict(zip(named, found, strict=True))
+            for name in named:
+                triangle = self.whole[name].triangle
+                found = run(self.rnn, triangle.squares, values, "the triangle")
+                triangles[name] = triangle.laid(found)
         bounds, gamma, scale = self._bounds(J, form, way)
         edges = self._edges(values)
         return Horizon(

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wrt import programs
+from wrt.algebra import normal_form
+from wrt.answers.sequences.contributions import Triangle
 from wrt.calculus.joined import Joined
 from wrt.calculus.recurrence import System, freed
 from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression.nodes import Einsum, Node, Variable
-from wrt.expression.walk import postorder
+from wrt.expression.walk import postorder, substitute
 
 if TYPE_CHECKING:
     from wrt.answers.sequences.recurrences import Recurrence
@@ -80,6 +82,21 @@ def between(rnn: Recurrence, name: str) -> Joined | None:
     return Joined(free_system(rnn, name), moved) if moved else None
 
 
+def triangle_near(rnn: Recurrence, loss: str, by: Variable) -> Triangle | None:
+    """The triangle by distances, where the weight acts through states that run one way."""
+    reached = rnn.system.reached(by.name)
+    moved = {one for one in rnn.carried if one in reached}
+    if len({rnn.system.lags[one] > 0 for one in moved}) != 1 or "complex" in by.properties:
+        return None
+    joined = between(rnn, by.name)
+    assert joined is not None
+    free = joined.system.lines.shared[by.name]
+    found = joined.by_distance(joined.line(loss), free)
+    return Triangle(
+        tuple(normal_form(substitute(one, {free: by})) for one in found), joined.reverse
+    )
+
+
 def multiplied(rnn: Recurrence, joined: Joined) -> list[str]:
     """The shared variables that multiply a state; where there are none, all that move one."""
     moved = {k for k in rnn.lines.shared if rnn.system.reached(k) & set(joined.names)}
@@ -89,7 +106,8 @@ def multiplied(rnn: Recurrence, joined: Joined) -> list[str]:
         for node in postorder(rnn.lines.states[name]):
             if isinstance(node, Einsum) and not node.names.isdisjoint(states):
                 found |= {c.name for c in node.children if isinstance(c, Variable)}
-    order = [k for k in rnn.lines.shared if k in moved]
+    starting = {v.name for node in rnn.lines.starts.values() for v in node.names}
+    order = [k for k in rnn.lines.shared if k in moved - starting]
     return [k for k in order if k in found] or order
 
 

@@ -8,10 +8,10 @@ from typing import Any, overload
 
 from wrt.algebra import meant, normal_form
 from wrt.answers.parts import plain_keys, swept
-from wrt.answers.sequences.contributions import Contributions
+from wrt.answers.sequences.contributions import Contributions, Triangle
 from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.horizon import Horizon, Reach
-from wrt.answers.sequences.moving import as_one, between, multiplied
+from wrt.answers.sequences.moving import as_one, between, multiplied, triangle_near
 from wrt.answers.sequences.steps import StepDerivative, joint_step, of_step
 from wrt.answers.sequences.stream import Stream
 from wrt.answers.sequences.through import Path, ThroughTime
@@ -319,11 +319,14 @@ class Recurrence:
     ) -> Contributions:
         copies, series = self._copies(by)
 
-        def by_loss() -> Node:
+        def by_loss() -> Triangle:
+            near = None if constraint(by) else triangle_near(self, loss, by)
+            if near is not None:
+                return near
             stack = copies.system.stack(loss)
             axes = tuple(range(stack.ndim))
             lost = build.product(ONE, ((stack, 1, axes),), (0,), stack.dims)
-            return self._of_copies(lost, series, by)
+            return Triangle.of(self._of_copies(lost, series, by))
 
         formula = self._of_copies(_total(copies.system, loss, place), series, by)
         every = None if loss in self.lines.final else by_loss
@@ -420,6 +423,14 @@ class Recurrence:
 
     def _copies(self, by: Variable) -> tuple[Recurrence, Variable]:
         """The recurrence with a copy of a variable for every step, and the series of these."""
+        starting = [k for k, node in self.lines.starts.items() if by in node.names]
+        if starting:
+            name = starting[0][0]
+            raise ShapeMistake(
+                f"{by.name} is where {name} starts too, which is no step: its summands by step are "
+                f"not all of it",
+                hint=f"with the start as a variable of its own, {name}0, they are",
+            )
         copies = Recurrence(copied(self.lines, by.name), *self.system.batch)
         return copies, copies.system.given(by.name)
 
