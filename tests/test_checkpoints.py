@@ -49,6 +49,16 @@ def test_the_loss_of_one_step(text: str, place: int) -> None:
         assert np.allclose(whole.checkpointed(segments)(at), whole(at), rtol=1e-12, atol=1e-14)
 
 
+def test_the_loss_of_one_step_of_a_batch() -> None:
+    one = rnn("elman", "N")
+    at = values(one, 7)
+    whole = one.gradient("W", at=5)  # more steps than members
+    assert np.allclose(whole.checkpointed(3)(at), whole(at), rtol=1e-12, atol=1e-14)
+    assert np.abs(whole(at)).max() > 0
+    with pytest.raises(ValueMistake, match="step 8 is asked for, and x has 7 steps"):
+        one.gradient("W", at=8).checkpointed()(at)
+
+
 def test_the_loss_of_the_last_step() -> None:
     one = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t] + x[t+1])\nE = norm2(s[T]-y)^2")
     at = values(one, 6)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wrt import programs
 from wrt.algebra import expand, meant, normal_form
 from wrt.answers.parts import plain_keys
+from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.moving import needed_states
 from wrt.calculus import gradients
 from wrt.calculus.constrained import constrain, constraint
@@ -190,6 +191,8 @@ class _Run:
 
         self.made, rnn = made, made.rnn
         wanted = [v for v in rnn.variables.values() if v in rnn.loss(made.loss).names]
+        at = None if made.place is None or made.place < 0 else made.place + 1
+        refuse_values(rnn, wanted, values, at)
         missing = [v.name for v in wanted if v.name not in values]
         if missing:
             raise ValueMistake(f"no value is given for {' and '.join(missing)}")

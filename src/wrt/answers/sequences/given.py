@@ -79,11 +79,12 @@ def _refuse_series(
     if len(shape) != variable.ndim:
         return
     low, high = rnn.lines.series[name]
-    steps = shape[0] - (high - low)
+    steps = shape[len(rnn.system.batch)] - (high - low)
     if steps < 1:
         more = f" and {high - low} more, as the lines read it" if high > low else ""
+        which = "second" if rnn.system.batch else "first"
         raise ValueMistake(
-            f"{name} has shape {shape}, which holds no step: its first axis counts the steps, "
+            f"{name} has shape {shape}, which holds no step: its {which} axis counts the steps, "
             f"{axes}, one at least{more}"
         )
     if at is not None and at > steps:
