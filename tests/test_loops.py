@@ -356,3 +356,39 @@ def test_random_recurrences(seed: int) -> None:
     ):
         assert np.allclose(got, evaluate(f, at), rtol=1e-9, atol=1e-9)
     agrees(derivative(loop[-1], W), at, 1e-9)
+
+
+# JAX: its own loop, compiled once
+
+
+@pytest.mark.parametrize("name", ["two", "reverse", "lag", "layers"])
+def test_programs_for_jax_take_a_step_over_and_over(name: str) -> None:
+    jax = pytest.importorskip("jax")
+    at = values(3)
+    loop = LOOPS[name]
+    loss = readings(loop)["loss"]
+    by = a if a in loss.names else W
+    together = (loop.state(0, before=True), loop[-1], derivative(loss, by))
+    program = compiled(together, "jax")
+    assert "jax.lax.scan(" in program.source
+    assert "for " not in program.source.rpartition('"""')[2]
+    names = {v.name for f in together for v in f.names}
+    with jax.enable_x64(True):
+        got = program({name: at[name] for name in names})
+    for found, f in zip(got, together, strict=True):
+        assert np.allclose(found, evaluate(f, at), rtol=1e-9, atol=1e-9), program.source
+
+
+def test_programs_for_jax_of_scalar_and_complex_states() -> None:
+    jax = pytest.importorskip("jax")
+    z, u, b = Variable("z", ()), Variable("u", (PAIR.length,)), Variable("u[t]", ())
+    plain = Scan((z,), (b,), (build.number(0), u, wrt.tanh(a * z + b)), PAIR.length)
+    Z, q = Variable("Z", (n, n), ["complex"]), Variable("q", (n,), ["complex"])
+    turned = Scan((q,), (now,), (s0, x, wrt.sin(Z @ q) + U @ now), PAIR.length)
+    rng = np.random.default_rng(1)
+    at = values(3) | {"u": rng.normal(size=3)}
+    at["Z"] = rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3))
+    for f in (plain, derivative(plain[-1], u), turned, derivative(turned[-1], s0)):
+        with jax.enable_x64(True):
+            got = compiled(f, "jax")({v.name: at[v.name] for v in f.names})
+        assert np.allclose(got, evaluate(f, at), rtol=1e-9, atol=1e-9)

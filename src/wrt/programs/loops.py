@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Loops"]
 
+#: A state before the first step that is longer than this has a line of its own.
+MOST_START = 24
 ZERO = Coefficient.of(0)
 
 
@@ -40,6 +42,10 @@ class Loops:
         self._types: dict[bool, str] = {}
         #: where arrays are not written into, states are collected in lists and stacked
         self.as_lists = emission.library.manner != "in place"
+        #: a library that traces its programs has a loop of its own, which is compiled once
+        self.as_function = emission.library.manner == "again"
+        #: states whose row t is that of step t: there is none before the first step
+        self._plain: dict[int, frozenset[int]] = {}
 
     # Running sums and products
 
@@ -88,12 +94,19 @@ class Loops:
         loop: Recurrence = step.data
         emission, count = self.emission, len(loop.states)
         self._of_block[loop.block] = at
-        self._stacked[at] = {
-            s.data[0]
+        stacks = {
+            s.data
             for k, s in enumerate(self.steps.all)
             if s.op == "stack" and s.args == (at,) and emission.is_used(k)
         }
+        self._stacked[at] = {place for place, _ in stacks}
+        self._plain[at] = loop.unread
         self._words[at] = [emission.names.give(stem(state.name)) for state in loop.states]
+        if self.as_function:
+            self._plain[at] |= {k for k in range(count) if (k, True) not in stacks}
+            self._stacked[at] |= loop.unread
+            yield from self._scanned(at, step)
+            return
         for place in range(count):
             yield from self._begun(at, place)
         self._counters[at] = word = self._counter(at, step)
@@ -104,6 +117,71 @@ class Loops:
             for place in sorted(self._stacked[at]):
                 word = self._words[at][place]
                 yield py.assignment(word, py.call(emission.word("stack"), py.name(word)))
+
+    def _scanned(self, at: int, step: Step) -> Iterator[ast.stmt]:
+        """One step as a function, and the loop of the library that takes it over and over."""
+        loop: Recurrence = step.data
+        emission, words, stacked = self.emission, self._words[at], self._stacked[at]
+        carried = [k for k in range(len(words)) if k not in loop.unread]
+        starts: dict[int, Code] = {}
+        for k in carried:
+            yield from self._typed(step.kind == "complex", at)
+            begun = step.args[1 + k]
+            start = self._told(at, begun, self.steps[begun].op not in ("load", "number"))
+            long = start.width > MOST_START or (k in stacked and k not in self._plain[at])
+            if long and not isinstance(start.expr, ast.Name):
+                word = emission.names.give(f"{words[k]}0")
+                yield py.assignment(word, start)
+                start = py.name(word)
+            starts[k] = start
+        self._counters[at] = counter = self._counter(at, step)
+        new = step.args[len(words) + 1 :]
+        lines = emission.inner(loop.block, lambda: self._made(at, carried, new))
+        given = words[carried[0]] if carried else "_"
+        if len(carried) > 1:
+            given = emission.names.give("states")
+            lines.insert(0, _unpacked([words[k] for k in carried], py.name(given)))
+        function = emission.names.give("step")
+        yield _function(function, [given, counter], lines)
+        emission.helpers.imports["import jax"] = None
+        first = py.tuple_of(list(starts.values())) if starts else py.literal(None)
+        every = py.call(emission.word("arange"), emission.size(loop.length))
+        backwards = {"reverse": py.literal(True)} if loop.reverse else {}
+        scan = py.text("jax.lax.scan")
+        ends = [words[k] if self._is_last(at, k) and k not in stacked else "_" for k in carried]
+        targets = [_targets(ends), _targets([words[k] for k in sorted(stacked)])]
+        value = py.call(scan, py.name(function), first, every, **backwards)
+        yield ast.Assign([ast.Tuple(targets, ast.Store())], value.expr, lineno=0)
+        for k in sorted(stacked - self._plain[at]):
+            edge = py.subscript(starts[k], py.literal(None))
+            rows = [py.name(words[k]), edge] if loop.reverse else [edge, py.name(words[k])]
+            joined = Code(ast.List([r.expr for r in rows], ast.Load()), rows[0].width + 16)
+            yield py.assignment(words[k], py.call(emission.word("concatenate"), joined))
+
+    def _is_last(self, at: int, place: int) -> bool:
+        """Whether the state after the last step is read."""
+        return any(
+            s.op == "last" and s.args == (at,) and s.data == place and self.emission.is_used(k)
+            for k, s in enumerate(self.steps.all)
+        )
+
+    def _told(self, at: int, value: int, known: bool) -> Code:
+        """A state, of the type that the states have where its own is not `known` to be that."""
+        turns_complex = self.steps[at].kind == "complex"
+        if known and turns_complex == (self.steps[value].kind == "complex"):
+            return self._whole(at, value)
+        kind = py.name(self._types[turns_complex])
+        return py.call(self.emission.word("asarray"), self.emission.read(value), kind)
+
+    def _made(self, at: int, carried: Sequence[int], new: Sequence[int]) -> list[ast.stmt]:
+        """What a step gives: the states for the next one, and those that are stacked."""
+        for k in carried:
+            if k in self._stacked[at]:
+                self.emission.named(new[k])
+        states = [self._told(at, new[k], known=True) for k in carried]
+        rows = [self._whole(at, new[k]) for k in sorted(self._stacked[at])]
+        both = [py.tuple_of(some) if some else py.literal(None) for some in (states, rows)]
+        return [ast.Return(py.tuple_of(both).expr)]
 
     def _counter(self, at: int, step: Step) -> str:
         """One word counts all loops that are not inside one another."""
@@ -162,7 +240,7 @@ class Loops:
     def _later(self, at: int, place: int, before: bool) -> bool:
         """Whether the state of a step is in the row behind that of the step."""
         loop: Recurrence = self.steps[at].data
-        return before == loop.reverse and place not in loop.unread
+        return before == loop.reverse and place not in self._plain[at]
 
     def _filling(self, at: int) -> int:
         """What fills an array of states, without axes along which it is the same."""
@@ -222,14 +300,14 @@ class Loops:
 
     def is_variable(self, step: Step) -> bool:
         """Whether a state that a step reads is a variable of the loop."""
-        return step.data[0] not in self._stacked[self._home(step)]
+        return self.as_function or step.data[0] not in self._stacked[self._home(step)]
 
     def code(self, step: Step) -> Code:
         """What a step of a recurrence reads, and its states outside."""
         match step.op:
             case "carry":
                 at, (place, _) = self._home(step), step.data
-                if place in self._stacked[at]:
+                if place in self._stacked[at] and not self.as_function:
                     return self._row(at, place, before=True)
                 return py.name(self._words[at][place])
             case "entry":
@@ -237,7 +315,7 @@ class Loops:
             case "stack":
                 (at,), (place, before) = step.args, step.data
                 word = py.name(self._words[at][place])
-                if place in self.steps[at].data.unread:
+                if place in self._plain[at]:
                     return word
                 later = self._later(at, place, before)
                 rows = py.span(py.literal(1)) if later else py.span(None, py.literal(-1))
@@ -278,6 +356,31 @@ def _put(target: Code, value: Code) -> ast.stmt:
     assert isinstance(target.expr, ast.Subscript)
     target.expr.ctx = ast.Store()
     return ast.Assign([target.expr], value.expr, lineno=0)
+
+
+def _function(name: str, parameters: Sequence[str], lines: list[ast.stmt]) -> ast.stmt:
+    given = ast.arguments(
+        posonlyargs=[],
+        args=[ast.arg(p) for p in parameters],
+        vararg=None,
+        kwonlyargs=[],
+        kw_defaults=[],
+        kwarg=None,
+        defaults=[],
+    )
+    return ast.FunctionDef(name, given, lines, [], None, lineno=0)
+
+
+def _targets(words: Sequence[str]) -> ast.expr:
+    """What values are assigned to: `_` where none of them is wanted."""
+    if all(word == "_" for word in words):
+        return ast.Name("_", ast.Store())
+    names: list[ast.expr] = [ast.Name(word, ast.Store()) for word in words]
+    return names[0] if len(names) == 1 else ast.Tuple(names, ast.Store())
+
+
+def _unpacked(words: Sequence[str], value: Code) -> ast.stmt:
+    return ast.Assign([_targets(words)], value.expr, lineno=0)
 
 
 def _for(word: str, over: Code, lines: list[ast.stmt]) -> ast.stmt:

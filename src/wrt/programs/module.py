@@ -292,7 +292,7 @@ def _recycled(body: list[ast.stmt], temporaries: set[str], taken: set[str]) -> l
         words = dict.fromkeys(word for _, word in found)
         done = [now[w] for w in words if last[w] == k and w in now]
         # inside a loop a name that is read again must not be given away
-        later, done = (done, []) if isinstance(statement, ast.For) else ([], done)
+        later, done = (done, []) if isinstance(statement, ast.For | ast.FunctionDef) else ([], done)
         free += done
         for word in words:
             if word not in now:
