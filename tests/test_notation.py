@@ -538,3 +538,13 @@ def test_the_trace_of_a_row_and_what_it_meets_is_a_number() -> None:
     """Not tr(y'*A*x), which is no trace."""
     D = wrt.derivative("det([(x'*y), norm2(x); c, c])", "c", "x", shapes={"x": "n", "y": "n"})
     judge_answer(D)
+
+
+def test_a_sum_whose_length_nothing_tells_has_no_index_form() -> None:
+    """ones[l]*δ[l,1] does not say how many entries l has."""
+    f = flat_form(
+        expand(read("sum([sum(u[1:2].^2), cos(a); a, a])", shapes={"u": "m", "a": ""}).formula)
+    )
+    text = index(f, "f")
+    assert text is None or read(text, shapes={"u": "m", "a": ""}).formula.ndim == 0
+    assert "ones[l]*ones[o]" not in (text or "")

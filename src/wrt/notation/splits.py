@@ -21,7 +21,8 @@ Way = tuple[Dimension, ...]
 
 
 def tells_sizes(line: Tree, whole: Sequence[Tree], sizes: Mapping[str, Dimension]) -> bool:
-    """Whether the sizes of all letters that stand joined in one line of a whole can be told.
+    """Whether the sizes of all letters that stand joined in one line of a whole can be told, and
+    those of sums (#) at all: δ and ones do not say how many terms there are.
 
     >>> from wrt.notation.layout import vec
     >>> from wrt.notation.tree import name
@@ -33,14 +34,20 @@ def tells_sizes(line: Tree, whole: Sequence[Tree], sizes: Mapping[str, Dimension
     """
     joined: set[tuple[str, ...]] = set()
     alone: set[str] = set()
+    summed: set[str] = set()
     for part in _parts([line]):
-        sized = part.letters is not None and part.parts[0].word not in ("δ", "ones")
+        if part.letters is None:
+            continue
+        sized = part.parts[0].word not in ("δ", "ones")
+        summed.update(k for k in part.letters if k.startswith("#"))
         for item in _ITEM.findall(part.word) if sized else ():
             letters = tuple(LETTER.findall(item))
             if item.startswith("("):
                 joined.add(letters)
             else:
                 alone.update(letters)
+    if not summed <= alone.union(*joined):
+        return False
     if all(alone.issuperset(group) for group in joined):
         return True
     ways = {way for part in _parts(whole) for way in _ways(part)}
