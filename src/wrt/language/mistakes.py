@@ -169,7 +169,7 @@ def defined_by_itself(text: str, line: Line) -> NameMistake:
 
 
 #: A name at a step: s[t-1], s_{t-1}; what follows may be the = that defines it.
-_STEPS = (r"(\w+)\[(\w)([+-]\d+)?\](\s*=)?", r"(\w\}?)_\{?(\w)([+-]\d+)?\}?(\s*&?=)?")
+_STEPS = (r"\b(\w+)\[(\w)([+-]\d+)?\](\s*=)?", r"(\w\}?)_\{?(\w)([+-]\d+)?\}?(\s*&?=)?")
 
 
 def is_recurrence(text: str) -> bool:
