@@ -172,7 +172,11 @@ class Found:
 
     @cached_property
     def _conditions(self) -> list[tuple[str, Node]]:
-        return conditions((expand(self.f),), (settled(self.whole),))
+        # either form tells where the derivative is defined: the one that asks for less
+        plain = (expand(self.f),)
+        return min(
+            (conditions(plain, (one,)) for one in (settled(self.whole), self.whole)), key=len
+        )
 
     @cached_property
     def _counted(self) -> list[tuple[str, Node]]:
