@@ -3,7 +3,7 @@
 # make check  format, lint, types, layers
 # make fuzz   20,000 random formulas and 2,000 second derivatives, judged (about an hour)
 # make bench  how long things take on this machine, beside JAX, PyTorch, SymPy, CasADi, UFL and
-#             tensorgrad; writes docs/benchmarks.md (make bench-quick: two minutes, writes nothing)
+#             tensorgrad; writes docs/benchmarks.md (make bench-quick: small sizes, writes nothing)
 #
 # Wanted: make and a Python of 3.11 or later. Everything else goes into .venv.
 

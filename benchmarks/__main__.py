@@ -21,7 +21,7 @@ SECTIONS = ("programs", "deriving", "growth", "starts")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under two minutes")
+    parser.add_argument("--quick", action="store_true", help="small sizes, a few minutes")
     parser.add_argument("--only", default="", metavar="TEXT", help="workloads with this name")
     parser.add_argument("--sections", default=",".join(SECTIONS), metavar="NAMES")
     parser.add_argument("--threads", type=int, metavar="N", help="fewer, on a busy machine")
