@@ -21,7 +21,7 @@ from wrt.language.recurrence import Moment, moment
 
 if TYPE_CHECKING:
     from wrt.answers.sequences.checkpoints import Checkpointed
-    from wrt.answers.sequences.contributions import Summands
+    from wrt.answers.sequences.contributions import Contributions, Summands
     from wrt.answers.sequences.recurrences import Recurrence
 
 __all__ = ["Factor", "Path", "ThroughTime"]
@@ -310,10 +310,14 @@ class ThroughTime(Derivative):
         """
         if not self.is_state or not self.by_shared:
             raise ShapeMistake(f"{self.title}: factored are derivatives of a state by a weight")
+        return self._factors(**{**(mapping or {}), **values})
+
+    @cached_property
+    def _factors(self) -> Contributions:
+        """The same derivative by copies of the weight, derived once."""
         path = self.way
         at = path.place if isinstance(path.place, int) else None
-        made = path.rnn.factored(path.target, path.by.name, at)
-        return made(**{**(mapping or {}), **values})
+        return path.rnn.factored(path.target, path.by.name, at)
 
     def checkpointed(
         self, segments: int | None = None, progress: bool | None = None
