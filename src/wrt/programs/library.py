@@ -29,6 +29,8 @@ class Library:
     lenient = True
     #: whether half of X' diag(d) X is computed where the other half is the same
     symmetric = True
+    #: whether a vector is better multiplied from the left than by a transposed matrix
+    from_the_left = False
 
     @property
     def header(self) -> str:
@@ -140,6 +142,7 @@ class Jax(Library):
     module = "jax.numpy"
     manner = "again"
     symmetric = False
+    from_the_left = True  # in a loop XLA lays the transposed matrix out anew at every step
 
     def own(self, a: Code) -> Code:
         return a
