@@ -104,8 +104,6 @@ def measured(work: Workload, sizes: Mapping[str, int], rates: Rates) -> Row:
     _equal(OURS, np.asarray(programs[OURS]()), hand, work)
     absent: dict[str, str] = {}
     for system, make in {OURS_JAX: our_jax_program, **SYSTEMS}.items():
-        if system == OURS_JAX and work.derive is not None:
-            continue  # its loops are unrolled
         if system in SYSTEMS and work.peer_entries(sizes) > MOST_ENTRIES:
             absent[system] = "too large for it"
             continue
