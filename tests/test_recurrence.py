@@ -521,3 +521,9 @@ def test_a_series_is_no_shared_name() -> None:
         rnn.explicit("s", "x")
     with pytest.raises(NameMistake, match="no line reads a state of another step"):
         wrt.recurrence("s[t] = tanh(W*x[t])").step("s")
+
+
+def test_a_long_chain_of_lines_in_any_order() -> None:
+    links = [f"h{k}[t] = tanh(h{k - 1}[t])" for k in range(600, 0, -1)]
+    lines = ["L[t] = sum(h600[t])", *links, "h0[t] = tanh(W*h0[t-1] + x[t])"]
+    assert wrt.recurrence("\n".join(lines)).gradient("W").shape == ("n", "n")

@@ -228,6 +228,10 @@ class System:
         """A name at every step, or at the steps before or after: axes steps, batch, its own."""
         if name in self.lines.series:
             return self.series(name, shift)
+        for group in self.groups[: self.order[name]]:  # in order, so that no chain is deep
+            for one in group:
+                if (one, 0) not in self._stacks:
+                    self._stacks[one, 0] = self._stacked(one, 0)
         key = (name, shift)
         if key not in self._stacks:
             self._stacks[key] = self._stacked(name, shift)
@@ -238,7 +242,7 @@ class System:
         return {}
 
     def _stacked(self, name: str, shift: int) -> Node:
-        """By a stack of explicit visits: a long chain of lines needs no deep recursion."""
+        """A carried state from its loop, another line from what it reads."""
         if name in self.lags:
             loop = self.loop(self.order[name])
             lags = self._carried(self.order[name])
