@@ -142,7 +142,8 @@ def _lines(given: str) -> str:
     """The text of the lines: a file's, standard input's, or the argument itself."""
     from wrt.apps.command import formula_of
 
-    if given == "-" or (any(sign in given for sign in "=\n") and not Path(given).exists()):
+    said = not given.strip() or any(sign in given for sign in "=\n")
+    if given == "-" or (said and not Path(given or "-").exists()):
         return formula_of(given)
     path = Path(text_of(given))
     try:
@@ -193,17 +194,14 @@ def _overview(rnn: Recurrence, page: Page) -> None:
     ):
         if names:
             page.row(label, ", ".join(map(rnn.said, names)))
-    given = [f"{n} ({' × '.join(map(str, v.shape))})" if v.ndim else n for n, v in _given(rnn)]
+    sizes = {n: " × ".join(map(str, v.shape)) for n, v in rnn.variables.items()}
+    given = [f"{name} ({size})" if size else name for name, size in sizes.items()]
     page.row("to be given", ", ".join(given))
     _ending(rnn, page)
 
 
-def _given(rnn: Recurrence) -> list[tuple[str, Any]]:
-    return list(rnn.variables.items())
-
-
 def _said(rnn: Recurrence, page: Page) -> None:
-    page.block("lines", [line for text in rnn.lines.said.values() for line in [text]])
+    page.block("lines", rnn.lines.said.values())
 
 
 def _ending(rnn: Recurrence, page: Page) -> None:
