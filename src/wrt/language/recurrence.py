@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NoReturn
 
 from wrt.errors import ShapeMistake, SyntaxMistake
@@ -87,13 +88,13 @@ class Lines:
         dims, properties = self.kinds[name]
         return Variable(moment(name, self.step, shift), dims, properties)
 
-    @property
+    @cached_property
     def kinds(self) -> dict[str, tuple[tuple[Dimension, ...], frozenset[str]]]:
         """The axes and the properties of every name that has a step."""
         found = {m.name: (v.dims, v.properties) for v, m in self.moments.items()}
         return {**{k: (n.dims, frozenset[str]()) for k, n in self.states.items()}, **found}
 
-    @property
+    @cached_property
     def series(self) -> dict[str, tuple[int, int]]:
         """The names that are given for every step, each with the least and the largest shift."""
         found: dict[str, tuple[int, int]] = {}

@@ -461,7 +461,7 @@ class Recurrence:
         )
         wanted = Wanted(by.name, by)
         path = Path(self, target, by, at)
-        return ThroughTime(question, (wanted,), node, None, None, path, f"d{said}/d{by.name}")
+        return ThroughTime(question, (wanted,), node, None, None, f"d{said}/d{by.name}", path)
 
     def _said(self, loss: str, at: int | None) -> str:
         return loss if at is None else f"{loss}[{at}]"

@@ -19,23 +19,29 @@ from wrt.expression.walk import dimension_names, substitute
 from wrt.language import Reading, Wanted
 from wrt.language.recurrence import moment
 
-__all__ = ["JointStep", "StepDerivative", "joint_step", "of_step"]
+__all__ = ["Called", "JointStep", "StepDerivative", "joint_step", "of_step"]
 
 
 @dataclass(frozen=True, eq=False)
-class StepDerivative(Derivative):
-    """A derivative of one step, in which what the lines name is called by its name.
+class Called(Derivative):
+    """A derivative that has a name of its own, as ∂⁺s[t]/∂W or dL/dW."""
 
-    `named` is the derivative in these names, `called` what it is called itself.
-    """
-
-    named: Node | None = None
     called: str = ""
 
     @property
     def title(self) -> str:
-        """What the derivative is called, as in ∂⁺s[t]/∂W."""
+        """What the derivative is called."""
         return self.called
+
+
+@dataclass(frozen=True, eq=False)
+class StepDerivative(Called):
+    """A derivative of one step, in which what the lines name is called by its name.
+
+    `named` is the derivative in these names.
+    """
+
+    named: Node | None = None
 
     @cached_property
     def told(self) -> Node:
@@ -72,7 +78,7 @@ def of_step(
     node = swept(formula, [by], "projected")
     final = name in lines.final
     named = system.at_end(name, by) if final else system.in_names(name, by, held)
-    return StepDerivative(question, (wanted,), node, None, None, named, called)
+    return StepDerivative(question, (wanted,), node, None, None, called, named)
 
 
 def _variables(system: System) -> dict[str, Variable]:
@@ -174,4 +180,4 @@ def joint_step(
     )
     node = swept(formula, [before], "projected")
     wanted = (Wanted(before.name, before),)
-    return JointStep(question, wanted, node, None, None, None, called, blocks)
+    return JointStep(question, wanted, node, None, None, called, None, blocks)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import notation
 from wrt.algebra import settled
-from wrt.answers.answer import Derivative
 from wrt.answers.parts import contracted_first
 from wrt.answers.sequences.given import refuse_values
-from wrt.answers.sequences.steps import StepDerivative
+from wrt.answers.sequences.steps import Called, StepDerivative
 from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.nodes import Node, Variable
@@ -277,7 +276,7 @@ class Path:
 
 
 @dataclass(frozen=True, eq=False)
-class ThroughTime(Derivative):
+class ThroughTime(Called):
     """A derivative through all steps of a recurrence.
 
     It is an answer like any other: shape, structure, program, proof. Its closed form names the
@@ -285,12 +284,6 @@ class ThroughTime(Derivative):
     """
 
     path: Path | None = None
-    called: str = ""
-
-    @property
-    def title(self) -> str:
-        """What the derivative is called, as in ds[T]/dW."""
-        return self.called
 
     @cached_property
     def is_huge(self) -> bool:
