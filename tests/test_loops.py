@@ -203,6 +203,22 @@ def test_a_matrix_that_only_the_series_meets_is_multiplied_at_once() -> None:
     agrees(mixed, values(3))
 
 
+@pytest.mark.parametrize("of", ["total", "gradient"])
+def test_a_gate_within_a_gate(of: str) -> None:
+    gru = wrt.recurrence(
+        """r[t] = sigmoid(R*s[t-1] + x[t]); k[t] = tanh(r[t].*(K*s[t-1]) + x[t])
+        z[t] = sigmoid(Z*s[t-1] + x[t]); s[t] = (1-z[t]).*k[t] + z[t].*s[t-1]
+        L[t] = norm2(s[t])^2""",
+        shapes=dict.fromkeys("RKZ", "n n"),
+    )
+    rng = np.random.default_rng(5)
+    at = {name: rng.normal(size=(3, 3)) for name in "RKZ"}
+    at |= {"x": rng.normal(size=(4, 3)), "s0": rng.normal(size=3)}
+    for name in "RKZ":
+        D = gru.total("s", name) if of == "total" else gru.gradient(name)
+        assert np.allclose(D(at), evaluate(D.formula, at), rtol=1e-12, atol=1e-13)
+
+
 def test_a_matrix_that_a_state_meets_first_stays() -> None:
     M, step = Variable("M", (PAIR.length, n, n)), Variable("M[t]", (n, n))
     f = Scan((s,), (step,), (s0, M, build.einsum("i,ik,kj->j", s, step, W)), PAIR.length)

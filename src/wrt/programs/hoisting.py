@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from wrt.algebra.lifting import Lifting
 from wrt.expression import build
-from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Scan, Sum, Variable
-from wrt.expression.products import product_carried
+from wrt.expression.products import product_carried, product_without
 from wrt.expression.walk import postorder, users
 
 __all__ = ["Lighter", "hoisted", "one_product"]
@@ -199,14 +199,15 @@ class _Step:
 
     def _product(self, node: Einsum, done: dict[Node, Node]) -> Node:
         """Factors that read no state multiplied before, where they make no larger array."""
-        factors = list(node.factors)
-        groups = [[k] for k, (part, _, _) in enumerate(factors) if self.fits(part)]
+        given = list(node.factors)
+        groups = [[k] for k, (part, _, _) in enumerate(given) if self.fits(part)]
         groups = [self._grown(node, group) for group in groups]
         groups = self._joined(node, groups)
         coefficient = node.coefficient
         made: list[Factor] = []
+        gone: set[int] = set()  # what is summed within a factor already
         for group in groups:
-            ((part, exponent, own), *more) = [factors[k] for k in group]
+            ((part, exponent, own), *more) = [given[k] for k in group]
             if not more and exponent == 1:
                 made.append((done[part], exponent, own))
                 continue
@@ -214,15 +215,15 @@ class _Step:
             if coefficient not in (ONE, MINUS_ONE):
                 weight, coefficient = coefficient, ONE
             kept = self._kept(node, group)
-            inner = product_carried(weight, [factors[k] for k in group], kept, node.index_dims)
+            gone |= {i for k in group for i in node.indices[k]} - set(kept)
+            inner = product_carried(weight, [given[k] for k in group], kept, node.index_dims)
             made.append((self._variable(inner), 1, kept))
         used = {k for group in groups for k in group}
-        made += [(done[f], e, own) for k, (f, e, own) in enumerate(factors) if k not in used]
-        return self._weighted_first(coefficient, made, node)
+        made += [(done[f], e, own) for k, (f, e, own) in enumerate(given) if k not in used]
+        factors = self._weighted_first(made)
+        return product_without(coefficient, factors, node.output, node.index_dims, gone)
 
-    def _weighted_first(
-        self, coefficient: Coefficient, factors: list[Factor], node: Einsum
-    ) -> Node:
+    def _weighted_first(self, factors: list[Factor]) -> list[Factor]:
         """A product in which a state is weighted before it is multiplied with a matrix."""
         for k, (part, exponent, own) in enumerate(factors):
             if self.carries.isdisjoint(part.names) or exponent != 1 or len(set(own)) < len(own):
@@ -233,9 +234,8 @@ class _Step:
                 place = {i: axis for axis, i in enumerate(own)}
                 inner = [(f, e, tuple(place[i] for i in at)) for f, e, at in (factors[k], *weights)]
                 weighted = build.product(ONE, inner, range(part.ndim), part.dims)
-                factors = [(weighted, 1, own), *rest]
-                break
-        return build.product(coefficient, factors, node.output, node.index_dims)
+                return [(weighted, 1, own), *rest]
+        return factors
 
     def _reads_only(self, part: Node) -> bool:
         return isinstance(part, Variable) and (part in self.elements or part in self.found.values())
