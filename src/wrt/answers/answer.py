@@ -21,7 +21,7 @@ from wrt.answers.shown.differential import differential
 from wrt.answers.shown.layers import Layer, layers
 from wrt.answers.shown.typeset import latex
 from wrt.answers.shown.views import VIEWS
-from wrt.answers.structured import Structured
+from wrt.answers.structured import Structured, bound_to
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import CONVENTIONS, constraint
 from wrt.errors import (
@@ -32,9 +32,8 @@ from wrt.errors import (
     TooLarge,
     ValueMistake,
 )
-from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import dimension_names, holds_complex, rename_dimensions
+from wrt.expression.walk import dimension_names
 from wrt.language import Reading, Wanted
 
 if TYPE_CHECKING:
@@ -240,7 +239,7 @@ class Derivative(Found):
         sizes: Mapping[str, int] | None = None,
     ) -> Callable[..., Any]:
         """A function of the variables by keyword that returns the dense array; with `structured`
-        a tensor that is used without being formed (NumPy).
+        a tensor that is used without being formed.
 
         `sizes` of dimensions help to plan it; it runs for others too. Raises TooLarge when called
         for more entries than `limit`.
@@ -249,11 +248,7 @@ class Derivative(Found):
         array([2., 5.])
         """
         if structured:
-            if backend != "numpy":
-                raise ValueMistake("structured answers are computed by numpy")
-            if self.layout is not None or holds_complex(self.formula):
-                raise ValueMistake("structured answers are of real tensors without a view")
-            return lambda mapping=None, /, **values: self._bound(by_name(mapping, values), limit)
+            return self._structured("numpy" if backend == "auto" else backend, limit)
         return programs.compile(
             self.formula,
             backend,
@@ -263,13 +258,20 @@ class Derivative(Found):
             title=self.title,
         )
 
-    def _bound(self, values: Mapping[str, Any], limit: int) -> Structured:
-        """The derivative with its arrays bound, every size a number."""
-        program = programs.compile(self.formula, arguments=self.arguments, title=self.title)
-        arrays, sizes = program.entered(self._needed(values))
-        formula = rename_dimensions(self.formula, {n: Dimension.of(k) for n, k in sizes.items()})
+    def _structured(self, backend: str, limit: int) -> Callable[..., Structured]:
+        """A function that binds arrays."""
+        if self.layout is not None:
+            raise ValueMistake(
+                "a view has no structured answer; the derivative itself has one, and its "
+                "sparse() and linear_operator() are matrices between tensors laid end to end"
+            )
         rows = self.formula.ndim - self.groups[-1]
-        return Structured(formula, {v.name: a for v, a in arrays.items()}, rows, limit)
+
+        def bind(mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Structured:
+            given = self._needed(by_name(mapping, values))
+            return bound_to(self.formula, rows, self.arguments, given, backend, limit, self.title)
+
+        return bind
 
     @property
     def title(self) -> str:

@@ -6,7 +6,7 @@ a device. A program for JAX is jitted by itself where nothing forbids it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,9 +31,9 @@ class JaxProgram(Program):
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         arrays, functions, lengths, sizes = self._entered(mapping, values)
         self._fit(sizes, 8)
-        return self._run_jax([*arrays.values(), *functions], lengths)
+        return self._run([*arrays.values(), *functions], lengths)
 
-    def _run_jax(self, arguments: list[Any], lengths: Mapping[str, int]) -> Any:
+    def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
         try:
             return self._jitted(*arguments, **lengths)
         except ZeroDivisionError:
@@ -78,11 +78,13 @@ class TorchProgram(Program):
     backend = "torch"
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-
         arrays, functions, lengths, sizes = self._entered(mapping, values)
         self._fit(sizes, 8)
+        return self._run([*arrays.values(), *functions], lengths)
+
+    def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
         try:
-            return self.function(*arrays.values(), *functions, **lengths)
+            return self.function(*arguments, **lengths)
         except RuntimeError as error:
             if "linalg" not in str(error):
                 raise

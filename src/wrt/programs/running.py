@@ -169,14 +169,32 @@ class Program:
 
     def entered(
         self, mapping: Mapping[str, Any]
-    ) -> tuple[dict[Variable, Array], Mapping[str, int]]:
-        """The arrays that were given, checked, and the size of every dimension."""
+    ) -> tuple[dict[Variable, Array], dict[str, Any], Mapping[str, int]]:
+        """The arrays that were given, checked, the functions, and the size of every dimension."""
         arrays, functions, _, sizes = self._entered(mapping, {})
-        if functions:
-            raise ValueMistake("functions that nobody defined have no structured answers")
-        for variable, array in arrays.items():
-            door.check(variable, array)
-        return arrays, sizes
+        if self.backend == "numpy":  # others may be traced: nothing is asked of their entries
+            for variable, array in arrays.items():
+                door.check(variable, array)
+        called = {f.name: g for f, g in zip(self._module.functions, functions, strict=True)}
+        return arrays, called, sizes
+
+    def bare(self, given: Mapping[str, Any], sizes: Mapping[str, int], itemsize: int = 8) -> Any:
+        """The value at arrays that are known to be right, by name, in the type that it comes in.
+
+        `sizes` are those of dimensions that have a name; nothing is looked at but what would be
+        too large.
+        """
+        import numpy as np
+
+        self._fit(sizes, itemsize)
+        made = self._module
+        arguments = [given[v.name] for v in made.arguments]
+        functions = [given[f.name] for f in made.functions]
+        if self.backend == "numpy":
+            functions = [_checked(f, given[f.name], sizes) for f in made.functions]
+        lengths = {made.sizes[n]: sizes[n] for n in made.sizes}
+        with np.errstate(all="ignore"):
+            return self._run([*arguments, *functions], lengths)
 
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
         return door.arrays(given)

@@ -1,0 +1,189 @@
+"""The array library of a structured answer: the few words that the three say differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from wrt.errors import ShapeMistake, ValueMistake
+from wrt.expression.nodes import Variable
+from wrt.programs import door
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Library", "library", "width"]
+
+
+@lru_cache(maxsize=4)
+def library(name: str) -> Library:
+    """The library of that name."""
+    return {"numpy": Library, "jax": Jax, "torch": Torch}[name]()
+
+
+class Library:
+    """NumPy, and what the others have in common with it."""
+
+    name = "numpy"
+
+    @property
+    def words(self) -> Any:
+        """The module of functions."""
+        import numpy as np
+
+        return np
+
+    # What comes in
+
+    def like(self, arrays: Sequence[Any]) -> Any:
+        """A number in the type of the arrays, float64 where there are none."""
+        import numpy as np
+
+        single = bool(arrays) and all(width(a) <= 4 for a in arrays)
+        return np.zeros((), np.float32 if single else np.float64)
+
+    def taken(self, name: str, value: Any, like: Any) -> Any:
+        """A value as an array of floats, in the type of `like` where it has none of its own."""
+        array = self.plain(name, value)
+        firm = hasattr(value, "dtype") and _kind(array) != "i"
+        single = width(like) <= 4 and (not firm or width(array) <= 4)
+        words, kind = self.words, _kind(array) == "c"
+        wanted = ("complex64" if kind else "float32", "complex128" if kind else "float64")
+        return self.cast(array, getattr(words, wanted[not single]))
+
+    def plain(self, name: str, value: Any) -> Any:
+        """A value as an array; no NaN in it."""
+        import numpy as np
+
+        variable = Variable(name, (), ["complex"])
+        array = door.plain_array(variable, value)
+        if array.dtype.kind in "fc" and np.isnan(array).any():
+            raise ValueMistake(f"{name} has entries that are NaN")
+        return array
+
+    def cast(self, array: Any, kind: Any) -> Any:
+        """An array in another type."""
+        return array.astype(kind, copy=False)
+
+    def shaped(
+        self, name: str, value: Any, shape: Sequence[int], like: Any
+    ) -> tuple[Any, tuple[int, ...]]:
+        """An array of this shape, or of any number of them along leading axes, which come apart."""
+        array = self.taken(name, value, like)
+        given = tuple(array.shape)
+        lead = len(given) - len(shape)
+        if lead < 0 or given[lead:] != tuple(shape):
+            said = " × ".join(map(str, shape)) or "a number"
+            raise ShapeMistake(
+                f"{name} has shape {given}, wanted {said}",
+                hint="many at once stand along leading axes",
+            )
+        return array, given[:lead]
+
+    # Words
+
+    def permuted(self, array: Any, axes: Sequence[int]) -> Any:
+        """The axes in another order."""
+        return array.transpose(tuple(axes))
+
+    def conj(self, array: Any) -> Any:
+        """The conjugate; a real array is its own."""
+        return self.words.conj(array) if _kind(array) == "c" else array
+
+    def eye(self, size: int, like: Any) -> Any:
+        """The identity matrix, in the type of another array."""
+        return self.words.eye(size, dtype=like.dtype)
+
+    def own(self, result: Any, given: Mapping[str, Any], single: bool) -> Any:
+        """A result as an array of floats that shares no memory with what is bound."""
+        import numpy as np
+
+        array = np.asarray(result)
+        wide, narrow = ("c16", "c8") if array.dtype.kind == "c" else ("f8", "f4")
+        array = array.astype(narrow if single else wide, copy=False)
+        if any(np.may_share_memory(array, a) for a in given.values()):
+            array = array.copy()
+        return array
+
+
+class Jax(Library):
+    """JAX: arrays may be traced, so nothing is asked of their entries."""
+
+    name = "jax"
+
+    @property
+    def words(self) -> Any:
+        import jax.numpy as jnp
+
+        return jnp
+
+    def plain(self, name: str, value: Any) -> Any:
+        import jax
+
+        if isinstance(value, jax.Array):
+            return value
+        return super().plain(name, value)
+
+    def cast(self, array: Any, kind: Any) -> Any:
+        import jax
+
+        return self.words.asarray(array, jax.dtypes.canonicalize_dtype(kind))
+
+    def own(self, result: Any, given: Mapping[str, Any], single: bool) -> Any:
+        return self.words.asarray(result)
+
+
+class Torch(Library):
+    """PyTorch: on the device of what is bound."""
+
+    name = "torch"
+
+    @property
+    def words(self) -> Any:
+        import torch
+
+        return torch
+
+    def like(self, arrays: Sequence[Any]) -> Any:
+        kind = super().like(arrays).dtype.name
+        device = arrays[0].device if arrays else None
+        return self.words.zeros((), dtype=getattr(self.words, kind), device=device)
+
+    def plain(self, name: str, value: Any) -> Any:
+        import torch
+
+        if torch.is_tensor(value):
+            return value
+        return torch.as_tensor(super().plain(name, value))
+
+    def taken(self, name: str, value: Any, like: Any) -> Any:
+        return super().taken(name, value, like).to(like.device)
+
+    def cast(self, array: Any, kind: Any) -> Any:
+        return array.to(kind)
+
+    def permuted(self, array: Any, axes: Sequence[int]) -> Any:
+        return array.permute(tuple(axes))
+
+    def eye(self, size: int, like: Any) -> Any:
+        return self.words.eye(size, dtype=like.dtype, device=like.device)
+
+    def own(self, result: Any, given: Mapping[str, Any], single: bool) -> Any:
+        return self.words.as_tensor(result)
+
+
+def _kind(array: Any) -> str:
+    """The kind of number in an array: f for real floats, c for complex ones, i for others."""
+    if hasattr(array, "is_floating_point"):
+        return "c" if array.is_complex() else "f" if array.is_floating_point() else "i"
+    kind: str = array.dtype.kind
+    return kind if kind in "fc" else "f" if kind == "V" else "i"
+
+
+def width(array: Any) -> int:
+    """The bytes of a real number of an array."""
+    found: int = array.element_size() if hasattr(array, "element_size") else array.dtype.itemsize
+    return found // 2 if _kind(array) == "c" else found

@@ -1,0 +1,174 @@
+"""Where a tensor has entries, and which: coordinates from its structure, never from a dense array.
+
+The indices of a term that its axes are tied to are counted through; an affine pattern gives one of
+them by the others, or tells which to leave out. What the factors have there is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from wrt.answers.structured.operations import terms
+from wrt.answers.structured.terms import Term
+from wrt.errors import TooLarge, ValueMistake
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Factor, Pattern, Relation
+from wrt.expression.products import connected
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from wrt.answers.structured.tensor import Structured
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["entries"]
+
+Condition = tuple[tuple[tuple[int, int], ...], int, str]
+
+
+def entries(D: Structured, limit: int) -> Any:
+    """The entries by rows and columns, equal places added, as SciPy's coo_array."""
+    import numpy as np
+    from scipy.sparse import coo_array
+
+    if D.backend != "numpy":
+        raise ValueMistake(f'entries are listed with NumPy; to("numpy") moves from {D.backend}')
+    plans = [_Plan(term) for term in terms(D.formula) if term.coefficient.value]
+    most = sum(plan.count for plan in plans)
+    if most > limit:
+        raise TooLarge(
+            f"{D} would have {most:,} entries that are not zero by its structure, "
+            f"about {most * 16 / 1e9:.1f} GB; apply and pullback need none of them"
+        )
+    shape = (prod(D.row_shape), prod(D.column_shape))
+    places = (np.empty(0, dtype=int), np.empty(0, dtype=int))
+    found = [plan.run(D) for plan in plans]
+    if found:
+        rows, columns, values = (np.concatenate(part) for part in zip(*found, strict=True))
+        places, data = (rows, columns), values.astype(D.dtype, copy=False)
+    else:
+        data = np.empty(0, dtype=D.dtype)
+    made = coo_array((data, places), shape=shape)
+    made.sum_duplicates()
+    return made
+
+
+class _Plan:
+    """How the entries of one term are counted through."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        masks = [f for f in term.factors if isinstance(f[0], Pattern)]
+        self.factors = [f for f in term.factors if not isinstance(f[0], Pattern)]
+        self.open = list(dict.fromkeys(term.output))
+        # a pattern that touches the axes brings its other indices along
+        touching = True
+        while touching:
+            touching = False
+            for _, _, indices in masks:
+                fresh = set(indices) - set(self.open)
+                if fresh and fresh != set(indices):
+                    self.open += sorted(fresh)
+                    touching = True
+        inside = set(self.open)
+        self.factors += [f for f in masks if not set(f[2]) <= inside]
+        self.sizes = {i: term.dims[i].value or 0 for i in self.open}
+        conditions = [c for f in masks if set(f[2]) <= inside for c in _conditions(f)]
+        self.given, self.rest = _solved(self.open, conditions)
+        self.free = [i for i in self.open if i not in self.given]
+        self.count = prod(self.sizes[i] for i in self.free)
+
+    def run(self, D: Structured) -> tuple[Array, Array, Array]:
+        """Rows, columns and values."""
+        import numpy as np
+
+        at: dict[int, Array] = {}
+        grid = np.indices([self.sizes[i] for i in self.free]).reshape(len(self.free), -1)
+        at.update(zip(self.free, grid, strict=True))
+        keep = np.ones(self.count, dtype=bool)
+        for i in reversed(self.given):  # what is given by others comes after them
+            sign, condition = self.given[i]
+            at[i] = -sign * _sum(condition, at, without=i)
+            keep &= (at[i] >= 0) & (at[i] < self.sizes[i])
+        for condition in self.rest:
+            value = _sum(condition, at)
+            keep &= (value == 0) if condition[2] == "==" else (value >= 0)
+        if not keep.all():
+            at = {i: where[keep] for i, where in at.items()}
+        count = int(keep.sum())
+        output = self.term.output
+        rows = _laid([(at[i], self.sizes[i]) for i in output[: D.rows]], count)
+        columns = _laid([(at[i], self.sizes[i]) for i in output[D.rows :]], count)
+        return rows, columns, self.values(D, at, count)
+
+    def values(self, D: Structured, at: Mapping[int, Array], count: int) -> Array:
+        """The product of what the factors have at these places."""
+        import numpy as np
+
+        inside = set(self.open)
+        number = D._run(build.number(self.term.coefficient), {})
+        found = np.full(count, number)
+        for places in connected(
+            [set(f[2]) - inside or {-1 - k} for k, f in enumerate(self.factors)]
+        ):
+            factors: list[Factor] = [self.factors[k] for k in places]
+            held = [i for i in dict.fromkeys(i for f in factors for i in f[2]) if i in inside]
+            node = build.product_carried(ONE, factors, held, self.term.dims)
+            value = D._run(node, {})
+            found = found * (value[tuple(at[i] for i in held)] if held else value)
+        return found
+
+
+def _conditions(factor: Factor) -> list[Condition]:
+    """The relations of a pattern in the indices of the term."""
+    mask, _, indices = factor
+    assert isinstance(mask, Pattern)
+    return [_condition(relation, indices) for relation in mask.relations]
+
+
+def _condition(relation: Relation, indices: Sequence[int]) -> Condition:
+    totals: dict[int, int] = {}
+    for place, factor in relation.terms:
+        totals[indices[place]] = totals.get(indices[place], 0) + factor
+    terms = tuple((i, c) for i, c in totals.items() if c)
+    constant = relation.constant.value
+    assert constant is not None
+    return terms, constant, relation.kind
+
+
+def _solved(
+    open_: Sequence[int], conditions: Sequence[Condition]
+) -> tuple[dict[int, tuple[int, Condition]], list[Condition]]:
+    """Which index each equation gives by the others, as far as one can, and what is left to ask."""
+    given: dict[int, tuple[int, Condition]] = {}
+    rest: list[Condition] = []
+    held: set[int] = set()  # what a given index needs, so that none is given by itself
+    for condition in conditions:
+        terms, _, kind = condition
+        candidates = [(i, c) for i, c in terms if abs(c) == 1 and i not in given and i not in held]
+        if kind != "==" or not candidates or any(i in given for i, _ in terms):
+            rest.append(condition)
+            continue
+        index, sign = candidates[-1]
+        given[index] = (sign, condition)
+        held |= {i for i, _ in terms if i != index}
+    return given, rest
+
+
+def _sum(condition: Condition, at: Mapping[int, Array], without: int | None = None) -> Any:
+    terms, constant, _ = condition
+    return sum((c * at[i] for i, c in terms if i != without), constant)
+
+
+def _laid(axes: Sequence[tuple[Array, int]], count: int) -> Array:
+    """One position for several axes laid end to end."""
+    import numpy as np
+
+    found = np.zeros(count, dtype=np.int64)
+    for where, size in axes:
+        found = found * size + where
+    return found

@@ -1,0 +1,407 @@
+"""A derivative with its arrays bound: a tensor that is used without being formed.
+
+Every operation makes a formula and runs its program; there is no second algebra. Terms of sums
+stay apart, so that deltas and outer products are never laid out. Formulas and programs are kept,
+so that what is done a second time is only run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+from wrt import programs
+from wrt.algebra import normal_form
+from wrt.algebra.definite import definite
+from wrt.answers.parts import unused
+from wrt.answers.structured import operations as said
+from wrt.answers.structured.arrays import Library, library, width
+from wrt.answers.structured.operations import BATCH, VECTOR, terms
+from wrt.answers.structured.terms import joined
+from wrt.errors import ShapeMistake, ValueMistake
+from wrt.expression import build
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Node, Sum, Variable
+from wrt.expression.walk import holds_complex, substitute
+
+#: An array of NumPy, JAX or PyTorch.
+Array = Any
+
+__all__ = ["Structured", "Ways"]
+
+
+class Ways(NamedTuple):
+    """Formulas of the map and of the transposed map that cost less than products with the tensor;
+    each with the variable that stands for what comes in.
+    """
+
+    apply: tuple[Node, Variable] | None = None
+    pullback: tuple[Node, Variable] | None = None
+
+
+#: Products with the tensor itself are the way.
+PLAIN = Ways()
+
+
+@dataclass(frozen=True, eq=False)
+class Structured:
+    """A tensor as a formula and the arrays of its names; the first `rows` axes are those of f.
+
+    The arrays are NumPy's, JAX's or PyTorch's, and so are the results. What `apply`, `pullback`
+    and `solve` take may stand many at once along leading axes.
+
+    >>> from wrt import derivative
+    >>> D = derivative("W*x", "W").compile(structured=True)(W=[[1, 2], [3, 4]], x=[5, 6])
+    >>> D.shape, D.apply([[1, 0], [0, 1]]), float(D.norm())
+    ((2, 2, 2), array([5., 6.]), 11.045361017187261)
+    """
+
+    formula: Node
+    values: Mapping[str, Any]
+    rows: int
+    limit: int = programs.MOST_ENTRIES
+    backend: str = "numpy"
+    like: Any = None
+    ways: Ways = PLAIN
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+        return tuple(d.value or 0 for d in self.formula.dims)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.formula.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of entries, zeros counted."""
+        return prod(self.shape)
+
+    @cached_property
+    def dtype(self) -> Any:
+        """The type of the entries."""
+        if not holds_complex(self.formula):
+            return self.like.dtype
+        words = self.library.words
+        return self.library.cast(
+            self.like, words.complex64 if self._single else words.complex128
+        ).dtype
+
+    @property
+    def library(self) -> Library:
+        """The array library that the arrays are of."""
+        return library(self.backend)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The sizes of the axes of f, which `apply` gives."""
+        return self.shape[: self.rows]
+
+    @property
+    def column_shape(self) -> tuple[int, ...]:
+        """The sizes of the axes of the variable, which `apply` takes."""
+        return self.shape[self.rows :]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a structured tensor without axes has no length")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        rows = " × ".join(map(str, self.row_shape)) or "scalar"
+        columns = " × ".join(map(str, self.column_shape)) or "scalar"
+        return f"<structured ({rows}) × ({columns})>"
+
+    # As a linear map
+
+    def apply(self, direction: Any, /) -> Array:
+        """The product with a tensor shaped as the last axes: a Jacobian times a vector."""
+        return self._times(
+            "the direction", direction, tuple(range(self.rows, self.ndim)), self.ways.apply
+        )
+
+    def pullback(self, gradient: Any, /) -> Array:
+        """The product of a tensor shaped as the first axes with this one: a vector times it."""
+        return self._times("the gradient", gradient, tuple(range(self.rows)), self.ways.pullback)
+
+    def _times(
+        self, name: str, value: Any, summed: tuple[int, ...], way: tuple[Node, Variable] | None
+    ) -> Array:
+        shape = tuple(self.shape[k] for k in summed)
+        v, lead = self.library.shaped(name, value, shape, self.like)
+        word = unused(VECTOR, list(self.values))
+        if way is not None and not lead and not _is_complex(v):
+            node, variable = way
+            return self._run(node, {variable.name: v})
+        node = said.product(self.formula, summed, word, bool(lead), _is_complex(v))
+        if not lead:
+            return self._run(node, {word: v})
+        found = self._run(node, {word: v.reshape((-1, *shape))}, {BATCH: prod(lead)})
+        return found.reshape((*lead, *found.shape[1:]))
+
+    def solve(self, right: Any, /) -> Array:
+        """The tensor that `apply` takes to this one, where the structure tells how.
+
+        Diagonal and block diagonal tensors, Kronecker products, permutations and Sylvester's
+        equation are solved block by block, equal blocks once, symmetric positive definite ones by
+        Cholesky's factorisation; with products of few columns added by Woodbury's identity.
+        What is factorised is kept. Raises ValueMistake where the structure does not tell how.
+        """
+        return self._system.solve(right)
+
+    def logdet(self) -> Array:
+        """The logarithm of the absolute value of the determinant, where `solve` is known."""
+        return self._system.logdet()
+
+    @cached_property
+    def _system(self) -> Any:
+        from wrt.answers.structured.solving import system
+
+        return system(self)
+
+    # Composed
+
+    def __matmul__(self, other: Any) -> Any:
+        """One map after another; of an array, the product with its first axes."""
+        if isinstance(other, Structured):
+            return self._after(other)
+        columns = self.column_shape
+        v = self.library.taken("the array", other, self.like)
+        inner, more = len(columns), v.ndim - len(columns)
+        if more < 0 or tuple(v.shape[:inner]) != columns:
+            raise ShapeMistake(f"the axes {columns} meet an array of shape {tuple(v.shape)}")
+        if not more:
+            return self.apply(v)
+        turned = self.library.permuted(v, [*range(inner, v.ndim), *range(inner)])
+        found = self.apply(turned)
+        return self.library.permuted(found, [*range(more, found.ndim), *range(more)])
+
+    def __rmatmul__(self, other: Any) -> Array:
+        """An array times the map: the product with its last axes."""
+        return self.pullback(other)
+
+    __array_ufunc__ = None  # NumPy arrays leave the operators to us
+
+    def _after(self, other: Structured) -> Structured:
+        inner = self.ndim - self.rows
+        if self.column_shape != other.row_shape:
+            raise ShapeMistake(f"the axes {self.column_shape} meet {other.row_shape}")
+        formula, values = self._beside(other)
+        ties = [((0, self.rows + k), (1, k)) for k in range(inner)]
+        output = [(0, k) for k in range(self.rows)]
+        output += [(1, k) for k in range(other.rows, other.ndim)]
+        node = joined([terms(self.formula), terms(formula)], ties, output)
+        return self._made(node, values, self.rows)
+
+    @property
+    def T(self) -> Structured:
+        """The transposed map: rows and columns exchanged."""
+        order = [(0, k) for k in (*range(self.rows, self.ndim), *range(self.rows))]
+        node = joined([terms(self.formula)], [], order)
+        ways = Ways(self.ways.pullback, self.ways.apply)
+        return replace(self, formula=node, rows=self.ndim - self.rows, ways=ways)
+
+    def identity(self) -> Structured:
+        """The identity between tensors shaped as the last axes: `H + 0.1 * H.identity()`."""
+        dims = self.formula.dims[self.rows :]
+        axes = tuple(range(len(dims)))
+        node = build.product(ONE, (), (*axes, *axes), dims)
+        return self._made(node, {}, len(dims))
+
+    # As a tensor
+
+    def __add__(self, other: Any) -> Structured:
+        if not isinstance(other, Structured):
+            return NotImplemented
+        if self.shape != other.shape or self.rows != other.rows:
+            raise ShapeMistake(f"{self} and {other} are not of one shape")
+        formula, values = self._beside(other)
+        return self._made(build.add(*_plain(self.formula), *_plain(formula)), values, self.rows)
+
+    def __neg__(self) -> Structured:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Structured:
+        return self + -other if isinstance(other, Structured) else NotImplemented
+
+    def __mul__(self, factor: Any) -> Structured:
+        """Every entry times a number."""
+        if isinstance(factor, Structured) or getattr(factor, "shape", ()) != ():
+            raise ShapeMistake(
+                "a structured tensor is multiplied by numbers with *",
+                hint="@ composes it with another, and applies it to an array",
+            )
+        if isinstance(factor, int) and not isinstance(factor, bool):
+            nodes = [build.scale(factor, one) for one in _plain(self.formula)]
+            return self._made(build.add(*nodes), self.values, self.rows)
+        value = self.library.taken("the factor", factor, self.like)
+        kind = ("complex",) if _is_complex(value) else ()
+        c = Variable(unused("c", list(self.values)), (), kind)
+        axes = [(0, k) for k in range(self.ndim)]
+        node = joined([terms(self.formula), terms(c)], [], axes)
+        return self._made(node, {**self.values, c.name: value}, self.rows)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, factor: Any) -> Structured:
+        if isinstance(factor, Structured):
+            return NotImplemented
+        divisor: Any = self.library.taken("the divisor", factor, self.like)
+        scaled: Structured = self * (1 / divisor)
+        return scaled
+
+    def __getitem__(self, key: Any) -> Structured:
+        """A part, axes counted from 0 as in NumPy: whole numbers, slices with any step."""
+        keys = said.keys_of(key, self.shape)
+        rows = sum(not isinstance(k, int) for k in keys[: self.rows])
+        node = normal_form(said.section(self.formula, keys))
+        return self._made(node, self.values, rows)
+
+    def norm(self) -> Array:
+        """The square root of the sum of the squares of all entries."""
+        nodes = said.squares(self.formula)
+        words = self.library.words
+        if self.backend != "numpy":
+            (square,) = self._run_all(nodes[:1])
+            return words.sqrt(words.abs(square))
+        square, *each = self._run_all(nodes)
+        lost = (1e-3 if self._single else 1e-6) * len(each) * sum(abs(one) for one in each)
+        if each and not abs(square) > lost:  # the terms nearly cancel: from the entries then
+            from wrt.answers.structured.entries import entries
+
+            return words.asarray(words.linalg.norm(entries(self, self.limit).data))
+        return words.sqrt(words.abs(square))
+
+    def diagonal(self) -> Array:
+        """The entries whose first axes and last axes agree."""
+        return self._run(self._tied(True), {})
+
+    def trace(self) -> Array:
+        """The sum of the diagonal."""
+        return self._run(self._tied(False), {})
+
+    def _tied(self, kept: bool) -> Node:
+        if self.row_shape != self.column_shape:
+            raise ShapeMistake(f"{self} is not square")
+        return said.tied(self.formula, self.rows, kept)
+
+    # As arrays
+
+    def dense(self, limit: int | None = None) -> Array:
+        """Every entry; raises TooLarge beyond `limit` of them."""
+        return self._run(self.formula, {}, limit=limit)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        import numpy as np
+
+        if copy is False:
+            raise ValueError("a structured tensor has no array that is not made")  # as NumPy says
+        return np.asarray(self.dense(), dtype)
+
+    def linear_operator(self) -> Any:
+        """The map as SciPy's LinearOperator, between tensors laid end to end."""
+        from wrt.answers.structured.exports import linear_operator
+
+        return linear_operator(self)
+
+    def lineax(self) -> Any:
+        """The map as an operator of lineax, between tensors of JAX; symmetric ones are tagged."""
+        from wrt.answers.structured.exports import lineax_operator
+
+        return lineax_operator(self)
+
+    def sparse(self, format: str = "csr", limit: int | None = None) -> Any:  # noqa: A002  # SciPy's
+        """The map as SciPy's sparse array between tensors laid end to end, from the structure:
+        zeros are never laid out. Raises TooLarge beyond `limit` entries.
+        """
+        from wrt.answers.structured.entries import entries
+
+        found = entries(self, self.limit if limit is None else limit)
+        made = found.tocsr()
+        made.eliminate_zeros()
+        return made.asformat(format)
+
+    def to(self, backend: str) -> Structured:
+        """The same tensor with its arrays in another library: "numpy", "jax" or "torch"."""
+        from wrt.answers.structured.exports import moved
+
+        return moved(self, backend)
+
+    # What the form shows
+
+    @cached_property
+    def is_symmetric(self) -> bool:
+        """Whether the form shows that rows and columns may be exchanged."""
+        if self.row_shape != self.column_shape:
+            return False
+        return normal_form(self.T.formula) is normal_form(self.formula)
+
+    @cached_property
+    def definite(self) -> int:
+        """2 and 1 where the form shows a positive definite and semidefinite map, -2 and -1 a
+        negative one; 0 where it shows nothing.
+        """
+        return definite(self.formula) if self.is_symmetric else 0
+
+    # How it runs
+
+    @cached_property
+    def _single(self) -> bool:
+        return width(self.like) <= 4
+
+    def _run(
+        self,
+        node: Node,
+        more: Mapping[str, Any],
+        sizes: Mapping[str, int] | None = None,
+        limit: int | None = None,
+    ) -> Array:
+        return self._ran(node, more, sizes or {}, self.limit if limit is None else limit)
+
+    def _run_all(self, nodes: Sequence[Node]) -> list[Array]:
+        found: list[Array] = self._ran(tuple(nodes), {}, {}, self.limit)
+        return found
+
+    def _ran(self, node: Any, more: Mapping[str, Any], sizes: Mapping[str, int], limit: int) -> Any:
+        program = programs.compile(node, self.backend, limit=limit)
+        given = {**self.values, **more}
+        single = self._single and all(width(v) <= 4 for v in more.values())
+        result = program.bare(given, sizes, 4 if single else 8)
+        if not isinstance(node, tuple):
+            return self.library.own(result, given, single)
+        results = result if len(node) > 1 else (result,)
+        return [self.library.own(r, given, single) for r in results]
+
+    def _made(self, formula: Node, values: Mapping[str, Any], rows: int) -> Structured:
+        """Another tensor of the same library, with the values that it needs."""
+        used = {v.name for v in formula.names}
+        kept = {name: value for name, value in values.items() if name in used}
+        return replace(self, formula=formula, values=kept, rows=rows, ways=PLAIN)
+
+    def _beside(self, other: Structured) -> tuple[Node, dict[str, Any]]:
+        """The formula of another with names of its own, and the values of both."""
+        if self.backend != other.backend:
+            raise ValueMistake(f"one tensor is of {self.backend}, the other of {other.backend}")
+        values, moved = dict(self.values), dict[Variable, Node]()
+        for v in sorted(other.formula.names, key=lambda v: v.name):
+            name, value = v.name, other.values[v.name]
+            if name in values and (values[name] is not value or v not in self.formula.names):
+                name = unused(name, [*values, *other.values])
+                moved[v] = Variable(name, v.dims, v.properties)
+            values[name] = value
+        return substitute(other.formula, moved) if moved else other.formula, values
+
+
+def _plain(formula: Node) -> tuple[Node, ...]:
+    return formula.children if isinstance(formula, Sum) else (formula,)
+
+
+def _is_complex(array: Any) -> bool:
+    if hasattr(array, "is_complex"):
+        return bool(array.is_complex())
+    return bool(array.dtype.kind == "c")
