@@ -124,3 +124,63 @@ def test_a_plan_tells_its_costs_and_the_least_there_is():
     assert found.total.bytes >= found.floor.bytes
     assert found.assumed == ()
     assert "assumed: N = 100" in str(D.plan(n=5))
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "shapes"),
+    [
+        ("x'*A*x", ("x", "x"), {"A": "n n"}),
+        ("x'*A*x - x'*B*B'*x/2", ("x", "x"), {"A": "n n", "B": "n n"}),
+        ("x'*(A - A')*y", ("x", "y"), {"A": "n n"}),
+        ("x'*A*y + y'*B*x", ("x", "y"), {"A": "n m", "B": "m n"}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_a_transpose_whose_rows_collide_is_added_by_strips(text, by, shapes, kind):
+    D = wrt.derivative(text, *by, shapes=shapes)
+    sizes = {"n": 768, "m": 512}
+    program = D.compile(sizes=sizes)
+    assert "add_transposed(" in program.source
+    assert "add_transposed" not in D.source(sizes={"n": 700, "m": 500})
+    assert "add_transposed" not in D.source("jax", sizes=sizes)
+    rng = np.random.default_rng(3)
+    values = {
+        v.name: rng.standard_normal([sizes[str(d)] for d in v.dims]).astype(kind)
+        for v in D.arguments
+    }
+    found, wanted = program(values), D.compile(sizes={"n": 700, "m": 500})(values)
+    assert found.dtype == kind
+    np.testing.assert_allclose(found, wanted, rtol=1e-12 if kind == "float64" else 1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "said"),
+    [
+        ("W*x", ("W",), "np.einsum('iia->ia', out)[:]"),
+        ("norm2(T - U*V')^2", ("U", "U"), "np.einsum('iaib->iab', out)[:]"),
+        ("x[2:9] - 2*x[1:8]", ("x",), "np.einsum('ii->i', out[:, 1:9])[:]"),
+    ],
+)
+def test_repeated_axes_are_written_through_a_view(text, by, said):
+    D = wrt.derivative(text, *by)
+    assert said in D.source()
+    assert "arange" not in D.source()
+    assert D.check().passed
+
+
+def test_several_axes_are_multiplied_as_one():
+    D = wrt.derivative("norm2(M.*(T - U*V'))^2", "U", "U", shapes={"U": "n k", "V": "m k"})
+    text = D.source(sizes={"n": 100, "m": 100, "k": 5})
+    assert "tensordot" not in text
+    assert text.count(".reshape(") == 2
+    assert D.check().passed
+
+
+def test_sums_of_products_entry_by_entry_are_joined_where_the_library_joins():
+    D = wrt.derivative("sum(G.*(softmax(Q*K'/sqrt(d),2)*V))", "Q", shapes={"Q": "n d"})
+    assert "np.einsum('ij,ij->i'" in D.source()
+    assert "jnp.einsum" not in D.source("jax")
+    assert "torch.einsum" not in D.source("torch")

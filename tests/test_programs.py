@@ -61,8 +61,7 @@ def body(formula: Node, **more: object) -> str:
             n, m = W.shape
             t1 = np.outer(1 - np.tanh(W @ x + b) ** 2, x)
             out = np.zeros((n, n, m), dtype=t1.dtype)
-            i = np.arange(n)
-            out[i, i] = t1
+            np.einsum('iia->ia', out)[:] = t1
             return out""",
         ),
         (
@@ -70,28 +69,23 @@ def body(formula: Node, **more: object) -> str:
             """\
             n, m = W.shape
             out = np.zeros((m, n, m), dtype=b.dtype)
-            i = np.arange(m)
-            out[i, :, i] = b
+            np.einsum('iai->ia', out)[:] = b
             return out""",
         ),
         (
             BOOK["diag"](softmax(W @ x)) - BOOK["outer"](softmax(W @ x), softmax(W @ x)),
             """\
-            n = W.shape[0]
             softmax_1 = softmax(W @ x)
             out = np.outer(softmax_1, -softmax_1)
-            i = np.arange(n)
-            out[i, i] += softmax_1
+            np.einsum('ii->i', out)[:] += softmax_1
             return out""",
         ),
         (A + BOOK["diag"](b), "return A + np.diag(b)"),
         (
             build.identity(n) / c - A * c,
             """\
-            n = W.shape[0]
             out = -c * A
-            i = np.arange(n)
-            out[i, i] += 1 / c
+            np.einsum('ii->i', out)[:] += 1 / c
             return out""",
         ),
         (inv(A) @ b, "return np.linalg.solve(A, b)"),
@@ -155,8 +149,8 @@ def test_a_module_stands_alone():
 
 
         def logsumexp(x):
-            top = np.max(x, axis=-1, keepdims=True)
-            return top[..., 0] + np.log(np.sum(np.exp(x - top), axis=-1))
+            top = x.max(axis=-1, keepdims=True)
+            return top[..., 0] + np.log(np.exp(x - top).sum(axis=-1))
 
 
         def derivative(W, lambda_, x):

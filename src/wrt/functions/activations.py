@@ -29,12 +29,13 @@ def softplus_along(x):
     return np.where(x.real < 0, 0, x) + np.log1p(e)"""
 _SOFTMAX = """\
 def softmax(x):
-    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)"""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    e /= e.sum(axis=-1, keepdims=True)
+    return e"""
 _LOGSOFTMAX = """\
 def logsoftmax(x):
-    x = x - np.max(x, axis=-1, keepdims=True)
-    return x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))"""
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))"""
 _SOFTMAX_TORCH = """\
 def softmax(x):
     e = torch.exp(x - torch.amax(x.real, dim=-1, keepdim=True))
@@ -143,9 +144,10 @@ RECORDS: tuple[Function, ...] = (
             "sum(softmax(x)) = 1",
             "log(softmax(x)) = logsoftmax(x)",
             "exp(x)/sum(exp(x)) = softmax(x)",
+            "exp(x - logsumexp(x)) = softmax(x)",
         ),
         keeps="positive",
-        analytic=_SOFTMAX.replace("np.max(x,", "np.max(x.real,"),
+        analytic=_SOFTMAX.replace("x.max(", "x.real.max("),
         holomorphic=True,
         values="(0, 1]",
         axis="map",
@@ -164,7 +166,7 @@ RECORDS: tuple[Function, ...] = (
             "logsoftmax(logsoftmax(x)) = logsoftmax(x)",
             "logsumexp(logsoftmax(x)) = 0",
         ),
-        analytic=_LOGSOFTMAX.replace("np.max(x,", "np.max(x.real,"),
+        analytic=_LOGSOFTMAX.replace("x.max(", "x.real.max("),
         holomorphic=True,
         values="(-inf, 0]",
         curve="concave",

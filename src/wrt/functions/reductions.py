@@ -12,8 +12,8 @@ __all__ = ["RECORDS"]
 
 _LOGSUMEXP = """\
 def logsumexp(x):
-    top = np.max(x, axis=-1, keepdims=True)
-    return top[..., 0] + np.log(np.sum(np.exp(x - top), axis=-1))"""
+    top = x.max(axis=-1, keepdims=True)
+    return top[..., 0] + np.log(np.exp(x - top).sum(axis=-1))"""
 
 
 _HARDMAX = """\
@@ -142,7 +142,7 @@ RECORDS: tuple[Function, ...] = (
             "torch": _along("logsumexp", "torch.logsumexp(x, -1)"),
         },
         laws=("log(sum(exp(x))) = logsumexp(x)",),
-        analytic=_LOGSUMEXP.replace("np.max(x,", "np.max(x.real,"),
+        analytic=_LOGSUMEXP.replace("x.max(", "x.real.max("),
         holomorphic=True,
         curve="convex increasing",
         axis="reduce",

@@ -1,16 +1,18 @@
 """A sum becomes steps: terms with signs, and few entries added where they belong.
 
 A diagonal, or what else stands in few places, is not laid out in zeros to be added: the rest of the
-sum is a new array, and the few entries are added inside it.
+sum is a new array, and the few entries are added inside it. A large transpose whose rows collide in
+the cache is a step of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Dims
+from wrt.programs.costs import collides
 from wrt.programs.places import NONE
 from wrt.programs.steps import Steps
 
@@ -28,8 +30,15 @@ class Few(NamedTuple):
     places: tuple[object, tuple[int, ...]]
 
 
-def lower_sum(steps: Steps, terms: Sequence[Term], dims: Dims) -> int:
+def lower_sum(steps: Steps, terms: Sequence[Term], dims: Dims, sizes: Mapping[str, int]) -> int:
     """The sum of aligned steps."""
+    turned = _colliding(steps, terms, dims, sizes)
+    if turned:
+        total = lower_sum(steps, [term for term in terms if term not in turned], dims, sizes)
+        for sign, at in turned:
+            (source,) = steps[at].args
+            total = steps.add("add transposed", (total, steps.real(source)), sign, dims)
+        return total
     terms = sorted(terms, key=lambda term: _reading_order(steps, *term))
     split = _split(steps, terms, dims)
     if split is None:
@@ -39,6 +48,17 @@ def lower_sum(steps: Steps, terms: Sequence[Term], dims: Dims) -> int:
     for sign, core, places in few:
         total = steps.add("increment", (total, core), (sign, *places), dims)
     return total
+
+
+def _colliding(
+    steps: Steps, terms: Sequence[Term], dims: Dims, sizes: Mapping[str, int]
+) -> list[Term]:
+    """The transposes in a sum with a matrix as it stands, where these are dear to read."""
+    if len(dims) != 2:
+        return []
+    turned = [t for t in terms if steps[t[1]].op == "transpose" and steps[t[1]].dims == dims]
+    plain = any(steps[at].dims == dims for sign, at in terms if (sign, at) not in turned)
+    return turned if plain and collides(dims[::-1], sizes) else []
 
 
 def _reading_order(steps: Steps, sign: int, at: int) -> tuple[bool, bool, bool]:
@@ -58,7 +78,12 @@ def _split(steps: Steps, terms: Sequence[Term], dims: Dims) -> tuple[list[Term],
             rest.append((sign, at))
         else:
             few.append(found)
-    if not few or not any(_makes_all(steps, at, dims) for _, at in rest):
+    if not rest:
+        rest = [term for term in terms if term[0] > 0][:1]
+        few = [f for f, term in zip(few, terms, strict=True) if term not in rest]
+    elif not any(_makes_all(steps, at, dims) for _, at in rest):
+        return None
+    if not (few and rest):
         return None
     kinds = {steps[at].kind for _, at in rest} | {steps[f.core].kind for f in few}
     return None if "complex" in kinds else (rest, few)

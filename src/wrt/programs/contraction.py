@@ -6,11 +6,13 @@ The order over a whole product is opt_einsum's; what one step of it looks like i
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import mul
 from typing import NamedTuple
 
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Dims
 from wrt.programs.steps import Steps
 
 __all__ = ["Operand", "order", "pair", "upright"]
@@ -181,22 +183,40 @@ def _matrices(
     summed: Sequence[int],
     dims: Sequence[Dimension],
 ) -> Operand:
-    """A sum without a batch: `@` for matrices, tensordot for more axes."""
+    """A sum without a batch: `@` for matrices and what can be laid flat, tensordot for the rest."""
     out = (*left, *right)
-    shape = [dims[i] for i in out]
+    shape = tuple(dims[i] for i in out)
     weighted = _gram(steps, a, b, summed)
     if weighted is not None:
         return Operand(steps.add("gram", weighted, None, shape), out)
-    last = a.indices[-1:] == tuple(summed)
-    if len(summed) == 1 and len(right) < 2 and (len(left) < 2 or last):
-        first = steps.aligned(a.step, a.indices, [*left, *summed])
-        second = steps.aligned(b.step, b.indices, [*summed, *right])
-        return Operand(steps.add("matmul", (first, second), None, shape), out)
+    last = len(left) < 2 or a.indices[-1:] == tuple(summed)
+    first = len(right) < 2 or b.indices[:1] == tuple(summed)
+    if len(summed) == 1 and last and first:
+        upper = steps.aligned(a.step, a.indices, [*left, *summed])
+        lower = steps.aligned(b.step, b.indices, [*summed, *right])
+        return Operand(_flat_product(steps, upper, lower, shape), out)
     axes = (
         tuple(a.indices.index(i) for i in summed),
         tuple(b.indices.index(i) for i in summed),
     )
     return Operand(steps.add("tensordot", (a.step, b.step), axes, shape), out)
+
+
+def _flat_product(steps: Steps, a: int, b: int, shape: Dims) -> int:
+    """`a @ b` over the last axis of a and the first of b; several others are laid out as one."""
+    rows, columns = _as_one(steps[a].dims[:-1]), _as_one(steps[b].dims[1:])
+    a = _laid(steps, a, (*rows, *steps[a].dims[-1:]))
+    b = _laid(steps, b, (*steps[b].dims[:1], *columns))
+    made = steps.add("matmul", (a, b), None, (*rows, *columns))
+    return _laid(steps, made, shape)
+
+
+def _as_one(dims: Dims) -> Dims:
+    return (reduce(mul, dims),) if len(dims) > 1 else dims
+
+
+def _laid(steps: Steps, at: int, dims: Dims) -> int:
+    return at if len(steps[at].dims) == len(dims) else steps.add("reshape", (at,), None, dims)
 
 
 def _gram(steps: Steps, a: Operand, b: Operand, summed: Sequence[int]) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
 from wrt.programs.steps import VIEWS, Step, Steps
 
-__all__ = ["ASSUMED", "Bill", "Cost", "billed", "length"]
+__all__ = ["ASSUMED", "Bill", "Cost", "billed", "collides", "length"]
 
 #: What an unnamed size is taken for.
 ASSUMED = 100
@@ -61,6 +61,10 @@ class Cost(NamedTuple):
 NOTHING = Cost(0, 0)
 
 
+#: Rows so many entries apart share their places in a cache, and that many of them fill it.
+PERIOD, ROWS = 256, 512
+
+
 @dataclass(frozen=True)
 class Bill:
     """The cost of every step that runs, their sum, the least there is, and about how long it takes.
@@ -84,6 +88,17 @@ def length(dim: Dimension, sizes: Mapping[str, int]) -> int:
     if len(dim.terms) == 1 and len(dim.names) == 1 and str(dim) in dim.names:
         return sizes.get(str(dim), ASSUMED)
     return max(1, dim.size({**dict.fromkeys(dim.names, ASSUMED), **sizes}))
+
+
+def collides(dims: Dims, sizes: Mapping[str, int]) -> bool:
+    """Whether reading a matrix along its columns meets few places of a cache again and again.
+
+    >>> n = Dimension.of("n")
+    >>> collides((n, n), {"n": 2048}), collides((n, n), {"n": 2000})
+    (True, False)
+    """
+    rows, columns = (length(d, sizes) for d in dims)
+    return rows >= ROWS and columns >= ROWS and columns % PERIOD == 0
 
 
 def billed(steps: Steps, results: Sequence[int], sizes: Mapping[str, int]) -> Bill:
@@ -195,6 +210,8 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
             return Cost(0, moved)
         case "add":
             return Cost(made * (len(step.args) - 1), moved)
+        case "add transposed":
+            return Cost(made, moved + 2 * ITEM * made)
         case "loop":
             return Cost(made, 0)
         case "scan":

@@ -378,11 +378,13 @@ class Emission(NewArrays):
                 return self.library.inner(*arguments)
             case "gram":
                 return self._gram(step, arguments)
+            case "add transposed":
+                return self._add_transposed(step, arguments)
             case "increment":
                 return writing.added(self, at, step)
             case "einsum":
                 pair = self._joined(step, arguments)
-                return py.call(self.word("einsum"), py.literal(step.data), *pair)
+                return self.library.einsum(step.data, *pair)
             case "tensordot":
                 return self.library.tensordot(*self._joined(step, arguments), step.data)
             case "sum":
@@ -464,6 +466,14 @@ class Emission(NewArrays):
         X, d = self.named(step.args[0]), arguments[1]
         weights = py.subscript(d, py.colon(), py.literal(None))
         return py.binary("@", self.library.transpose(X, (1, 0)), py.binary("*", weights, X))
+
+    def _add_transposed(self, step: Step, arguments: Sequence[Code]) -> Code:
+        """A + B.T, by strips where the library would read far apart."""
+        A, B = arguments
+        if not self.library.strided:
+            return py.binary("+" if step.data > 0 else "-", A, self.library.transpose(B, (1, 0)))
+        minus = [] if step.data > 0 else [self.word("subtract")]
+        return py.call(py.name(self.helpers.add_transposed()), A, B, *minus)
 
     def _mask(self, step: Step) -> Code:
         (relation,) = step.data

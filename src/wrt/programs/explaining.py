@@ -127,6 +127,8 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
             signs = ["+" if s > 0 else "-" for s in step.data]
             text = " ".join(f"{s} {a}" for s, a in zip(signs, inner, strict=True))
             return text.removeprefix("+ ")
+        case "add transposed":
+            return f"{inner[0]} {'+' if step.data > 0 else '-'} {inner[1]}.T"
         case "negate":
             return f"-{inner[0]}"
         case "power":

@@ -38,6 +38,19 @@ def weighted_gram(X, d):
     return plus.T @ plus - minus.T @ minus"""
 
 
+#: rows whose distance is a power of two share cache lines: columns are copied together first
+ADD_TRANSPOSED = """\
+def add_transposed(A, B, add=np.add):
+    \"\"\"A + B.T; columns of B are copied side by side, for far apart they are slow to read.\"\"\"
+    out = np.empty(A.shape, np.result_type(A, B))
+    strip = np.empty((len(B), 72), B.dtype)
+    for i in range(0, len(A), 64):
+        columns = strip[:, : min(64, len(A) - i)]
+        columns[:] = B[:, i : i + 64]
+        add(A[i : i + 64], columns.T, out=out[i : i + 64])
+    return out"""
+
+
 #: numpy factorises again for every system; LAPACK keeps the factors, and transposes for nothing
 FACTORED = """\
 def factored(X):
@@ -95,6 +108,10 @@ class Helpers:
     def gram(self) -> str:
         """The name of the helper for X' diag(d) X."""
         return self._helper(GRAM)
+
+    def add_transposed(self) -> str:
+        """The name of the helper that adds a transpose by strips."""
+        return self._helper(ADD_TRANSPOSED)
 
     def factored(self) -> str:
         """The name of the helper that factorises a matrix once for several systems."""

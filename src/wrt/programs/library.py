@@ -29,6 +29,10 @@ class Library:
     lenient = True
     #: whether half of X' diag(d) X is computed where the other half is the same
     symmetric = True
+    #: whether a product entry by entry is joined with the sum over it
+    joins = False
+    #: whether a transpose is read entry by entry from rows far apart
+    strided = True
     #: whether a vector is better multiplied from the left than by a transposed matrix
     from_the_left = False
 
@@ -130,6 +134,15 @@ class Library:
         pair = Code(ast.Tuple([e.expr for e in ends], ast.Load()), width)
         return py.call(self.word("tensordot"), a, b, axes=pair)
 
+    def einsum(self, text: str, a: Code, b: Code) -> Code:
+        """The product of two arrays in index notation."""
+        said, _, kept = text.partition("->")
+        first, _, second = said.partition(",")
+        axes = [k for k, letter in enumerate(first) if letter not in kept]
+        if self.joins and first == second and kept == "".join(c for c in first if c in kept):
+            return self.total(py.binary("*", a, b), axes)
+        return py.call(self.word("einsum"), py.literal(text), a, b)
+
     def joined(self, a: Code, b: Code, kinds: Sequence[str]) -> tuple[Code, Code]:
         """Two factors of a matrix product, of one type where the library wants it."""
         return a, b
@@ -141,7 +154,8 @@ class Jax(Library):
     alias = "jnp"
     module = "jax.numpy"
     manner = "again"
-    symmetric = False
+    symmetric = strided = False
+    joins = True
     from_the_left = True  # in a loop XLA lays the transposed matrix out anew at every step
 
     def own(self, a: Code) -> Code:

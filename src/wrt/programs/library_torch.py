@@ -21,7 +21,8 @@ class Torch(Library):
 
     alias = module = "torch"
     manner = "apart"
-    lenient = symmetric = False
+    lenient = symmetric = strided = False
+    joins = True
     axis = "dim"
     diagonal_words = ("dim1", "dim2")
 

@@ -150,6 +150,8 @@ def _helper_names(planned: Plan, backend: str) -> Iterator[str]:
             yield "weighted_gram"
         elif step.op == "solve":
             yield "factored"
+        elif step.op == "add transposed":
+            yield "add_transposed"
         elif step.op == "call":
             word = re.match(r"\s*def (\w+)", program_of(step.data[0], backend))
             if word:

@@ -272,7 +272,9 @@ class _Planner:
             elif steps[at].op == "number" and steps[at].data.value < 0:
                 sign, at = -1, steps.number(-steps[at].data)
             signed.append((sign, steps.aligned(at, tensor.axes, axes)))
-        return Tensor(lower_sum(steps, signed, tuple([node.dims[a] for a in axes])), axes)
+        return Tensor(
+            lower_sum(steps, signed, tuple([node.dims[a] for a in axes]), self.sizes), axes
+        )
 
     def _bounded(self, node: BoundedSum) -> Tensor:
         steps = self.steps

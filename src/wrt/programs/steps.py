@@ -4,10 +4,10 @@ A step names an operation, the earlier steps that it reads, what else it needs, 
 its array. Equal steps are one step (value numbering), and a step that does not depend on a loop
 stands outside it.
 
-Operations: load number | negate add multiply divide power | matmul outer vdot solve einsum
-tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye kron
-tril triu mask asfloat write increment | call pick whole | loop | scan (a recurrence) carry entry
-(what a step reads) stack last (its states outside).
+Operations: load number | negate add "add transposed" multiply divide power | matmul outer vdot
+solve einsum tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast |
+diag eye kron tril triu mask asfloat write increment | call pick whole | loop | scan (a recurrence)
+carry entry (what a step reads) stack last (its states outside).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Entries written where they belong: on a diagonal, in a slice, at one place; zeros elsewhere.
 
-NumPy writes into a new array; JAX makes another one (`.at[…].set`); PyTorch writes into a new one
-along axes that stand first, so that programs can be mapped, and adds out of place.
+NumPy writes into a new array, through a view where an index is repeated; JAX makes another one
+(`.at[…].set`); PyTorch writes into a new one along axes that stand first, so that programs can be
+mapped, and adds out of place.
 """
 
 from __future__ import annotations
@@ -64,9 +65,12 @@ def write(e: Emission, at: int, step: Step) -> None:
     if e.library.manner == "again":
         e.assign(at, _at(zeros, _keys(e, target), "set", value))
         return
+    if any(s.op == "increment" and s.args[0] == at for s in e.steps.all):
+        # what is added later may be of another type than what is written first
+        zeros = e.library.new("zeros", [e.size(d) for d in target.dims], e.made())
     word = e.assign(at, zeros)
-    place = _place(py.name(word), _keys(e, target))
-    e.line(ast.Assign([place], value.expr, lineno=0))
+    e.inside.add(at)
+    e.line(ast.Assign([_view(e, py.name(word), target)], value.expr, lineno=0))
 
 
 def increment(e: Emission, at: int, step: Step) -> None:
@@ -79,7 +83,7 @@ def increment(e: Emission, at: int, step: Step) -> None:
     else:
         word = e.assign(at, e.library.own(e.of(base)), "out")
     e.inside.add(at)
-    place = _place(py.name(word), _keys(e, Target(keys, order, step.dims)))
+    place = _view(e, py.name(word), Target(keys, order, step.dims))
     change = ast.Add() if sign > 0 else ast.Sub()
     e.line(ast.AugAssign(place, change, value.expr))
 
@@ -145,6 +149,25 @@ def _keys(e: Emission, target: Target) -> list[Code]:
         else:
             said.append(e.key(base is None, offset, length, dim))
     return py.short(said)
+
+
+def _view(e: Emission, array: Code, target: Target) -> ast.Subscript:
+    """The places of an array: a slice, or what `einsum` shows where an index is repeated."""
+    if not target.repeated:
+        return _place(array, _keys(e, target))
+    plain = [b for b in target.order if b not in target.repeated]
+    letters = dict(zip(target.repeated, "ijklmnop", strict=False))
+    letters |= dict(zip(plain, "abcdefgh", strict=False))
+    said = "".join(letters[b] for b, _, _ in target.keys if b is not None)
+    kept = "".join(letters[b] for b in target.order)
+    keys = [
+        e.key(base is None, offset, length, dim)
+        for (base, offset, length), dim in zip(target.keys, target.dims, strict=True)
+    ]
+    whole = all(isinstance(k.expr, ast.Slice) and k.width == 1 for k in keys)
+    part = array if whole else py.subscript(array, *py.short(keys))
+    view = py.call(e.word("einsum"), py.literal(f"{said}->{kept}"), part)
+    return _place(view, [py.colon()])
 
 
 def _place(array: Code, keys: Sequence[Code]) -> ast.Subscript:
