@@ -183,7 +183,7 @@ class Derivative(Found):
     def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
         """One entry as a number (0-d), without forming the others."""
         made = programs.compile(normal_form(self._entry(indices)), arguments=self.arguments)
-        result: Array = made(self._needed(values))
+        result: Array = made(self._told(made, values))
         return result
 
     def _entry(self, indices: Sequence[int]) -> Node:
@@ -410,12 +410,14 @@ class Derivative(Found):
     def _mapped(self, node: Node, moving: Variable, value: Any, values: Mapping[str, Any]) -> Array:
         arguments = (moving, *self.arguments)
         program = programs.compile(node, arguments=arguments, title=self.title)
-        given = self._needed(values)
-        names = {*self.question.dimensions, *dimension_names(self.plain)}
-        told = names - set(program.sizes)  # sizes that the arrays tell here
-        known = {k: v for k, v in given.items() if k not in told}
-        result: Array = program({moving.name: value, **known})
+        result: Array = program({moving.name: value, **self._told(program, values)})
         return result
+
+    def _told(self, program: programs.Program, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a program for a part of the answer needs: no sizes that its arrays tell."""
+        names = {*self.question.dimensions, *dimension_names(self.plain)}
+        told = names - set(program.sizes)
+        return {k: v for k, v in self._needed(values).items() if k not in told}
 
     # Why it is right
 

@@ -336,6 +336,8 @@ def _onward(
     tangents: Mapping[Node, list[Term]],
 ) -> None:
     if isinstance(node, Reshape):
+        if not tangents[node.body]:  # an inner derivative that cancels
+            return
         inner = build.add(*(build.product(*t) for t in tangents[node.body]))
         for term in terms_of(reshaped(inner, tangent.dims)):
             tangent.add(*hoist(term))

@@ -180,11 +180,14 @@ def _gathered(
     while stack:
         node, exponent, indices = stack.pop()
         if isinstance(node, Constant):
+            if node.coefficient.value == 0:
+                if exponent > 0:
+                    coefficient = ZERO
+                    break
+                found.append((node, exponent, indices))
+                continue
             if exponent.denominator == 1 or node.coefficient.has_real_root():
-                if node.coefficient.value == 0 and exponent < 0:
-                    found.append((node, exponent, indices))
-                else:
-                    coefficient = coefficient * node.coefficient**exponent
+                coefficient = coefficient * node.coefficient**exponent
                 continue
         elif isinstance(node, Einsum):
             left, factor, more = _absorbed(node, exponent, indices, dims)
@@ -207,12 +210,10 @@ def _absorbed(
     """Take in a factor that is a coefficient, a δ, ones, a transpose or a power of one factor."""
     plain = exponent.denominator == 1
     factor = ONE
+    if node.coefficient.value == 0:
+        return (None, ZERO, []) if exponent > 0 else (node, ONE, [])
     if not node.coefficient.is_one and (plain or node.coefficient.has_real_root()):
-        if node.coefficient.value == 0 and exponent < 0:
-            return node, ONE, []
         factor = node.coefficient**exponent
-        if node.coefficient.value == 0:
-            return None, factor, []
         node = node.scaled(ONE)
     light = len(node.children) < 2 and len(node.index_dims) == len(set(node.output))
     if not light or not (exponent == 1 or (plain and not node.repeats)):

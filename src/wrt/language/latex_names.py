@@ -251,7 +251,7 @@ class NameReader(MarkReader):
         if face == "blackboard":
             what = {"E": "expectations are", "P": "probabilities are"}.get(said, "sets are")
             self.refuse(whole.span, f"{what} not read in a formula", r"\mathbb{1} is ones")
-        if face == "plain" and said == "i" and "i" not in self.bound:
+        if face == "plain" and said == "i":
             return self.scripted(self.plain(Number(Fraction(1), whole.span, imaginary=True)))
         if face == "plain" and said == "e" and is_raised(self.tokens, self.at):
             return self.exponential(whole)

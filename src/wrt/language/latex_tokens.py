@@ -34,7 +34,7 @@ _RAW = re.compile(r"\\([a-z]+)\*?\s*\{([^{}]*)\}")
 #: Spellings of one sign.
 _SAME = {"||": "‖", "∥": "‖", "−": "-", "·": "*", "⋅": "*", "×": "*", "∘": "⊙"}
 _WORD = re.compile(r"\\([A-Za-z]{2,})")
-_BRACES = re.compile(r"[{}$]|\\[^\sA-Za-z0-9(\[.]|\\[\[(](?=.*\\[\])])")
+_BRACES = re.compile(r"[{}$]|\\[,;:!>|\\%&_#/]|\\[\[(](?=.*\\[\])])")
 #: A word of both languages that is called right behind an array: A\sin(x) solves A y = sin(x).
 _SOLVED = re.compile(r"[\w)\]'’′ᵀ]\\[A-Za-z]{2,}\w*\(")
 _BEFORE_SOLVE = re.compile(r"[\w)\]'’′ᵀ]\s*\\[A-Za-z]")

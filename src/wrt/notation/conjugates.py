@@ -22,6 +22,7 @@ from wrt.notation.tree import (
     cheaper,
     entrywise,
     flip,
+    pick,
     power,
     raised,
     scalars_of,
@@ -65,6 +66,9 @@ def _conjugated(tree: Tree) -> Tree:
             return entrywise(map(conjugated, tree.parts))
         case "raised":
             return raised(conjugated(tree.parts[0]), tree.exponent)
+        case "index":
+            inner = pick(conjugated(tree.parts[0]), tree.word.split(","), tree.shape, tree.axes)
+            return cheaper(inner, _over(tree))
     return cheaper(_inside(tree), _over(tree))
 
 

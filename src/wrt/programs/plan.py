@@ -387,15 +387,19 @@ class _Planner:
         steps = self.steps
         axes = tuple(sorted({a for t in arguments for a in t.axes}))
         laid = [steps.real(steps.aligned(t.step, t.axes, axes)) for t in arguments]
-        laid = [self._parts(at, node.function) for at in laid]
+        laid = [
+            self._parts(at, c, node.function) for at, c in zip(laid, node.children, strict=True)
+        ]
         at = steps.add("call", laid, (node.function, ()), [node.dims[a] for a in axes], "real")
         return Tensor(self._kinded(at, laid, node.function), axes)
 
-    def _parts(self, at: int, function: Function) -> int:
-        """An argument that is real by its meaning, where a word knows real numbers only."""
-        if self.steps[at].kind != "complex" or function.is_holomorphic:
+    def _parts(self, at: int, child: Node, function: Function) -> int:
+        """An argument; of one that is real by its meaning, the real part."""
+        if self.steps[at].kind != "complex":
             return at
-        return at if function.complex_definition else self._real_part(at)
+        if function.is_holomorphic or function.complex_definition:
+            return self._real_part(at) if is_real(child) else at
+        return self._real_part(at)
 
     def _real_part(self, at: int) -> int:
         dims = self.steps[at].dims
@@ -424,13 +428,13 @@ class _Planner:
         form = node.form
         batch = sum(a < node.batch for a in arguments[0].axes)
         given: list[int] = []
-        for argument, tensor in zip(form.arrays, arguments, strict=True):
+        for argument, child, tensor in zip(form.arrays, node.children, arguments, strict=True):
             at = steps.real(tensor.step)
             if argument.kind == "whole":
                 at = steps.add("whole", (at,), None, (), "number")
             if argument.dims is None and not given and len(steps[at].dims) != batch + 1:
                 at = self._flat(at, batch)
-            given.append(self._parts(at, function))
+            given.append(self._parts(at, child, function))
         dims = [self._result_dims(node, arguments[0], k) for k in range(len(node.results))]
         call = steps.add("call", given, (function, tuple(map(len, dims))), dims[0], "real")
         call = self._kinded(call, given, function)

@@ -1,0 +1,99 @@
+"""Formulas that were once answered wrongly or not at all: found by random trial, made small."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wrt
+from judging import judge_answer
+from judging_further import JUDGEMENTS, Judgement, judge_gradients, place
+from wrt.expression import build
+from wrt.expression.coefficient import ONE, ZERO
+from wrt.expression.nodes import Constant, Node
+from wrt.language import read
+from wrt.language.latex_tokens import is_latex
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "shapes"),
+    [
+        ("std(ones(m, n))*(A*u)", "u", {"A": "m m", "u": "m"}),  # zero by a root of zero
+        ("kron(A, hardmax(u))*v", "u", {"A": "m m", "u": "n", "v": "m"}),  # no part moves
+        ("(M + eye(n))\\-p", "p", {"M": "n n", "p": "n"}),
+    ],
+)
+def test_every_judgement_passes(text: str, by: str, shapes: dict[str, str]) -> None:
+    D = wrt.derivative(text, by, shapes=shapes)
+    judge_answer(D)
+
+
+def test_a_root_of_zero_is_zero() -> None:
+    zero = Constant(ZERO)
+    half = Fraction(1, 2)
+    assert build.product(ONE, [(zero, half, ())], (), ()) is zero
+    zeros = build.zeros(read("x", {"x": "n"}).formula.dims)
+    assert build.product(ONE, [(zeros, half, (0,))], (0,), zeros.dims) is zeros
+
+
+def test_solving_a_negative_is_no_latex() -> None:
+    assert [is_latex(t) for t in ("A\\-b", "A\\Σ", r"a \, b", r"\% x")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+def test_the_imaginary_unit_beside_an_index_of_that_name() -> None:
+    made = read(r"$D_{ia} = \delta_{ia} \frac{\mathrm{i}}{2} x_{a}$", {"x": "n"})
+    assert made.text == "D[i,a] = delta[i,a]*(1i/2)*x[a]"
+
+
+def test_parts_of_slices_are_told_as_parts() -> None:
+    D = wrt.derivative("sum(y.*erf(imag(W[:,1])))", "y")
+    assert D.matrix == "erf(imag(W[:,1]))"
+
+
+def test_a_word_of_a_real_argument_gets_real_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    D = wrt.derivative("sum(y.*erf(imag(w)))", "y", shapes={"y": "n", "w": "n complex"})
+    w = np.array([1 + 2j, 3 - 1j])
+    got = D.compile("torch")(w=torch.from_numpy(w), y=[1.0, 2.0])
+    assert np.allclose(got, D(w=w, y=[1, 2]))
+
+
+def test_an_entry_needs_no_sizes_that_the_answer_has() -> None:
+    D = wrt.derivative("ones(n)", "u", shapes={"u": "m", "sizes": "n m"})
+    assert D(u=[1, 2], n=3).shape == (3, 2)
+    assert D.entry_value((1, 2), u=[1, 2], n=3) == 0
+
+
+class Spoiled:
+    """An answer that is twice what its words and programs say."""
+
+    def __init__(self, D: wrt.Derivative) -> None:
+        self.D = D
+        self.formula = 2 * D.formula
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.D, name)
+
+    def along(self, name: str) -> Node:
+        return 2 * self.D.along(name)
+
+
+@pytest.mark.parametrize("judgement", JUDGEMENTS, ids=lambda j: j.__name__)
+def test_every_judgement_judges(judgement: Judgement, monkeypatch: pytest.MonkeyPatch) -> None:
+    D = wrt.derivative("tanh(W*x)", "x", shapes={"W": "n m", "x": "m"})
+    sizes, values = place(D)
+    judgement(D, values, sizes, random.Random(1))
+    if judgement is judge_gradients:  # which derives once more
+        derivative = wrt.derivative
+        monkeypatch.setattr(wrt, "derivative", lambda f, *names: derivative(2 * f, *names))
+    with pytest.raises(AssertionError, match="off by"):
+        judgement(Spoiled(D), values, sizes, random.Random(1))
