@@ -189,7 +189,7 @@ class Rule:
         for ratio, rest, known in matcher.factors(wanted, held, found, partly=True):
             used = {i for _, _, labels in rest for i in labels} | set(node.output)
             used.update(i for value in known.values.values() for i in value.lead)
-            if any(known.places.get(b) in used for b in bound.values()):
+            if any(known.places.get(b) in used for b in (*bound.values(), *matcher.spent)):
                 continue
             made = self.made(matcher, known, at, set(range(len(node.index_dims))))
             if made is not None:

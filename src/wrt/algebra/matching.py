@@ -79,6 +79,7 @@ class Matcher:
         self.dims = dict(enumerate(dims))  # of the formula's labels
         self.inner = set(summed)  # labels of the formula that are summed over
         self.open: set[int] = set()  # labels of the sentence that may be placed anywhere
+        self.spent: set[int] = set()  # labels of the sentence that a spelled value sums over
         self.count = 0
 
     def start(self) -> Found:
@@ -250,7 +251,10 @@ class Matcher:
         bound = {i: self.pattern_label() for i in p.summed}
         wanted = self.wanted(p, {**own, **bound})
         for ratio, rest, known in self.factors(wanted, held, found, partly=False):
-            if not rest and all(known.places.get(b) in summed for b in bound.values()):
+            inside = self.spent & known.places.keys() - found.places.keys()
+            if rest or any(known.places[b] in on for b in inside):
+                continue
+            if all(known.places.get(b) in summed for b in bound.values()):
                 yield ratio, known
 
     def held(self, s: Node, on: Labels) -> tuple[list[Held] | None, set[int]]:
@@ -330,7 +334,9 @@ class Matcher:
             return
         if e == 1 or (not core.summed and e.denominator == 1):
             label = dict(zip(core.output, at, strict=True))
-            label |= {i: self.pattern_label() for i in core.summed}
+            bound = {i: self.pattern_label() for i in core.summed}
+            self.spent.update(bound.values())
+            label |= bound
             more = [
                 Wanted(n, whole(own * e), tuple([label[i] for i in idx]), True)
                 for n, own, idx in core.factors
