@@ -15,7 +15,7 @@ import numpy as np
 
 import wrt
 from wrt.algebra import expand, flat_form, normal_form, settled
-from wrt.answers.proof.checking import points, small_sizes
+from wrt.answers.proof.points import points, small_sizes
 from wrt.errors import CheckFailed
 from wrt.expression import build
 from wrt.expression.meaning import evaluate

@@ -16,7 +16,7 @@ import numpy as np
 import wrt
 from judging import Array, Values, close, declared, place
 from wrt.algebra.equality import declared_value
-from wrt.answers.proof.checking import points, small_sizes
+from wrt.answers.proof.points import points, small_sizes
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Variable

@@ -12,6 +12,7 @@ import pytest
 import wrt
 from judging import judge_answer
 from judging_further import JUDGEMENTS, Judgement, judge_gradients, place
+from wrt.errors import CheckFailed
 from wrt.expression import build
 from wrt.expression.coefficient import ONE, ZERO
 from wrt.expression.nodes import Constant, Node
@@ -71,6 +72,19 @@ def test_an_entry_needs_no_sizes_that_the_answer_has() -> None:
     D = wrt.derivative("ones(n)", "u", shapes={"u": "m", "sizes": "n m"})
     assert D(u=[1, 2], n=3).shape == (3, 2)
     assert D.entry_value((1, 2), u=[1, 2], n=3) == 0
+
+
+def test_what_a_law_sums_over_stands_nowhere_else() -> None:
+    """Σ_k hardmax(y)_k G_kj z_j is no largest entry of G*z where j is summed outside."""
+    D = wrt.derivative("max(G*exp(V*q))", "q")
+    assert D.matrix == "V'*((G'*hardmax(G*exp(V*q))).*exp(V*q))"
+
+
+def test_a_form_that_is_told_must_have_the_value_of_the_answer() -> None:
+    D = wrt.derivative("x'*A*x", "x")
+    vars(D)["flat"] = wrt.derivative("x'*A*x/2", "x").flat
+    with pytest.raises(CheckFailed, match="the form in which it is told disagree"):
+        D.check()
 
 
 class Spoiled:

@@ -427,7 +427,8 @@ class Derivative(Found):
         xs = [w.by for w in self.wanted]
         f, xs, small = shrunk(self.f, xs)
         whole = swept(f, xs, self.convention or "projected") if small else self.whole
-        return check(f, xs, whole, self.convention or "projected")
+        forms = () if small else (self.formula, self.flat)
+        return check(f, xs, whole, self.convention or "projected", forms)
 
     def check(self) -> Check:
         """The comparison with differences of the formula at random points.

@@ -11,7 +11,7 @@ from wrt.algebra import conditions, expand
 from wrt.algebra.equality import constrained_value
 from wrt.answers.claims.layouts import Layout
 from wrt.answers.claims.places import Place, agree, value_at
-from wrt.answers.proof.checking import holds
+from wrt.answers.proof.points import holds
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.room import with_room
 from wrt.expression.walk import dimension_names, variables, whole_variables

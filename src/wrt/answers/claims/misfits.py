@@ -157,7 +157,7 @@ def is_rule_for_numbers(D: Derivative, claim: Node) -> bool:
     names |= {n for v in (*D.f.names, *claim.names) for d in v.dims for n in d.names}
     if not names or any(d.value is not None for v in D.f.names for d in v.dims):
         return False
-    from wrt.answers.proof.checking import points
+    from wrt.answers.proof.points import points
 
     xs = [w.variable for w in D.wanted]
     sizes = dict.fromkeys(sorted(names), 1)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import seeds
-from wrt.answers.proof.checking import points, small_sizes
+from wrt.answers.proof.points import points, small_sizes
 from wrt.errors import ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE

@@ -11,7 +11,7 @@ from itertools import product as cartesian
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.claims.claimed import Context, context
-from wrt.answers.proof.checking import place
+from wrt.answers.proof.points import place
 from wrt.answers.proof.shrinking import small_dimensions
 from wrt.errors import CheckFailed, Mistake
 from wrt.expression.meaning import evaluate

@@ -25,7 +25,7 @@ from wrt.answers.claims.places import TOLERANCE, Place, agree, places, value_at
 from wrt.answers.claims.summands import said_terms
 from wrt.answers.claims.suppositions import equal_sizes, suppositions
 from wrt.answers.parts import swept
-from wrt.answers.proof.checking import holds
+from wrt.answers.proof.points import holds
 from wrt.answers.shown.sentences import valid_sentences
 from wrt.calculus import constraint
 from wrt.errors import NameMistake, ShapeMistake, WrtError

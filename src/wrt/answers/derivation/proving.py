@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import constrained_value
 from wrt.answers.derivation.lines import Derivation, Line
-from wrt.answers.proof.checking import PASSES, WIDTHS, is_analytic, places
+from wrt.answers.proof.checking import PASSES, WIDTHS, is_analytic
+from wrt.answers.proof.points import places
 from wrt.answers.proof.shrinking import small_dimensions
 from wrt.calculus import constraint
 from wrt.errors import CheckFailed
