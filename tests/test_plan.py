@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
 import wrt
+from wrt import programs
 from wrt.programs.costs import billed
 from wrt.programs.plan import plan
 from wrt.programs.steps import VIEWS
@@ -184,3 +187,50 @@ def test_sums_of_products_entry_by_entry_are_joined_where_the_library_joins():
     assert "np.einsum('ij,ij->i'" in D.source()
     assert "jnp.einsum" not in D.source("jax")
     assert "torch.einsum" not in D.source("torch")
+
+
+# Sizes that nobody told
+
+
+def chain(**sizes: int) -> tuple[wrt.Derivative, dict[str, np.ndarray]]:
+    D = wrt.derivative("A*(B*(C*tanh(x)))", "x", shapes={"A": "k l", "B": "l m", "C": "m n"})
+    rng = np.random.default_rng(4)
+    return D, {v.name: rng.standard_normal([sizes[str(d)] for d in v.dims]) for v in D.arguments}
+
+
+@pytest.mark.parametrize("narrow", ["k", "n"])
+def test_a_program_is_planned_again_for_the_sizes_that_come_in(narrow):
+    sizes = {**dict.fromkeys("klmn", 300), narrow: 2}
+    D, values = chain(**sizes)
+    program = D.compile()
+    first = program(values)
+    ready = program._plans.at(sizes)
+    assert ready.module.text == program._plans.at(sizes).module.text != program.source
+    assert ready.module.text == programs_source(D, sizes)
+    np.testing.assert_allclose(program(values), first, rtol=1e-12)
+    cost, told = flops(D, **sizes), program._module.plan
+    least = {"k": 1, "n": 10}[narrow]  # as it was planned, A B is multiplied first
+    assert cost < billed(told.steps, told.results, sizes).total.flops / least
+
+
+def programs_source(D: wrt.Derivative, sizes: dict[str, int]) -> str:
+    return programs.source(D.formula, arguments=D.arguments, sizes=sizes)
+
+
+def test_few_plans_are_kept_and_the_first_runs_at_all_other_sizes():
+    D, _ = chain(k=1, l=1, m=1, n=1)
+    program = D.compile()
+    for k in range(30):
+        sizes = {"k": 2**k, "l": 300, "m": 300, "n": 3}
+        program._plans.at(sizes)
+        program._plans.at(sizes)
+    assert len(program._plans._found) < 12
+
+
+def test_sizes_that_were_told_are_not_planned_again():
+    sizes = {"k": 2, "l": 300, "m": 300, "n": 300}
+    D, values = chain(**sizes)
+    program = D.compile(sizes=sizes)
+    program(values)
+    assert not program._plans._found
+    assert pickle.loads(pickle.dumps(program))._plans.told == sizes

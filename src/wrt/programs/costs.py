@@ -61,8 +61,9 @@ class Cost(NamedTuple):
 NOTHING = Cost(0, 0)
 
 
-#: Rows so many entries apart share their places in a cache, and that many of them fill it.
-PERIOD, ROWS = 256, 512
+#: Rows so many entries apart share their places in a cache, and that many of them fill it; then
+#: a line of so many entries is fetched for each.
+PERIOD, ROWS, LINE = 256, 512, 8
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,8 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
     """One step, run once."""
     made = _entries(step.dims, sizes)
     read = [_entries(steps[a].dims, sizes) for a in step.args]
+    if step.op == "add":
+        read = [_touched(steps, a, step, sizes) for a in step.args]
     moved = ITEM * (made + sum(read))
     match step.op:
         case "matmul" | "tensordot" | "einsum" | "vdot":
@@ -219,6 +222,14 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
         case "stack":
             return Cost(0, ITEM * made)
     return Cost(made, moved)
+
+
+def _touched(steps: Steps, at: int, user: Step, sizes: Mapping[str, int]) -> int:
+    """The entries read for those of one term: whole lines of a cache where rows collide."""
+    dims = steps[at].dims
+    plain = any(steps[a].op != "transpose" and steps[a].dims == user.dims for a in user.args)
+    far = plain and steps[at].op == "transpose" and len(dims) == 2
+    return _entries(dims, sizes) * (LINE if far and collides(dims[::-1], sizes) else 1)
 
 
 def _cells(steps: Steps, step: Step, sizes: Mapping[str, int]) -> float:

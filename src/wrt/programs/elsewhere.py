@@ -14,7 +14,9 @@ from wrt.errors import ValueMistake
 from wrt.expression.nodes import Variable
 from wrt.programs import door
 from wrt.programs.costs import PRODUCTS, billed
+from wrt.programs.module import Module
 from wrt.programs.running import Program, singular
+from wrt.programs.sized import Planned
 from wrt.programs.steps import whole_by_form
 
 __all__ = ["Automatic", "JaxProgram", "TorchProgram"]
@@ -23,35 +25,46 @@ __all__ = ["Automatic", "JaxProgram", "TorchProgram"]
 HALF = ("float16", "bfloat16")
 
 
+class Jitted:
+    """A function compiled by JAX, which is loaded when it is first called."""
+
+    def __init__(self, function: Callable[..., Any], static: tuple[str, ...]) -> None:
+        self.function, self.static = function, static
+
+    @cached_property
+    def compiled(self) -> Callable[..., Any]:
+        import jax
+
+        jitted: Callable[..., Any] = jax.jit(self.function, static_argnames=self.static)
+        return jitted
+
+    def __call__(self, *arguments: Any, **sizes: int) -> Any:
+        return self.compiled(*arguments, **sizes)
+
+
 class JaxProgram(Program):
     """A formula as a function of JAX's arrays, in the types that JAX is set to."""
 
     backend = "jax"
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-        arrays, functions, lengths, sizes = self._entered(mapping, values)
-        self._fit(sizes, 8)
-        return self._run([*arrays.values(), *functions], lengths)
+        arrays, functions, sizes = self._entered(mapping, values)
+        return self._run(self._fit(sizes, 8), [*arrays.values(), *functions], sizes)
 
-    def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
+    def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
-            return self._jitted(*arguments, **lengths)
+            return planned.run(*arguments, **planned.lengths(sizes))
         except ZeroDivisionError:
             raise ValueMistake("division by zero at this point") from None
 
-    @cached_property
-    def _jitted(self) -> Callable[..., Any]:
+    def _planned(self, made: Module) -> Planned:
         """The function compiled, where no step asks for a number of Python's."""
-        import jax
-
-        steps = self._module.plan.steps.all
+        plain = super()._planned(made)
+        steps = made.plan.steps.all
         asks = [s for s in steps if s.op == "whole" and not whole_by_form(steps, s.args[0])]
-        if asks or self._module.functions:
-            return self.function
-        jitted: Callable[..., Any] = jax.jit(
-            self.function, static_argnames=tuple(self._module.sizes.values())
-        )
-        return jitted
+        if asks or made.functions:
+            return plain
+        return plain._replace(run=Jitted(plain.function, tuple(made.sizes.values())))
 
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
         import jax
@@ -78,17 +91,17 @@ class TorchProgram(Program):
     backend = "torch"
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-        arrays, functions, lengths, sizes = self._entered(mapping, values)
-        self._fit(sizes, 8)
-        return self._run([*arrays.values(), *functions], lengths)
+        arrays, functions, sizes = self._entered(mapping, values)
+        return self._run(self._fit(sizes, 8), [*arrays.values(), *functions], sizes)
 
-    def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
+    def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
-            return self.function(*arguments, **lengths)
+            return planned.run(*arguments, **planned.lengths(sizes))
         except RuntimeError as error:
             if "linalg" not in str(error):
                 raise
-            raise ValueMistake(singular(error, self.source, self._wanted.values())) from None
+            text = planned.module.text
+            raise ValueMistake(singular(error, text, self._wanted.values())) from None
         except ZeroDivisionError:
             raise ValueMistake("division by zero at this point") from None
 
@@ -175,7 +188,7 @@ class Automatic(Program):
         """The library for these sizes: "numpy" or "jax"."""
         if self.other is None:
             return "numpy"
-        plan = self._module.plan
+        plan = self._plans.at(sizes).module.plan
         bill = billed(plan.steps, plan.results, sizes)
         heavy = [at for at in bill.steps if plan.steps[at].op in (*PRODUCTS, "solve")]
         calls = [at for at in bill.steps if _is_whole_call(plan.steps[at])]

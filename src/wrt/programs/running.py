@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from math import prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import TooLarge, ValueMistake
@@ -16,6 +17,7 @@ from wrt.expression.nodes import Dims, Node, Variable
 from wrt.programs import MOST_ENTRIES, door
 from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
+from wrt.programs.sized import Planned, Plans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,20 +70,23 @@ def _compiled(
     doc: str | None,
     title: str,
 ) -> Program:
+    told = dict(sizes)
     if backend == "numpy":
-        return Program(formula, module(formula, backend, name, arguments, doc, sizes), limit, title)
+        made = module(formula, backend, name, arguments, doc, sizes)
+        return Program(formula, made, limit, title, told)
     from wrt.programs import elsewhere
 
     if backend == "auto":
         made = module(formula, "numpy", name, arguments, doc, sizes)
-        automatic = elsewhere.Automatic(formula, made, limit, title)
+        automatic = elsewhere.Automatic(formula, made, limit, title, told)
         if is_installed(find("jax")):
             other = module(formula, "jax", name, arguments, doc, sizes)
-            automatic.other = elsewhere.JaxProgram(formula, other, limit, title)
+            automatic.other = elsewhere.JaxProgram(formula, other, limit, title, told)
         return automatic
     library = installed(find(backend))
     kind = {"jax": elsewhere.JaxProgram, "torch": elsewhere.TorchProgram}[library.name]
-    return kind(formula, module(formula, backend, name, arguments, doc, sizes), limit, title)
+    made = module(formula, backend, name, arguments, doc, sizes)
+    return kind(formula, made, limit, title, told)
 
 
 class Program:
@@ -90,14 +95,20 @@ class Program:
     `source` is its text, `function` the bare function of that text: positional, unchecked, for
     hot loops. Called with arrays by keyword (a name that is a Python word with a trailing
     underscore), or with one mapping of names. A function that nobody defined is given as a
-    callable of whole arrays, its primes as `phi_prime` or, in a mapping, `phi'`.
+    callable of whole arrays, its primes as `phi_prime` or, in a mapping, `phi'`. Where the arrays
+    have other sizes than those that `source` was planned for, a call runs the plan for theirs.
 
     Raises ValueMistake for values of the wrong name, shape, type or property, for NaN, and where
     a matrix is singular; TooLarge, before computing, for arrays beyond the limit.
     """
 
     def __init__(
-        self, formula: Node | tuple[Node, ...], made: Module, limit: int, title: str
+        self,
+        formula: Node | tuple[Node, ...],
+        made: Module,
+        limit: int,
+        title: str,
+        told: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.formula, self.source, self.limit, self.title = formula, made.text, limit, title
         self._module = made
@@ -108,8 +119,10 @@ class Program:
         # a size that shares its name with a variable is given by the name of its parameter
         self._lengths = {w if n in self._wanted else n: n for n, w in made.sizes.items()}
         self._wanted |= {key: made.sizes[n] for key, n in self._lengths.items()}
-        self.function = _function(made)
-        self._fits: tuple[tuple[str, int], ...] | None = None
+        first = self._planned(made)
+        self.function = first.function
+        self._plans = Plans(first, self._again, told)
+        self._fits: tuple[object, ...] = ()
 
     #: the array library that the program is for
     backend = "numpy"
@@ -126,7 +139,18 @@ class Program:
         made = self._module
         arguments = tuple(made.arguments)
         said = (self.formula, self.backend, arguments, self.limit, made.name, self.title)
-        return (_again, said)
+        return (_again, (*said, tuple(self._plans.told.items())))
+
+    def _planned(self, made: Module) -> Planned:
+        """A module with what runs it."""
+        function = _function(made)
+        return Planned(made, function, function)
+
+    def _again(self, sizes: Mapping[str, int]) -> Planned:
+        """The program planned for other sizes."""
+        first = self._module
+        said = (self.formula, self.backend, first.name, tuple(first.arguments))
+        return self._planned(module(*said, None, tuple(sorted(sizes.items()))))
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
@@ -141,11 +165,10 @@ class Program:
         for variable, array in arrays.items():
             door.check(variable, array)
         single = any(a.dtype.itemsize // (1 + (a.dtype.kind == "c")) < 8 for a in arrays.values())
-        self._fit(sizes, 4 if single else 8)
+        planned = self._fit(sizes, 4 if single else 8)
         functions = [_checked(f, given[f.name], sizes) for f in made.functions]
-        lengths = {made.sizes[n]: sizes[n] for n in made.sizes}
         with np.errstate(all="ignore"):
-            result = self._run([*arrays.values(), *functions], lengths)
+            result = self._run(planned, [*arrays.values(), *functions], sizes)
         if isinstance(self.formula, tuple):
             pairs = (
                 zip(result, self.formula, strict=True)
@@ -157,7 +180,7 @@ class Program:
 
     def _entered(
         self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]
-    ) -> tuple[dict[Variable, Any], list[Any], dict[str, int], dict[str, int]]:
+    ) -> tuple[dict[Variable, Any], list[Any], dict[str, int]]:
         """Arrays, functions and sizes as they come in where another library has the values."""
         made = self._module
         given = door.collected(self._wanted, mapping, values)
@@ -165,13 +188,13 @@ class Program:
         lengths = {n: _size(key, given[key]) for key, n in self._lengths.items()}
         sizes = door.measured(arrays, lengths)
         functions = [given[f.name] for f in made.functions]
-        return arrays, functions, {made.sizes[n]: sizes[n] for n in made.sizes}, sizes
+        return arrays, functions, sizes
 
     def entered(
         self, mapping: Mapping[str, Any]
     ) -> tuple[dict[Variable, Array], dict[str, Any], Mapping[str, int]]:
         """The arrays that were given, checked, the functions, and the size of every dimension."""
-        arrays, functions, _, sizes = self._entered(mapping, {})
+        arrays, functions, sizes = self._entered(mapping, {})
         if self.backend == "numpy":  # others may be traced: nothing is asked of their entries
             for variable, array in arrays.items():
                 door.check(variable, array)
@@ -186,26 +209,26 @@ class Program:
         """
         import numpy as np
 
-        self._fit(sizes, itemsize)
+        planned = self._fit(sizes, itemsize)
         made = self._module
         arguments = [given[v.name] for v in made.arguments]
         functions = [given[f.name] for f in made.functions]
         if self.backend == "numpy":
             functions = [_checked(f, given[f.name], sizes) for f in made.functions]
-        lengths = {made.sizes[n]: sizes[n] for n in made.sizes}
         with np.errstate(all="ignore"):
-            return self._run([*arguments, *functions], lengths)
+            return self._run(planned, [*arguments, *functions], sizes)
 
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
         return door.arrays(given)
 
-    def _run(self, arguments: Sequence[Any], lengths: Mapping[str, int]) -> Any:
+    def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         import numpy as np
 
         try:
-            return self.function(*arguments, **lengths)
+            return planned.run(*arguments, **planned.lengths(sizes))
         except np.linalg.LinAlgError as error:
-            raise ValueMistake(singular(error, self.source, self._wanted.values())) from None
+            text = planned.module.text
+            raise ValueMistake(singular(error, text, self._wanted.values())) from None
         except MemoryError as error:
             raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
         except ZeroDivisionError:
@@ -215,12 +238,13 @@ class Program:
         except (ValueError, OverflowError) as error:
             raise ValueMistake(str(error)) from error
 
-    def _fit(self, sizes: Mapping[str, int], itemsize: int) -> None:
-        """Refuse what would be too large, before anything is computed."""
-        key = tuple(sizes.items())
+    def _fit(self, sizes: Mapping[str, int], itemsize: int) -> Planned:
+        """The plan for these sizes; what would be too large is refused before it is computed."""
+        planned = self._plans.at(sizes)
+        plan = planned.module.plan
+        key = (id(plan), *sizes.items())
         if key == self._fits:
-            return
-        plan = self._module.plan
+            return planned
         for condition in plan.conditions:
             if condition.names <= sizes.keys() and condition.size(sizes) < 0:
                 raise ValueMistake(_needed(condition))
@@ -229,6 +253,7 @@ class Program:
         for dims in plan.shapes():
             self._small(dims, sizes, itemsize, f"a step on the way to {self.title}")
         self._fits = key
+        return planned
 
     def _small(self, dims: Dims, sizes: Mapping[str, int], itemsize: int, what: str) -> None:
         if not all(d.names <= sizes.keys() for d in dims):
@@ -273,8 +298,11 @@ def _again(
     limit: int,
     name: str,
     title: str,
+    sizes: tuple[tuple[str, int], ...],
 ) -> Program:
-    return compile(formula, backend, arguments=arguments, limit=limit, name=name, title=title)
+    return compile(
+        formula, backend, arguments, limit=limit, sizes=dict(sizes), name=name, title=title
+    )
 
 
 def _function(made: Module) -> Callable[..., Any]:
