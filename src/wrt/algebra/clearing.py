@@ -14,7 +14,7 @@ from wrt.algebra.spreading import names_in, spread
 from wrt.expression import build
 from wrt.expression.coefficient import ONE, Base, Coefficient
 from wrt.expression.nodes import Constant, Einsum, Exponent, Factor, Node, Sum, whole
-from wrt.expression.walk import postorder, rewrite, users
+from wrt.expression.walk import is_larger, postorder, rewrite
 
 __all__ = ["cleared"]
 
@@ -37,7 +37,7 @@ def cleared(root: Node) -> Node:
     >>> cleared(flat_form(1 / (v * (q / v + 1)))) is 1 / (q + v)
     True
     """
-    if not any(map(_may_clear, postorder(root))) or len(users(root)) > MOST_NODES:
+    if not any(map(_may_clear, postorder(root))) or is_larger(MOST_NODES, root):
         return root
     for _ in range(MOST_PASSES):
         made = rewrite(root, _cleared)

@@ -11,7 +11,7 @@ from wrt.algebra.lifting import lift
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Argument, Function, Signature
 from wrt.expression.nodes import Apply, Node, Variable
-from wrt.expression.walk import holds_complex, postorder, rewrite
+from wrt.expression.walk import holds_complex, rewrite
 from wrt.language import read
 
 __all__ = ["Template", "expand", "template"]
@@ -97,14 +97,8 @@ def expand(root: Node) -> Node:
 
     Raises NotDifferentiable for a word of complex arguments that has no complex derivative.
     """
-    done: Known = {}
     bars: Known | None = {} if holds_complex(root) else None
-    for node in postorder(root):
-        children = [done[c] for c in node.children]
-        same = all(a is b for a, b in zip(children, node.children, strict=True))
-        made = node if same else node.rebuild(children)
-        done[node] = _plain(made, bars) if isinstance(made, Apply) else made
-    return done[root]
+    return rewrite(root, lambda node: _plain(node, bars) if isinstance(node, Apply) else node)
 
 
 def _plain(node: Apply, bars: Known | None) -> Node:

@@ -23,7 +23,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Einsum, Exponent, Factor, Node, Sum, Variable, whole
-from wrt.expression.walk import postorder, rewrite, users
+from wrt.expression.walk import is_larger, postorder, rewrite, users
 from wrt.functions import BOOK
 
 __all__ = ["abbreviated", "meant", "shortened", "simplified"]
@@ -88,7 +88,7 @@ def _deviations(node: Node) -> Node:
 
 
 def _rewritten(root: Node, laws: Iterable[Law], flat: bool) -> Node:
-    if len(users(root)) > MOST_NODES or any("complex" in v.properties for v in root.names):
+    if is_larger(MOST_NODES, root) or any("complex" in v.properties for v in root.names):
         return root
     for _ in range(MOST_PASSES):
         words = {n.function.name for n in postorder(root) if isinstance(n, Apply)}

@@ -272,10 +272,11 @@ def lift_entries(
     axes = tuple(range(len(dims)))
     made: list[Node] = []
     for node, places in steps:
+        if isinstance(node, Variable):
+            made.append(arguments[places[0]])
+            continue
         inside = [made[p] for p in places]
         match node:
-            case Variable():
-                made.append(arguments[variables.index(node)])
             case Constant():
                 made.append(build.scale(node.coefficient, build.ones(dims)))
             case Einsum():
@@ -293,7 +294,9 @@ def lift_entries(
 def _entry_steps(
     template: Node, variables: tuple[Variable, ...]
 ) -> tuple[tuple[Node, tuple[int, ...]], ...] | None:
-    """The nodes of a template of scalars in order, with the places of their children."""
+    """The nodes of a template of scalars in order, with the places of their children; those of
+    variables among the variables.
+    """
     steps: list[tuple[Node, tuple[int, ...]]] = []
     place: dict[Node, int] = {}
     for node in postorder(template):
@@ -304,5 +307,8 @@ def _entry_steps(
         if mixed or (isinstance(node, Einsum) and node.index_dims):
             return None
         place[node] = len(steps)
-        steps.append((node, tuple(place[c] for c in node.children)))
+        if isinstance(node, Variable):
+            steps.append((node, (variables.index(node),)))
+        else:
+            steps.append((node, tuple([place[c] for c in node.children])))
     return tuple(steps) if template.names else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wrt.algebra.equality import ratio, seeds, values_at_random
 from wrt.expression import build
 from wrt.expression.nodes import Einsum, Node, Scan, Sum, Variable
-from wrt.expression.walk import postorder, ranged_terms, replaced, rewrite, users
+from wrt.expression.walk import is_larger, postorder, ranged_terms, replaced, rewrite, users
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ def merged(root: Node) -> Node:
     >>> merged(exp(x + y) - exp(x) * exp(y)) is build.zeros((n,))
     True
     """
-    if len(users(root)) > MOST_NODES or ranged_terms(root) > MOST_RANGED:
+    if is_larger(MOST_NODES, root) or ranged_terms(root) > MOST_RANGED:
         return root
     alike = {s: s.children for s in postorder(root) if isinstance(s, Sum) and _worth_it(s)}
     if not alike:

@@ -35,7 +35,7 @@ from wrt.expression.nodes import (
     whole,
 )
 from wrt.expression.products import connected
-from wrt.expression.walk import postorder, users
+from wrt.expression.walk import is_larger, postorder, users
 
 __all__ = ["flat_form", "is_minus", "normal_form", "scalars_opened"]
 
@@ -67,7 +67,7 @@ def flat_form(root: Node) -> Node:
 
 
 def _settled(root: Node, flat: bool) -> Node:
-    if len(users(root)) > MOST_NODES:
+    if is_larger(MOST_NODES, root):
         return root
     settled: dict[Node, tuple[bool, ...]] = {}
     for _ in range(MOST_PASSES):

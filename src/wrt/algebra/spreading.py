@@ -23,7 +23,7 @@ from wrt.expression.nodes import (
     Sum,
     Variable,
 )
-from wrt.expression.walk import postorder, rewrite, users
+from wrt.expression.walk import is_larger, postorder, rewrite
 from wrt.functions import BOOK
 
 __all__ = ["complemented", "names_in", "spread"]
@@ -40,7 +40,7 @@ def spread(root: Node) -> Node:
     >>> spread(x * (1 - s) - (1 - x) * s) is x - s
     True
     """
-    if not any(map(_has_bracket, postorder(root))) or len(users(root)) > MOST_NODES:
+    if not any(map(_has_bracket, postorder(root))) or is_larger(MOST_NODES, root):
         return root
     made = rewrite(root, _opened)
     return root if made is root else flat_form(made)

@@ -16,7 +16,7 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Reshape, Sum
 from wrt.expression.products import connected
-from wrt.expression.walk import ranged_terms, users
+from wrt.expression.walk import is_larger, postorder, ranged_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,10 +240,12 @@ def _counted(node: Node) -> tuple[int, int, dict[str, int]] | None:
 
     sizes = sample_sizes((node,))
     entries = _volume(node.dims).size(sizes)
-    if entries > MOST_ENTRIES or len(users(node)) > 500 or ranged_terms(node) > MOST_RANGED:
+    if entries > MOST_ENTRIES or is_larger(500, node) or ranged_terms(node) > MOST_RANGED:
         return None
     # where signs and steps switch entries off, several points show all that can be on
-    switches = any(isinstance(n, Apply) and n.function.analytic is not True for n in users(node))
+    switches = any(
+        isinstance(n, Apply) and n.function.analytic is not True for n in postorder(node)
+    )
     seen = np.zeros([d.size(sizes) for d in node.dims], dtype=bool)
     for seed in range(16 if switches else 2):
         (value,) = values_at_random((node,), seed, sizes)
@@ -260,7 +262,7 @@ def _symmetries(node: Node, split: int) -> tuple[tuple[tuple[int, ...], tuple[in
     if (
         not 2 <= node.ndim <= MOST_AXES
         or build.is_zero(node)
-        or len(users(node)) > 2000
+        or is_larger(2000, node)
         or ranged_terms(node) > MOST_RANGED
     ):
         return ()

@@ -12,7 +12,7 @@ from wrt.algebra.conjugation import is_conjugate
 from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression import build
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import users, variables
+from wrt.expression.walk import is_larger, variables
 from wrt.language import Reading, Wanted, read, read_wrt
 
 __all__ = ["MOST_SAID", "Formula", "Name", "question_of", "wanted_by"]
@@ -51,7 +51,7 @@ def question_of(
     for variable in variables(node):
         if known.setdefault(variable.name, variable) is not variable:
             raise ShapeMistake(f"two different variables of the formula are called {variable.name}")
-    small = len(users(node)) <= MOST_SAID
+    small = not is_larger(MOST_SAID, node)
     text = (small and (notation.matrix(node) or notation.index(node, "f"))) or "f"
     sizes = frozenset().union(*(d.names for v in known.values() for d in v.dims))
     return Reading(text=text, formula=node, row=False, variables=known, dimensions=sizes)

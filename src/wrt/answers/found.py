@@ -30,7 +30,7 @@ from wrt.answers.shown.sentences import (
 from wrt.answers.shown.views import laid_out
 from wrt.expression import build
 from wrt.expression.nodes import Node
-from wrt.expression.walk import users
+from wrt.expression.walk import is_larger
 from wrt.language import Reading, Wanted
 
 __all__ = ["Found"]
@@ -109,7 +109,7 @@ class Found:
         """Whether the formula has too many parts to be written as a sentence; its program
         still runs.
         """
-        return len(users(self.flat)) > MOST_SAID
+        return is_larger(MOST_SAID, self.flat)
 
     @property
     def shape(self) -> tuple[int | str, ...]:

@@ -83,6 +83,10 @@ class Adjoint:
 
     def terms(self) -> list[tuple[Pattern, Core]]:
         """One core for each pattern; a single dense one where there are too many patterns."""
+        if len(self.cores) == 1:
+            ((only, cores),) = self.cores.items()
+            if len(cores) == 1:
+                return [(only, cores[0])]
         merged = [(p, self._merged(p, cores)) for p, cores in self.cores.items()]
         merged = [(p, core) for p, core in merged if not build.is_zero(core.node)]
         if len(merged) <= MOST_PATTERNS:
@@ -116,7 +120,9 @@ class Adjoint:
         kept = [dims[k] for k in carried]
         out = tuple(range(len(carried)))
         spread = [
-            build.product(ONE, ((c.node, 1, tuple(place[k] for k in c.carried)),), out, kept)
+            c.node
+            if c.carried == carried
+            else build.product(ONE, ((c.node, 1, tuple([place[k] for k in c.carried])),), out, kept)
             for c in cores
         ]
         return Core(build.add(*spread), carried)
@@ -165,6 +171,13 @@ def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
     return [found[x].node() for x in xs]
 
 
+def _adjoint(adjoints: dict[Node, Adjoint], f: Node, node: Node) -> Adjoint:
+    found = adjoints.get(node)
+    if found is None:
+        found = adjoints[node] = Adjoint(f.dims + node.dims)
+    return found
+
+
 def _back(
     node: Node,
     adjoint: Adjoint,
@@ -177,7 +190,7 @@ def _back(
         terms = adjoint.terms()
         for child in node.children:
             if not child.names.isdisjoint(wanted):
-                target = adjoints.setdefault(child, Adjoint(f.dims + child.dims))
+                target = _adjoint(adjoints, f, child)
                 for pattern, core in terms:
                     target.add(pattern, core)
         return
@@ -191,7 +204,7 @@ def _back(
     for position, child in enumerate(arguments_of(node)):
         if child.names.isdisjoint(wanted):
             continue
-        target = adjoints.setdefault(child, Adjoint(f.dims + child.dims))
+        target = _adjoint(adjoints, f, child)
         for inner in local(node, position):
             if is_entrywise(inner, node.ndim):
                 for pattern, core in terms:

@@ -93,6 +93,8 @@ def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> C
     classes.
     """
     summed = local.index_dims[axes:]
+    if not summed and len(pattern) == axes == len(dims):  # f is a scalar, and no axes are tied
+        return _entry_by_entry(core, local)
     place = (*pattern[len(pattern) - axes :], *range(len(dims), len(dims) + len(summed)))
     moved = [(n, e, tuple([place[i] for i in idx])) for n, e, idx in local.factors]
     factors: list[Factor] = [(core.node, 1, core.carried), *moved]
@@ -100,6 +102,18 @@ def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> C
     kept = tuple([i for i in range(len(dims)) if i in held])
     node = build.product_carried(local.coefficient, factors, kept, (*dims, *summed))
     return Core(node, kept)
+
+
+def _entry_by_entry(core: Core, local: Term) -> Core:
+    """A core that is no wider than a node, times an entry by entry derivative of it."""
+    dims = local.index_dims
+    factors = ((core.node, 1, core.carried), *local.factors)
+    held = set().union(*[indices for _, _, indices in factors])
+    kept = tuple(range(len(dims)))
+    if len(held) == len(dims):
+        return Core(build.product(local.coefficient, factors, kept, dims), kept)
+    kept = tuple([i for i in kept if i in held])
+    return Core(build.product_carried(local.coefficient, factors, kept, dims), kept)
 
 
 def hoist(term: Term) -> tuple[Pattern, Core]:

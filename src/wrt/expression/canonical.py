@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,20 +23,23 @@ def canonical(factors: list[Factor], output: tuple[int, ...]) -> tuple[list[Fact
     """The factors in canonical order, and the indices in canonical order."""
     if len(factors) == 1:
         return factors, list(dict.fromkeys(output + factors[0][2]))
-    if factors:
-        heads = [(node.digest, exponent) for node, exponent, _ in factors]
-        if len(set(heads)) < len(heads):
-            factors = _untied(factors, heads, output)
-        else:
-            factors = [f for _, f in sorted(zip(heads, factors, strict=True), key=_first)]
-    order = dict.fromkeys(output)
-    for _, _, indices in factors:
-        order.update(dict.fromkeys(indices))
-    return factors, list(order)
+    if len({f[0] for f in factors}) == len(factors):
+        factors.sort(key=_by_digest)
+    elif factors:
+        factors = _sorted(factors, output)
+    return factors, list(dict.fromkeys(chain(output, *[f[2] for f in factors])))
 
 
-def _first(pair: tuple[Any, Any]) -> Any:
-    return pair[0]
+def _by_digest(factor: Factor) -> bytes:
+    return factor[0].digest
+
+
+def _sorted(factors: list[Factor], output: tuple[int, ...]) -> list[Factor]:
+    """The order where a node occurs twice."""
+    heads = [(node.digest, exponent) for node, exponent, _ in factors]
+    if len(set(heads)) < len(heads):
+        return _untied(factors, heads, output)
+    return sorted(factors, key=lambda f: (f[0].digest, f[1]))
 
 
 Head = tuple[bytes, "int | Fraction"]

@@ -227,10 +227,17 @@ class Function:
         parts = [f"{name}={value!r}" for name, value in said.items()]
         return f"{self.name}:{blake2b(repr(parts).encode(), digest_size=8).hexdigest()}"
 
-    @property
+    @cached_property
     def entrywise(self) -> bool:
         """Whether this is a function of scalars, mapped over all entries."""
         return all(a.dims == () for a in (*self.forms[0].arguments, *self.forms[0].results))
+
+    @cached_property
+    def _scalars(self) -> int:
+        """How many arguments a function of scalars that has one form takes; 0 for any other."""
+        (form, *others) = self.forms
+        arrays = all(a.kind == "array" for a in form.arguments)
+        return len(form.arguments) if self.entrywise and arrays and not others else 0
 
     @property
     def is_holomorphic(self) -> bool:
@@ -273,8 +280,12 @@ class Function:
         self, arguments: Sequence[Node], batch: int
     ) -> tuple[Signature, tuple[tuple[Dimension, ...], ...]]:
         """The signature that a call fits, and the dimensions of its results."""
+        lead = arguments[0].dims
+        if len(arguments) == self._scalars and len(lead) == batch:
+            if all([a.dims == lead for a in arguments]):
+                return self.forms[0], (lead,) * len(self.forms[0].results)
         form, bound = self.form_of(arguments, batch)
-        lead = arguments[0].dims[:batch]
+        lead = lead[:batch]
         assert all(a.dims[:batch] == lead for a in arguments if a.ndim), self.name
         rest = arguments[0].dims[batch:]
         return form, tuple(

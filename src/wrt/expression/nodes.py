@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import blake2b
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from wrt.expression.canonical import canonical
 from wrt.expression.coefficient import Coefficient
@@ -46,8 +46,22 @@ __all__ = [
 
 Dims = tuple[Dimension, ...]
 
-_table: WeakValueDictionary[bytes, Node] = WeakValueDictionary()
-_lock = Lock()
+
+class _Kept(ref["Node"]):
+    """A node of the table, that does not keep it alive; the table forgets it with its node."""
+
+    __slots__ = ("digest",)
+    digest: bytes
+
+
+_table: dict[bytes, _Kept] = {}
+_lock = RLock()  # a node may be freed, and forgotten, while another is made
+
+
+def _forget(kept: _Kept) -> None:
+    with _lock:
+        if _table.get(kept.digest) is kept:
+            del _table[kept.digest]
 
 
 def _digest(kind: str, parts: Sequence[object], children: Iterable[Node]) -> bytes:
@@ -78,14 +92,16 @@ class Node:
     ) -> Any:
         digest = _digest(cls.__name__, parts, children)
         with _lock:
-            node = _table.get(digest)
+            kept = _table.get(digest)
+            node = kept and kept()
             if node is None:
                 node = object.__new__(cls)
                 node.digest, node.children, node.dims = digest, children, dims
                 for name, value in fields.items():
                     setattr(node, name, value)
                 node.names = node._free()
-                _table[digest] = node
+                _table[digest] = kept = _Kept(node, _forget)
+                kept.digest = digest
         return node
 
     def _free(self) -> frozenset[Variable]:
@@ -291,13 +307,16 @@ class Einsum(Node):
         output: Sequence[int],
         index_dims: Sequence[Dimension],
     ) -> Einsum:
-        ordered, names = canonical(list(factors), tuple(output))
-        place = {old: new for new, old in enumerate(names)}
+        out = tuple(output)
+        ordered, names = canonical(list(factors), out)
         children = tuple([node for node, _, _ in ordered])
         exponents = tuple([exponent for _, exponent, _ in ordered])
-        indices = tuple([tuple([place[i] for i in idx]) for _, _, idx in ordered])
-        out = tuple([place[i] for i in output])
+        indices = tuple([idx for _, _, idx in ordered])
         dims = tuple([index_dims[i] for i in names])
+        if names != list(range(len(names))):
+            place = {old: new for new, old in enumerate(names)}
+            indices = tuple([tuple([place[i] for i in idx]) for idx in indices])
+            out = tuple([place[i] for i in out])
         return cls._canonical(coefficient, children, exponents, indices, out, dims)
 
     @classmethod

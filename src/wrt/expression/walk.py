@@ -4,7 +4,9 @@ outlines.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from wrt.expression import nodes
@@ -17,9 +19,11 @@ __all__ = [
     "dimension_names",
     "flattened",
     "holds_complex",
+    "is_larger",
     "outline",
     "postorder",
     "ranged_terms",
+    "rebuilt",
     "rename_dimensions",
     "replaced",
     "resized",
@@ -38,27 +42,43 @@ MOST_SHOWN = 40
 def postorder(*roots: Node) -> Iterator[Node]:
     """Every node once, children before their users."""
     seen: set[Node] = set()
-    for root in roots:
-        stack: list[tuple[Node, bool]] = [(root, False)]
-        while stack:
-            node, ready = stack.pop()
-            if ready:
+    stack: list[Node | None] = list(reversed(roots))
+    while stack:
+        node = stack.pop()
+        if node is None:  # all that the next one is made of has been met
+            ready = stack.pop()
+            assert ready is not None
+            yield ready
+        elif node not in seen:
+            seen.add(node)
+            if node.children:
+                stack += (node, None, *reversed(node.children))
+            else:
                 yield node
-            elif node not in seen:
-                seen.add(node)
-                stack.append((node, True))
-                stack.extend([(c, False) for c in reversed(node.children) if c not in seen])
 
 
 def users(*roots: Node) -> dict[Node, int]:
     """How many places name each node; a root counts as one."""
-    count: dict[Node, int] = {}
-    for root in roots:
-        count[root] = count.get(root, 0) + 1
-    for node in postorder(*roots):
-        for child in node.children:
-            count[child] = count.get(child, 0) + 1
-    return count
+    named = chain.from_iterable([node.children for node in postorder(*roots)])
+    return Counter(chain(roots, named))
+
+
+def is_larger(most: int, *roots: Node) -> bool:
+    """Whether formulas have more nodes than so many; no more of them are met than that.
+
+    >>> from wrt.expression.nodes import Variable
+    >>> x = Variable("x", ())
+    >>> is_larger(1, x), is_larger(1, x, x * x)
+    (False, True)
+    """
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack and len(seen) <= most:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack += node.children
+    return len(seen) > most
 
 
 def variables(*roots: Node) -> tuple[Variable, ...]:
@@ -107,12 +127,19 @@ def whole_variables(*roots: Node) -> frozenset[Variable]:
 
 def rewrite(root: Node, rule: Callable[[Node], Node]) -> Node:
     """Rebuild bottom up, passing every rebuilt node through a rule once."""
-    done: dict[Node, Node] = {}
+    changed: dict[Node, Node] = {}
     for node in postorder(root):
-        children = [done[c] for c in node.children]
-        same = all(a is b for a, b in zip(children, node.children, strict=True))
-        done[node] = rule(node if same else node.rebuild(children))
-    return done[root]
+        made = rule(rebuilt(node, changed))
+        if made is not node:
+            changed[node] = made
+    return changed.get(root, root)
+
+
+def rebuilt(node: Node, changed: Mapping[Node, Node]) -> Node:
+    """A node over what its children have become."""
+    if changed and not changed.keys().isdisjoint(node.children):
+        return node.rebuild([changed.get(c, c) for c in node.children])
+    return node
 
 
 def substitute(root: Node, mapping: Mapping[Variable, Node]) -> Node:

@@ -11,7 +11,7 @@ node.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from wrt.expression.dataclass import dataclass
 from itertools import product as cartesian
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
 from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node
-from wrt.expression.walk import holds_complex, postorder, ranged_terms, users
+from wrt.expression.walk import holds_complex, is_larger, postorder, ranged_terms
 
 if TYPE_CHECKING:
     import numpy as np
@@ -191,7 +191,7 @@ class _Place:
         """Every entry of one small variable; else random directions, one for a large formula."""
         import numpy as np
 
-        many = DIRECTIONS if len(users(self.f)) <= LARGE else 1
+        many = 1 if is_larger(LARGE, self.f) else DIRECTIONS
         shapes = [[d.size(self.sizes) for d in x.dims] for x in self.xs]
         if many > 1 and len(self.xs) == 1 and int(np.prod(shapes[0], dtype=int)) <= MOST_ENTRIES:
             for index in cartesian(*map(range, shapes[0])):

@@ -19,7 +19,7 @@ from wrt.errors import CheckFailed
 from wrt.expression.meaning import evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.room import with_room
-from wrt.expression.walk import dimension_names, postorder, users, variables, whole_variables
+from wrt.expression.walk import dimension_names, is_larger, postorder, variables, whole_variables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ def places(
     """Sizes and points at which the formula is defined; other sizes are tried where one
     choice has none.
     """
-    wanted = POINTS if len(users(f, derivative)) <= LARGE else 1
+    wanted = 1 if is_larger(LARGE, f, derivative) else POINTS
     by_shape = wanted > 1 and _differs_by_shape(f)
     places: list[tuple[dict[str, int], dict[str, Array]]] = []
     for sizes in small_sizes(f, xs, derivative):

@@ -16,7 +16,7 @@ from wrt.algebra.curvature import Curvature, curvature
 from wrt.algebra.definite import Square, definite, squares
 from wrt.expression import build
 from wrt.expression.nodes import Apply, Node, Sum, Variable
-from wrt.expression.walk import users
+from wrt.expression.walk import is_larger
 
 __all__ = ["Bend", "bend"]
 
@@ -67,7 +67,7 @@ def bend(
     `known` are the conditions under which both are defined; without a Hessian only composition is
     looked at.
     """
-    if f.ndim or any(len(users(node)) > MOST_NODES for node in (f, *hessian)):
+    if f.ndim or any(is_larger(MOST_NODES, node) for node in (f, *hessian)):
         return None
     if any("complex" in v.properties for v in f.names | {x}):
         return None
