@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from math import inf
 
 from wrt.expression.coefficient import Coefficient
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import (
     Apply,
     Constant,

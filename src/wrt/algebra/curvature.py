@@ -9,12 +9,12 @@ matrices: A'*inv(X)*A is convex as a matrix is.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from fractions import Fraction
 
 from wrt.algebra.bounds import Interval, bounds
 from wrt.algebra.definite import definite
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Apply, Einsum, Exponent, Factor, Node, Reshape, Sum, Variable
 from wrt.expression.walk import postorder
 

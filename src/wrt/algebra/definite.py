@@ -8,7 +8,6 @@ stand weights and matrices that are semidefinite themselves.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from wrt.algebra.bounds import bounds
@@ -16,6 +15,7 @@ from wrt.algebra.normal import flat_form, normal_form
 from wrt.algebra.properties import is_symmetric
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Apply, Einsum, Factor, Node, Pattern, Sum, Variable
 
 __all__ = ["Square", "definite", "squares"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property, partial
 from itertools import islice
@@ -21,6 +20,7 @@ from wrt.algebra.matching import Found, Held, Matcher, Ratio
 from wrt.algebra.normal import flat_form, is_minus, normal_form, scalars_opened
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Einsum, Exponent, Factor, Node, Sum, Variable, whole
 from wrt.expression.walk import is_larger, postorder, rewrite, users

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from wrt.algebra.normal import flat_form
 from wrt.algebra.patterns import position_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Reshape, Sum
 from wrt.expression.products import connected

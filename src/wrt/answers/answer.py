@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +31,7 @@ from wrt.errors import (
     TooLarge,
     ValueMistake,
 )
+from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names
 from wrt.language import Reading, Wanted

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from wrt import notation
 from wrt.algebra.conjugation import is_conjugate
 from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
 from wrt.expression import build
+from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import is_larger, variables
 from wrt.language import Reading, Wanted, read, read_wrt

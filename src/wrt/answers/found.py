@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 from wrt.algebra import (
@@ -29,6 +28,7 @@ from wrt.answers.shown.sentences import (
 )
 from wrt.answers.shown.views import laid_out
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
 from wrt.expression.walk import is_larger
 from wrt.language import Reading, Wanted

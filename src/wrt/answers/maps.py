@@ -6,13 +6,13 @@ The directional derivative is that of ⟨pullback of g, V⟩ by g: two sweeps ba
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from wrt.algebra import expand, merged, normal_form
 from wrt.answers.parts import inner, picked, released, swept, unused
 from wrt.calculus import constrained_derivative, constraint, derivative, free_derivative
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import holds_complex, substitute

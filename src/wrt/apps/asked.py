@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.claims.printed import refuse_misprints
 from wrt.errors import NameMistake, ValueMistake
+from wrt.expression.dataclass import dataclass, field
 from wrt.language.lexer import spelled
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -22,6 +21,7 @@ import click
 from wrt import __version__
 from wrt.apps import values
 from wrt.errors import CheckFailed, Mistake, SyntaxMistake, TooLarge, WrtError
+from wrt.expression.dataclass import dataclass
 
 if TYPE_CHECKING:
     from wrt.answers import Derivative

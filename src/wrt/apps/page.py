@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from wrt.expression.dataclass import dataclass, field
 
 __all__ = ["LABELS", "Page", "printable", "unbroken", "wrapped"]
 

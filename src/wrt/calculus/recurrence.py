@@ -8,7 +8,6 @@ states that read the step ahead of them run from the last step to the first.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from functools import cached_property
 
 from wrt.algebra import expand, meant, normal_form
@@ -18,6 +17,7 @@ from wrt.calculus.terms import terms_of
 from wrt.errors import NameMistake, SyntaxMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import replace
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Node, Scan, Variable
 from wrt.expression.walk import replaced, rewrite, substitute

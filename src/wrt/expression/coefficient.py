@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from wrt.errors import TooLarge
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 
 __all__ = ["IMAGINARY", "MINUS_ONE", "ONE", "PI", "ZERO", "Coefficient"]

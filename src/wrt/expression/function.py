@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension, parse_dimensions, show_dimensions
 from wrt.expression.nodes import Apply, Node, Pattern, Relation, Result
 
@@ -223,7 +223,9 @@ class Function:
     @cached_property
     def key(self) -> str:
         """What tells this record from any other, the same in every process."""
-        said = {f.name: getattr(self, f.name) for f in fields(self)} | {"array": self.code("numpy")}
+        said = {name: getattr(self, name) for name in self.__match_args__} | {
+            "array": self.code("numpy")
+        }
         parts = [f"{name}={value!r}" for name, value in said.items()]
         return f"{self.name}:{blake2b(repr(parts).encode(), digest_size=8).hexdigest()}"
 
@@ -282,7 +284,7 @@ class Function:
         """The signature that a call fits, and the dimensions of its results."""
         lead = arguments[0].dims
         if len(arguments) == self._scalars and len(lead) == batch:
-            if all([a.dims == lead for a in arguments]):
+            if all(a.dims == lead for a in arguments):
                 return self.forms[0], (lead,) * len(self.forms[0].results)
         form, bound = self.form_of(arguments, batch)
         lead = lead[:batch]

@@ -12,7 +12,6 @@ Reading order: `Node`, then the kinds: `Variable`, `Constant`, `Pattern`, `Einsu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import blake2b
 from threading import RLock
@@ -21,6 +20,7 @@ from weakref import ref
 
 from wrt.expression.canonical import canonical
 from wrt.expression.coefficient import Coefficient
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 
 if TYPE_CHECKING:

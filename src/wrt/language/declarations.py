@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from wrt.errors import ShapeMistake, SyntaxMistake
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension, parse_dimensions, spaced_out
 from wrt.expression.function import PROPERTIES, Function, undefined
 from wrt.expression.nodes import Variable

@@ -7,9 +7,9 @@ costs a reading something is noted beside the rules. Nothing is decided yet: the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from wrt.errors import NameMistake, SyntaxMistake
+from wrt.expression.dataclass import dataclass, field, replace
 from wrt.expression.dimensions import Dimension, smaller
 from wrt.expression.function import Function
 from wrt.language import kinds, mistakes
@@ -40,7 +40,7 @@ __all__ = ["Elaboration", "elaborate"]
 _OPEN = bit(SCALAR) | bit(COLUMN) | bit(MATRIX)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Constraint:
     """A rule between the slots of the operands and of the result."""
 
@@ -52,7 +52,7 @@ class Constraint:
     bare: bool = False
 
 
-@dataclass(slots=True)
+@dataclass
 class Elaboration:
     """A text whose names are resolved, as a network of kinds."""
 

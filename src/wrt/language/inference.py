@@ -10,10 +10,10 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from wrt.errors import TooLarge
+from wrt.expression.dataclass import dataclass
 from wrt.language import mistakes
 from wrt.language.elaboration import Constraint, Elaboration
 from wrt.language.kinds import COLUMN, MATRIX, SCALAR, axes, bit, kinds_in, narrow, only

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
 
 from wrt.errors import SyntaxMistake
+from wrt.expression.dataclass import dataclass
 from wrt.language.latex_cursor import end_after, shown
 from wrt.language.latex_reader import FormulaReader
 from wrt.language.latex_tokens import latex_tokens

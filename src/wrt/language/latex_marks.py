@@ -3,9 +3,9 @@ r"""What stands above and below a factor in LaTeX: X^\top, A_{ij}, \mathbf{1}_n,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
+from wrt.expression.dataclass import dataclass
 from wrt.language.latex_cursor import Cursor, end_after, mark_above
 from wrt.language.lexer import Token
 from wrt.language.operators import INFIX, OPERATORS, PREFIX

@@ -6,11 +6,11 @@ LaTeX are few levels deep, so the functions here go down them by calling themsel
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from typing import NoReturn
 
 from wrt.errors import TooLarge
+from wrt.expression.dataclass import replace
 from wrt.language.latex_cursor import CLOSERS, shown
 from wrt.language.latex_marks import Below
 from wrt.language.latex_names import NameReader

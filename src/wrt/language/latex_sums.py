@@ -7,8 +7,8 @@ The terms of a sum over entries are a line of their own in index form: \sum_i x_
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
 
+from wrt.expression.dataclass import dataclass, replace
 from wrt.language.latex_reader import FormulaReader
 from wrt.language.lexer import Token
 from wrt.language.operators import INFIX

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from types import MappingProxyType
 
 from wrt.errors import Mistake, SyntaxMistake, TooLarge
+from wrt.expression.dataclass import dataclass
 from wrt.language.operators import OPERATORS, SUPERSCRIPTS
 from wrt.language.syntax import Span
 
@@ -85,7 +85,7 @@ _SPELLING = str.maketrans(dict(GREEK) | _SUBSCRIPTS)
 _GREEK_WORD = re.compile("(" + "|".join(sorted({*GREEK.values()}, key=len)) + r")(?![A-Za-z])")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Token:
     """A piece of the text: kind is name, number, words, line, end, or the operator itself."""
 

@@ -5,13 +5,14 @@ The parser reads it, the printers write by it; nothing else knows a precedence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from wrt.expression.dataclass import dataclass
 
 __all__ = ["INFIX", "OPERATORS", "PREFIX", "SUPERSCRIPTS", "Operator"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operator:
     """One operator of the language.
 

@@ -7,12 +7,12 @@ opened.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import NoReturn
 
 from wrt.errors import SyntaxMistake
+from wrt.expression.dataclass import dataclass, field, replace
 from wrt.language.lexer import Token, tokens
 from wrt.language.operators import INFIX, OPERATORS, PREFIX, Operator
 from wrt.language.syntax import (
@@ -45,7 +45,7 @@ _CLOSER = {"(": ")", "call": ")", "[": "]", "index": "]", "‖": "‖"}
 _OPENERS = frozenset("([")
 
 
-@dataclass(slots=True)
+@dataclass
 class _Frame:
     kind: str
     opened: Token

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+from wrt.expression.dataclass import dataclass, field, replace
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable

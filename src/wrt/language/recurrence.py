@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NoReturn
 
 from wrt.errors import ShapeMistake, SyntaxMistake
+from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
 from wrt.expression.nodes import Node, Variable
@@ -48,7 +48,7 @@ from wrt.language.syntax import (
 __all__ = ["Lines", "Moment", "moment", "read_recurrence"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Moment:
     """A name at a step: `s[t-1]` is ("s", -1)."""
 

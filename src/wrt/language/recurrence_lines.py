@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.function import Function
 from wrt.language.operators import INFIX
 from wrt.language.parser import parse

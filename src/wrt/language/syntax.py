@@ -6,8 +6,9 @@ Trees may be ten thousand deep, so everything here iterates; equality is identit
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
+
+from wrt.expression.dataclass import dataclass
 
 from .operators import Operator
 
@@ -45,7 +46,7 @@ class _Leaf:
         return ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Around:
     """An operator with one operand."""
 
@@ -59,7 +60,7 @@ class _Around:
         return (self.operand,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Number(_Leaf):
     """An exact number, times i where `imaginary`."""
 
@@ -68,7 +69,7 @@ class Number(_Leaf):
     imaginary: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Name(_Leaf):
     """A name in its spelled form: λ is lambda."""
 
@@ -76,7 +77,7 @@ class Name(_Leaf):
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Words(_Leaf):
     """A quoted text, as in einsum("ij,j->i", A, x)."""
 
@@ -84,17 +85,17 @@ class Words(_Leaf):
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Prefix(_Around):
     """A sign before its operand."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Postfix(_Around):
     """A transpose or conjugate transpose behind its operand."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Infix:
     """An operator between two operands."""
 
@@ -109,7 +110,7 @@ class Infix:
         return (self.left, self.right)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Call:
     """A word with its arguments; `primes` counts the marks of phi''(x)."""
 
@@ -125,7 +126,7 @@ class Call:
         return self.arguments
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Slice:
     """`low:high` between the square brackets of an entry; both None for a bare colon."""
 
@@ -134,7 +135,7 @@ class Slice:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Joined:
     """`(i,j)` between the square brackets of an entry: the indices that make up one axis."""
 
@@ -142,7 +143,7 @@ class Joined:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Index:
     """Entries or slices: X[1,2], X[1,:], x[2:4]; in index form the items are index names."""
 
@@ -167,7 +168,7 @@ class Index:
         return (self.base,)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Bracket:
     """A matrix or vector written out by rows: [a, b; c, d]."""
 
@@ -183,7 +184,7 @@ class Bracket:
 Syntax = Number | Name | Words | Prefix | Postfix | Infix | Call | Index | Bracket
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Line:
     """`target = body`, `target[indices] = body`, or a bare formula (target None).
 
@@ -198,7 +199,7 @@ class Line:
     groups: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Declaration:
     """`phi: entrywise` or `W: n m` on a line of its own."""
 
@@ -207,7 +208,7 @@ class Declaration:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Doubt:
     """A part whose notation is unclear should it be a matrix, or a scalar: then it is refused."""
 
@@ -217,7 +218,7 @@ class Doubt:
     kind: str = "matrix"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Program:
     """All lines of a text, the formula last; definitions after `where` come before it."""
 

@@ -7,9 +7,9 @@ their shape from their surroundings are met here by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
+from wrt.expression.dataclass import dataclass
 from wrt.expression.function import Function, Signature
 from wrt.language import kinds
 from wrt.language.kinds import ANY, COLUMN, MATRIX, ROW, SCALAR, Rule, bit

@@ -7,11 +7,11 @@ z+conj(z). A formula has `conj` at variables only; here it goes outwards where t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import IMAGINARY, MINUS_ONE, ONE, Coefficient
+from wrt.expression.dataclass import replace
 from wrt.notation.traces import least, traces
 from wrt.notation.tree import (
     SCALAR,

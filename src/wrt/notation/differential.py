@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Einsum, Node, Pattern, Sum, Variable
 from wrt.functions import BOOK
 from wrt.notation.indexed import IndexSpeaker, axis_letters

@@ -8,12 +8,12 @@ removed is left for the index form.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 
 from wrt.algebra.reshaping import axis_groups
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Reshape
 from wrt.notation.conjugates import conjugated

@@ -8,10 +8,10 @@ stands an identity. The move that leaves the fewest names is made again and agai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dataclass import dataclass, replace
 from wrt.notation.layout import unvec, vec
 from wrt.notation.tree import (
     Tree,

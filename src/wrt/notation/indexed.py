@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
 from itertools import count
 
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dataclass import dataclass, field, replace
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.conjugates import conjugated

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import replace
 from wrt.notation.tree import Tree, call, chain_of, flip, scalars_of, times, wrapped
 
 __all__ = ["adjugates", "pseudoinverses"]

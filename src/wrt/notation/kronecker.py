@@ -9,13 +9,13 @@ rest, one over the axes of x to its right.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 from wrt.algebra.reshaping import axis_groups
 from wrt.expression.build import is_zero
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Node, Reshape, Sum
 from wrt.expression.products import connected

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from string import ascii_letters
 
 from wrt.expression.coefficient import Base, Coefficient
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.notation.latex_names import latex_name, spellings
 from wrt.notation.runs import runs

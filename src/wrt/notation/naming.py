@@ -7,8 +7,8 @@ and returns.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import replace
 
+from wrt.expression.dataclass import replace
 from wrt.notation.tree import Shape, Tree, entrywise, flip, name, times, wrapped
 
 __all__ = ["letter", "named_parts", "rebuilt"]

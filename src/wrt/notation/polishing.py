@@ -7,11 +7,11 @@ mean(x.*y), and denominators inside a scalar are multiplied out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import lcm
 
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dataclass import replace
 from wrt.functions import BOOK
 from wrt.notation.listing import listed
 from wrt.notation.naming import rebuilt

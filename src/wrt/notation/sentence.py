@@ -7,11 +7,11 @@ becomes a name that a `where` defines; so the text stays linear in the size of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from wrt.algebra.normal import flat_form
 from wrt.expression import build
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.expression.directions import opened
 from wrt.expression.function import Function

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from wrt.expression.coefficient import MINUS_ONE, ONE
+from wrt.expression.dataclass import replace
 from wrt.functions import BOOK
 from wrt.notation.tree import Tree, times
 

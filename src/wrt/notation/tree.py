@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
 from wrt.expression.coefficient import ONE, ZERO, Coefficient
+from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.dimensions import Dimension
 
 __all__ = [

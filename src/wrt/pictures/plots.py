@@ -6,8 +6,9 @@ The same numbers give the same text. Colours turn with the page: light or dark.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
+
+from wrt.expression.dataclass import dataclass
 
 __all__ = ["Curve", "curves", "page", "shades"]
 

@@ -10,12 +10,12 @@ speaks only through this table, so that another library is a row here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from types import MappingProxyType
 
 from wrt.errors import ValueMistake
+from wrt.expression.dataclass import dataclass
 from wrt.programs.library import Jax, Library
 from wrt.programs.library_torch import Torch
 

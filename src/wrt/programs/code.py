@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from wrt.expression.coefficient import Base, Coefficient
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension, Smaller
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 MOST_EXACT = 2**53
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Code:
     """An expression, about how many columns it takes, and how many operations it is."""
 

@@ -7,10 +7,10 @@ an ordinary processor, of which only the proportions matter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
 from wrt.programs.steps import VIEWS, Step, Steps

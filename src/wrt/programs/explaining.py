@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import show_dimensions
 from wrt.expression.nodes import Node
 from wrt.programs.costs import ASSUMED, Cost, billed

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from textwrap import wrap
 
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable

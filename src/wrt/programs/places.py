@@ -7,8 +7,8 @@ say stays behind as a mask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Pattern, Relation
 

@@ -7,13 +7,13 @@ loops.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from wrt.algebra.conjugation import is_real
 from wrt.algebra.properties import is_symmetric
 from wrt.errors import TooLarge
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
 from wrt.expression.nodes import (

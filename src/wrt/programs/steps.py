@@ -13,11 +13,11 @@ carry entry (what a step reads) stack last (its states outside).
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Variable
 
@@ -33,7 +33,7 @@ NONE = Dimension.of(0)
 MOST_TERMS = 6
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One operation. `kind` says what entries are: number (Python's own), bool, real, complex."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from wrt.algebra.equality import constrained_value
 from wrt.answers.claims.layouts import Layout
 from wrt.answers.claims.places import Place, agree, value_at
 from wrt.answers.proof.points import holds
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.room import with_room
 from wrt.expression.walk import dimension_names, variables, whole_variables

@@ -6,8 +6,8 @@ One change that makes a wrong formula right says what was wrong with it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from wrt.expression.dataclass import dataclass
 from wrt.language.parser import parse
 from wrt.language.syntax import (
     Call,

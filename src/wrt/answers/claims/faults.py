@@ -9,7 +9,6 @@ of all entries, the rule for numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +17,7 @@ from wrt.answers.claims.editing import Edit, Term, edits, inserted, terms
 from wrt.answers.claims.places import TOLERANCE, Place, agree, value_at
 from wrt.answers.claims.proportions import Multiple, multiples, ratio_of
 from wrt.errors import WrtError
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ joined into a matrix between the entries.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import permutations, product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from wrt.answers.proof.points import points, small_sizes
 from wrt.errors import ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node
 

@@ -5,10 +5,11 @@ tensor, as fractions and sizes that a person can name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from wrt.expression.dataclass import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

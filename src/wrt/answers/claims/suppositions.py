@@ -5,12 +5,12 @@ commuting, of equal sizes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import constrained_value
 from wrt.answers.claims.places import Change
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Variable
 
 if TYPE_CHECKING:

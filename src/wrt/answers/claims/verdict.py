@@ -9,7 +9,6 @@ before conditions, and equal sizes before the verdict that a claim is wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from wrt.answers.shown.sentences import valid_sentences
 from wrt.calculus import constraint
 from wrt.errors import NameMistake, ShapeMistake, WrtError
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import rename_dimensions, whole_variables

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, count
 from types import MappingProxyType
 from typing import TypeGuard
@@ -17,6 +16,7 @@ from wrt import notation
 from wrt.algebra import expand, flat_form, settled
 from wrt.answers.derivation.rules import call_rule, structure_rule, word_rules
 from wrt.calculus import differential
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Apply, Einsum, Node, Result, Sum, Variable
 from wrt.expression.walk import postorder, substitute, users
 

@@ -6,7 +6,6 @@ A second derivative differentiates the first again; constraints, entries and lay
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wrt import notation
@@ -18,6 +17,7 @@ from wrt.answers.derivation.rules import constraint_rule, gathering_rule, readin
 from wrt.answers.parts import contracted, fresh, swept
 from wrt.calculus import constraint, free_derivative
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import postorder
 

@@ -8,10 +8,10 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ValueMistake
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Variable
 
 if TYPE_CHECKING:

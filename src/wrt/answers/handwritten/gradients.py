@@ -7,7 +7,6 @@ compared with the derivative: in its shape, in a view, or as the pullback of a g
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from wrt.answers.handwritten.called import Called, called
 from wrt.answers.handwritten.faults import code_faults
 from wrt.answers.parts import plain_keys, unused
 from wrt.errors import NameMistake, ValueMistake, WrtError
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import show_dimensions
 from wrt.expression.meaning import evaluate, measured
 from wrt.expression.nodes import Node, Variable

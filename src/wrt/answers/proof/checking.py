@@ -11,7 +11,6 @@ node.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from wrt.expression.dataclass import dataclass
 from itertools import product as cartesian
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from wrt.algebra.equality import constrained_value
 from wrt.answers.proof.points import LARGE, places
 from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
+from wrt.expression.dataclass import dataclass
 from wrt.expression.meaning import evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node
 from wrt.expression.walk import holds_complex, is_larger, postorder, ranged_terms

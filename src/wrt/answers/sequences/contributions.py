@@ -8,7 +8,6 @@ a step and of what the step read, and stays one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from wrt.calculus.terms import terms_of
 from wrt.errors import ShapeMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.nodes import Dims, Einsum, Node
 
 if TYPE_CHECKING:

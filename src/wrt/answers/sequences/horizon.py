@@ -8,7 +8,6 @@ T. Mikolov, Y. Bengio, On the difficulty of training recurrent neural networks, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from math import prod
@@ -19,6 +18,7 @@ from wrt.answers.sequences.moving import run, sizes
 from wrt.answers.sequences.slopes import Slopes, slopes, steepest
 from wrt.calculus.joined import Joined
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from wrt import programs
@@ -12,6 +11,7 @@ from wrt.calculus.joined import Joined
 from wrt.calculus.terms import Term, terms_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from wrt.algebra import merged, normal_form, simplified
@@ -13,6 +12,7 @@ from wrt.answers.parts import picked, swept
 from wrt.calculus.recurrence import System
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, substitute

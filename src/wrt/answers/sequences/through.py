@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.steps import Called, StepDerivative
 from wrt.errors import ShapeMistake
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import substitute
 from wrt.language.recurrence import Moment, moment

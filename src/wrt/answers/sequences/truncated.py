@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined
 from wrt.errors import ShapeMistake
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
 from wrt.expression.walk import substitute
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wrt import notation
@@ -11,6 +10,7 @@ from wrt.algebra import normal_form, settled
 from wrt.answers.maps import keys
 from wrt.answers.parts import contracted, fresh, picked, swept
 from wrt.calculus import constraint
+from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
 from wrt.notation.latex import below
 

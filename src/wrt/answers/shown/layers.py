@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
+
+from wrt.expression.dataclass import dataclass
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative

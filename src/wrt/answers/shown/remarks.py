@@ -7,7 +7,6 @@ or the formula may be composed of convex functions. Nothing is said where neithe
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from wrt import notation
 from wrt.algebra import conditions, expand, flat_form, meant, normal_form
@@ -15,6 +14,7 @@ from wrt.algebra.bounds import bounds
 from wrt.algebra.curvature import Curvature, curvature
 from wrt.algebra.definite import Square, definite, squares
 from wrt.expression import build
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Apply, Node, Sum, Variable
 from wrt.expression.walk import is_larger
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wrt import notation
 from wrt.algebra import settled
 from wrt.answers.shown.differential import differential
 from wrt.errors import ShapeMistake
+from wrt.expression.dataclass import replace
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.structured.arrays import library
 from wrt.errors import ValueMistake
+from wrt.expression.dataclass import replace
 
 if TYPE_CHECKING:
     from wrt.answers.structured.tensor import Structured

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +19,7 @@ from wrt.answers.structured.terms import Term, component, joined
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
 from wrt.expression.products import connected
 

@@ -8,7 +8,6 @@ so that what is done a second time is only run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ from wrt.answers.structured.terms import joined
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import holds_complex, substitute
 
