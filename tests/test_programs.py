@@ -92,7 +92,7 @@ def body(formula: Node, **more: object) -> str:
         (b @ inv(A), "return np.linalg.solve(A.T, b)"),
         (
             einsum("ji,j,k,lk->il", inv(A), b, d, inv(A)),
-            "solve = factored(A)\nreturn np.outer(solve(b, trans=1), solve(d))",
+            "lu = lu_factor(A)\nreturn np.outer(lu_solve(lu, b, trans=1), lu_solve(lu, d))",
         ),
         (
             inv(A) - einsum("ij,j,k->ik", inv(A), b, d),
@@ -100,7 +100,7 @@ def body(formula: Node, **more: object) -> str:
         ),
         (
             einsum("ij,j,k->ik", inv(W.T @ W), x, inv(W.T @ W) @ x),
-            "t1 = np.linalg.solve(W.T @ W, x)\nreturn np.outer(t1, t1)",
+            "t1 = cholesky_solve(np.linalg.cholesky(W.T @ W), x)\nreturn np.outer(t1, t1)",
         ),
         (BOOK["tr"](A), "return np.trace(A)"),
         (BOOK["diag"](A), "return A.diagonal()"),

@@ -23,6 +23,7 @@ __all__ = [
     "name",
     "number",
     "size",
+    "star",
     "subscript",
     "text",
     "tuple_of",
@@ -103,6 +104,11 @@ def call(function: Code, *arguments: Code, **keywords: Code) -> Code:
     width += sum(len(word) + value.width + 3 for word, value in keywords.items())
     every = (*arguments, *keywords.values())
     return Code(expr, width, function.weight + 1 + sum(a.weight for a in every))
+
+
+def star(a: Code) -> Code:
+    """`*a` among arguments."""
+    return Code(ast.Starred(a.expr, ast.Load()), a.width + 1, a.weight)
 
 
 def subscript(a: Code, *keys: Code) -> Code:

@@ -164,14 +164,17 @@ def _solved(
     steps: Steps, inverse: Operand, other: Operand, summed: int, dims: Sequence[Dimension]
 ) -> Operand:
     """A product with an inverse, as the linear system that it solves."""
-    matrix = steps.inverses[inverse.step]
-    kept = inverse.indices[0]
-    if kept == summed:
-        kept, matrix = inverse.indices[1], steps.transpose(matrix, (1, 0))
+    matrix, form = steps.inverses[inverse.step]
+    turned = inverse.indices[0] == summed
+    kept = inverse.indices[turned]
     rest = [i for i in other.indices if i != summed]
     right = steps.aligned(other.step, other.indices, [summed, *rest])
     out = (kept, *rest)
-    return Operand(steps.add("solve", (matrix, right), None, [dims[i] for i in out]), out)
+    if form == "lu":
+        given, data = steps.transpose(matrix, (1, 0)) if turned else matrix, None
+    else:
+        given, data = matrix, (form, turned and form != "cholesky")
+    return Operand(steps.add("solve", (given, right), data, [dims[i] for i in out]), out)
 
 
 def _matrices(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
-from wrt.programs.steps import VIEWS, Step, Steps
+from wrt.programs.steps import VIEWS, Step, Steps, reached
 
 __all__ = ["ASSUMED", "Bill", "Cost", "billed", "collides", "length"]
 
@@ -31,7 +31,6 @@ CUBIC = {
     "det": 2 / 3,
     "logdet": 2 / 3,
     "logabsdet": 2 / 3,
-    "solve": 2 / 3,
     "cholesky": 1 / 3,
     "matrix_power": 6.0,
 }
@@ -39,6 +38,8 @@ OTHER_CUBIC = 10.0
 #: Operations of an elementwise function, an entry.
 ENTRY = 8.0
 PRODUCTS = frozenset({"matmul", "gram", "einsum", "tensordot", "vdot"})
+#: What works on whole matrices.
+WHOLE = frozenset({"call", "factor", "solve", "inverse"})
 #: Steps that look at an array in another way, or read a part of it.
 LOOKS = VIEWS | {"diagonal", "reshape", "pick", "index", "whole", "carry", "entry", "last"}
 
@@ -104,10 +105,9 @@ def collides(dims: Dims, sizes: Mapping[str, int]) -> bool:
 
 def billed(steps: Steps, results: Sequence[int], sizes: Mapping[str, int]) -> Bill:
     """The bill of a program with these results."""
-    live = _reached(steps, results)
+    live = reached(steps, results)
     rounds = _rounds(steps, live, sizes)
     found: dict[int, Cost] = {}
-    factorised: set[int] = set()
     time = 0.0
     for at in live:
         step = steps[at]
@@ -115,26 +115,12 @@ def billed(steps: Steps, results: Sequence[int], sizes: Mapping[str, int]) -> Bi
             continue
         often = rounds.get(step.block, 1.0)
         cost = _cost(steps, step, sizes)
-        if step.op == "solve":
-            matrix = _unturned(steps, step.args[0])
-            cost = _again(steps, step, sizes) if matrix in factorised else cost
-            factorised.add(matrix)
         found[at] = cost.times(often)
         time += often * _nanoseconds(step.op, cost)
     total = sum(found.values(), NOTHING)
     loads = [at for at in live if steps[at].op == "load" and not steps[at].block]
     moved = sum(ITEM * _entries(steps[at].dims, sizes) for at in [*loads, *dict.fromkeys(results)])
     return Bill(found, total, Cost(total.flops, moved), time)
-
-
-def _reached(steps: Steps, results: Sequence[int]) -> list[int]:
-    """The steps that the results need, in order."""
-    found, stack = set(results), list(results)
-    while stack:
-        fresh = [a for a in steps[stack.pop()].args if a not in found]
-        found.update(fresh)
-        stack.extend(fresh)
-    return sorted(found)
 
 
 def _rounds(steps: Steps, live: Sequence[int], sizes: Mapping[str, int]) -> dict[int, float]:
@@ -169,19 +155,8 @@ def _number(steps: Steps, at: int, sizes: Mapping[str, int]) -> float | None:
 
 
 def _nanoseconds(op: str, cost: Cost) -> float:
-    rate = PRODUCT_RATE if op in PRODUCTS or op in ("call", "solve") else PLAIN_RATE
+    rate = PRODUCT_RATE if op in PRODUCTS or op in WHOLE else PLAIN_RATE
     return CALL + cost.flops / rate + cost.bytes / BANDWIDTH
-
-
-def _unturned(steps: Steps, at: int) -> int:
-    return steps[at].args[0] if steps[at].op == "transpose" else at
-
-
-def _again(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
-    """A system whose matrix has been factorised already."""
-    n = length(steps[step.args[0]].dims[-1], sizes)
-    made = _entries(step.dims, sizes)
-    return Cost(2 * n * made, ITEM * (n * n + 2 * made))
 
 
 def _entries(dims: Dims, sizes: Mapping[str, int]) -> int:
@@ -200,9 +175,10 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
             return Cost(2 * _cells(steps, step, sizes), moved)
         case "gram":
             return Cost(_cells(steps, step, sizes), moved + 2 * ITEM * read[0])
-        case "solve":
-            n = length(steps[step.args[0]].dims[-1], sizes)
-            return Cost(2 / 3 * n**3 + 2 * n * made, moved)
+        case "factor" | "solve" | "inverse":
+            return Cost(_system(step, length(steps[step.args[0]].dims[-1], sizes), made), moved)
+        case "det" | "logdet":
+            return Cost(read[0] ** 0.5, ITEM * read[0] ** 0.5)
         case "call":
             return Cost(_called(steps, step, sizes, made), moved)
         case "sum" | "trace":
@@ -230,6 +206,23 @@ def _touched(steps: Steps, at: int, user: Step, sizes: Mapping[str, int]) -> int
     plain = any(steps[a].op != "transpose" and steps[a].dims == user.dims for a in user.args)
     far = plain and steps[at].op == "transpose" and len(dims) == 2
     return _entries(dims, sizes) * (LINE if far and collides(dims[::-1], sizes) else 1)
+
+
+#: Operations of factorising a matrix, in n³, and of inverting it then.
+FACTOR = {"lu": 2 / 3, "cholesky": 1 / 3}
+INVERSE = {"lu": 4 / 3, "cholesky": 2 / 3, "lower": 1 / 3, "upper": 1 / 3}
+
+
+def _system(step: Step, n: int, made: int) -> float:
+    """Factors of an n × n matrix, or what reads them."""
+    if step.op == "factor":
+        return FACTOR[step.data] * n**3
+    if step.op == "inverse":
+        return INVERSE[step.data] * n**3
+    if step.data is None:
+        return FACTOR["lu"] * n**3 + 2 * n * made
+    form, _ = step.data
+    return (2 if form in FACTOR else 1) * n * made
 
 
 def _cells(steps: Steps, step: Step, sizes: Mapping[str, int]) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from wrt.errors import ValueMistake
 from wrt.expression.nodes import Variable
 from wrt.programs import door
-from wrt.programs.costs import PRODUCTS, billed
+from wrt.programs.costs import PRODUCTS, WHOLE, billed
 from wrt.programs.module import Module
 from wrt.programs.running import Program, singular
 from wrt.programs.sized import Planned
@@ -49,7 +49,8 @@ class JaxProgram(Program):
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         arrays, functions, sizes = self._entered(mapping, values)
-        return self._run(self._fit(sizes, 8), [*arrays.values(), *functions], sizes)
+        given = [*arrays.values(), *functions]
+        return self._as_asked(self._run(self._fit(sizes, 8), given, sizes))
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
@@ -92,7 +93,8 @@ class TorchProgram(Program):
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         arrays, functions, sizes = self._entered(mapping, values)
-        return self._run(self._fit(sizes, 8), [*arrays.values(), *functions], sizes)
+        given = [*arrays.values(), *functions]
+        return self._as_asked(self._run(self._fit(sizes, 8), given, sizes))
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
@@ -190,7 +192,7 @@ class Automatic(Program):
             return "numpy"
         plan = self._plans.at(sizes).module.plan
         bill = billed(plan.steps, plan.results, sizes)
-        heavy = [at for at in bill.steps if plan.steps[at].op in (*PRODUCTS, "solve")]
+        heavy = [at for at in bill.steps if plan.steps[at].op in PRODUCTS | WHOLE - {"call"}]
         calls = [at for at in bill.steps if _is_whole_call(plan.steps[at])]
         light = bill.total.bytes - sum(bill.steps[at].bytes for at in (*heavy, *calls))
         fused = light / 24  # two numbers read and one written for each

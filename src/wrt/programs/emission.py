@@ -15,7 +15,7 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Variable
 from wrt.programs import code as py
-from wrt.programs import writing
+from wrt.programs import factors, writing
 from wrt.programs.backends import Backend
 from wrt.programs.code import Code
 from wrt.programs.helpers import Helpers
@@ -65,7 +65,6 @@ class Emission(NewArrays):
         self.ranges: dict[object, str] = {}
         self._loops = Loops(self)
         self._uses, self._crossing = self._counted()
-        self._factored = self._solved_again()
 
     # Statements
 
@@ -116,33 +115,6 @@ class Emission(NewArrays):
                 inner = _reader(step, k)
                 where[arg] |= where[at] if step.op in VIEW else {inner}
         return uses, {at for at, step in enumerate(steps) if where[at] - {step.block}}
-
-    def _solved_again(self) -> dict[int, str]:
-        """The matrices of several linear systems, still without the word that solves with them."""
-        asked: dict[int, list[Step]] = {}
-        for at, step in enumerate(self.steps.all):
-            if step.op == "solve" and self._uses[at]:
-                asked.setdefault(self.base(step.args[0]), []).append(step)
-        if self.backend.name != "numpy":
-            return {}
-        return {
-            base: ""
-            for base, found in asked.items()
-            if len(found) > 1
-            and all(s.kind == "real" and s.block == self.steps[base].block for s in found)
-        }
-
-    def _solve(self, step: Step, arguments: Sequence[Code]) -> Code:
-        """A linear system, by the factors of its matrix where it has several."""
-        base = self.base(step.args[0])
-        if base not in self._factored:
-            return py.call(self.word("linalg.solve"), *self._joined(step, arguments))
-        if not self._factored[base]:
-            word = self._factored[base] = self.names.give("solve")
-            made = py.call(py.name(self.helpers.factored()), self.of(base))
-            self._lines.append(py.assignment(word, made))
-        turned = {"trans": py.literal(1)} if base != step.args[0] else {}
-        return py.call(py.name(self._factored[base]), arguments[1], **turned)
 
     def _block(self, block: int) -> list[ast.stmt]:
         saved, self._lines = self._lines, []
@@ -308,13 +280,16 @@ class Emission(NewArrays):
     def range(self, length: Dimension, letter: str, trailing: int) -> Code:
         """The places along an axis, as a grid with some axes behind it."""
         key = (length, letter, trailing)
+        places = self._arange(length)
+        if trailing:
+            places = py.subscript(places, py.colon(), *[py.literal(None)] * trailing)
+        return self._once(key, places, letter)
+
+    def _once(self, key: object, code: Code, wanted: str) -> Code:
+        """A value that is made once in a block, by its name."""
         if key not in self.ranges:
-            word = self.names.give(letter)
-            self.ranges[key] = word
-            places = self._arange(length)
-            if trailing:
-                places = py.subscript(places, py.colon(), *[py.literal(None)] * trailing)
-            self._lines.append(py.assignment(word, places))
+            word = self.ranges[key] = self.names.give(wanted)
+            self._lines.append(py.assignment(word, code))
         return py.name(self.ranges[key])
 
     def key(
@@ -345,6 +320,13 @@ class Emission(NewArrays):
         """The tuple of the sizes of an array."""
         return py.tuple_of([self.size(d) for d in dims])
 
+    def _eye(self, length: Dimension) -> Code:
+        return py.call(self.word("eye"), self.size(length), **self.made())
+
+    def identity(self, length: Dimension) -> Code:
+        """An identity matrix, by a name of its own."""
+        return self._once(("eye", length), self._eye(length), "eye")
+
     def _number(self, c: Coefficient) -> Code:
         return py.number(c, self.sizes, self.word("pi"))
 
@@ -370,8 +352,10 @@ class Emission(NewArrays):
                 return self._power(step, arguments[0])
             case "matmul":
                 return self._matmul(step, arguments)
-            case "solve":
-                return self._solve(step, arguments)
+            case "solve" if step.data is None:
+                return py.call(self.word("linalg.solve"), *self._joined(step, arguments))
+            case "factor" | "solve" | "inverse" | "det" | "logdet":
+                return factors.code(self, step)
             case "outer" | "kron" | "diag" | "trace":
                 return py.call(self.word(step.op), *arguments)
             case "vdot":
@@ -393,7 +377,7 @@ class Emission(NewArrays):
                 shift = [] if step.data is NONE else [self.size(step.data)]
                 return py.call(self.word(step.op), arguments[0], *shift)
             case "eye":
-                return py.call(self.word("eye"), self.size(step.dims[0]), **self.made())
+                return self._eye(step.dims[0])
             case "mask":
                 return self._mask(step)
             case "asfloat":

@@ -135,6 +135,10 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
             return f"{inner[0]} ** {step.data}"
         case "call":
             return f"{step.data[0].name}({', '.join(inner)})"
+        case "factor":
+            return f"{step.data}({inner[0]})"
+        case "solve" if step.data is not None and step.data[1]:
+            return f"solve({inner[0]}.T, {inner[1]})"
         case "expand" | "reshape" | "whole" | "pick" | "index" | "asfloat" | "broadcast":
             return inner[0]
         case "scan":

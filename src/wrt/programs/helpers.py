@@ -51,17 +51,6 @@ def add_transposed(A, B, add=np.add):
     return out"""
 
 
-#: numpy factorises again for every system; LAPACK keeps the factors, and transposes for nothing
-FACTORED = """\
-def factored(X):
-    \"\"\"What solves X x = b, or X.T x = b with trans=1, by one factorisation of X.\"\"\"
-    getrf, getrs = scipy.linalg.get_lapack_funcs(("getrf", "getrs"), (X,))
-    lu, pivots, info = getrf(X)
-    if info > 0:
-        raise np.linalg.LinAlgError("Singular matrix")
-    return lambda b, trans=0: getrs(lu, pivots, b, trans=trans)[0]"""
-
-
 class Helpers:
     """The helpers that one program needs, and the imports of what they say."""
 
@@ -113,10 +102,10 @@ class Helpers:
         """The name of the helper that adds a transpose by strips."""
         return self._helper(ADD_TRANSPOSED)
 
-    def factored(self) -> str:
-        """The name of the helper that factorises a matrix once for several systems."""
-        self.imports["import scipy.linalg"] = None
-        return self._helper(FACTORED)
+    def system(self, text: str) -> str:
+        """The name of a helper that factorises or solves."""
+        self.imports.update(dict.fromkeys(f"import scipy.{m}" for m in SCIPY.findall(text)))
+        return self._helper(text)
 
     def _helper(self, text: str) -> str:
         """The name of a helper, its text put above the program."""

@@ -15,6 +15,7 @@ from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import postorder, variables
 from wrt.programs import code as py
+from wrt.programs import factors
 from wrt.programs.backends import find
 from wrt.programs.code import Code
 from wrt.programs.emission import Emission
@@ -148,8 +149,8 @@ def _helper_names(planned: Plan, backend: str) -> Iterator[str]:
     for step in planned.all:
         if step.op == "gram":
             yield "weighted_gram"
-        elif step.op == "solve":
-            yield "factored"
+        elif step.op in factors.OPERATIONS:
+            yield from factors.helper_names(step)
         elif step.op == "add transposed":
             yield "add_transposed"
         elif step.op == "call":

@@ -83,6 +83,12 @@ def _suggested(steps: Steps, step: Step, known: dict[int, str]) -> str:
     match step.op:
         case "call":
             return _called(steps, step, known)
+        case "factor":
+            return "lu" if step.data == "lu" else "L"
+        case "inverse":
+            (at,) = step.args
+            (matrix,) = steps[at].args if steps[at].op == "factor" else (at,)
+            return _with("inv", known.get(matrix))
         case "matmul":
             sides = [_short(steps, a, known) for a in step.args]
             return "".join(sides) if all(sides) else ""
@@ -105,7 +111,11 @@ def _suggested(steps: Steps, step: Step, known: dict[int, str]) -> str:
 def _called(steps: Steps, step: Step, known: dict[int, str]) -> str:
     function, _ = step.data
     word = identifier(function.name)
-    inner = known.get(step.args[0]) if len(step.args) == 1 else None
+    return _with(word, known.get(step.args[0]) if len(step.args) == 1 else None)
+
+
+def _with(word: str, inner: str | None) -> str:
+    """A function with its argument, or to be numbered."""
     return f"{word}_{inner}" if inner and len(inner) <= SHORT else f"{word}_"
 
 

@@ -38,6 +38,7 @@ from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
 from wrt.programs.steps import Recurrence, Step, Steps
+from wrt.programs.systems import SYSTEMS, forms, share
 
 __all__ = ["Plan", "plan"]
 
@@ -102,9 +103,9 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
     plans = []
     for ways in _ways(roots):
         ready = prepared(*ways)
-        solved = _solvable(ready)
+        solved, matrices = _solvable(ready), forms(ready)
         for chosen in (solved, frozenset[Node]()) if solved else (solved,):
-            plans.append(_lowered(roots, ready, chosen, known))
+            plans.append(_lowered(roots, ready, chosen, matrices, known))
     return plans[0] if len(plans) == 1 else min(plans, key=price)
 
 
@@ -119,10 +120,12 @@ def _lowered(
     roots: tuple[Node, ...],
     ready: tuple[Node, ...],
     solved: frozenset[Node],
+    matrices: Mapping[Node, str],
     sizes: Mapping[str, int],
 ) -> Plan:
-    planner = _Planner(ready, solved, sizes)
+    planner = _Planner(ready, solved, matrices, sizes)
     results = tuple(planner.whole(planner.lower(root), root) for root in planner.roots)
+    share(planner.steps, results)
     return Plan(roots, planner.steps, results, _needed(planner.conditions))
 
 
@@ -161,9 +164,13 @@ class _Planner:
     """Takes formulas node by node; `made` holds what is known in each block."""
 
     def __init__(
-        self, roots: tuple[Node, ...], solved: frozenset[Node], sizes: Mapping[str, int]
+        self,
+        roots: tuple[Node, ...],
+        solved: frozenset[Node],
+        forms: Mapping[Node, str],
+        sizes: Mapping[str, int],
     ) -> None:
-        self.roots, self.solved, self.sizes = roots, solved, sizes
+        self.roots, self.solved, self.forms, self.sizes = roots, solved, forms, sizes
         self.steps = Steps()
         self.conditions: list[Dimension] = []
         self.loops: list[tuple[Variable, int]] = []
@@ -435,19 +442,39 @@ class _Planner:
             if argument.dims is None and not given and len(steps[at].dims) != batch + 1:
                 at = self._flat(at, batch)
             given.append(self._parts(at, child, function))
+        if function in SYSTEMS and not node.batch:
+            return Tensor(self._system(node, given[0]), tuple(range(node.ndim)))
         dims = [self._result_dims(node, arguments[0], k) for k in range(len(node.results))]
         call = steps.add("call", given, (function, tuple(map(len, dims))), dims[0], "real")
         call = self._kinded(call, given, function)
-        if function is BOOK["inv"] and is_symmetric(node.children[0]):
-            self.steps.symmetric |= {call, given[0]}
-        if node in self.solved:
-            self.steps.inverses[call] = given[0]
         axes = self._result_axes(node, arguments[0])
         if len(node.results) > 1:
             return self._picked(node, Tensor(call, axes), 0)
         if form.arguments[0].dims is None and form.results[0].dims is None:
             return Tensor(self._shaped(call, dims[0]), axes)
         return Tensor(call, axes)
+
+    def _system(self, node: Apply, at: int) -> int:
+        """What factorises a matrix: its inverse, its determinant, its Cholesky factor."""
+        steps, word = self.steps, node.function
+        form = self.forms[node.children[0]]
+        if word is BOOK["chol"] and form != "cholesky":
+            form = "lu"
+        if steps[at].kind == "complex" and (form == "cholesky" or word is BOOK["logdet"]):
+            form = "lu"
+        factors = steps.factors(at, form)
+        if form == "lu":
+            made = steps.add("call", (at,), (word, (node.ndim,)), node.dims, "real")
+            made = self._kinded(made, (at,), word)
+        elif word is BOOK["chol"]:
+            return factors
+        else:
+            made = steps.add(SYSTEMS[word], (factors,), form, node.dims)
+        if word is BOOK["inv"] and (form == "cholesky" or is_symmetric(node.children[0])):
+            steps.symmetric |= {made, at}
+        if node in self.solved:
+            steps.inverses[made] = (at if form == "lu" else factors), form
+        return made
 
     def _flat(self, at: int, batch: int) -> int:
         """The axes after the first `batch` laid out as one."""

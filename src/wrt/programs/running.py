@@ -170,12 +170,7 @@ class Program:
         with np.errstate(all="ignore"):
             result = self._run(planned, [*arrays.values(), *functions], sizes)
         if isinstance(self.formula, tuple):
-            pairs = (
-                zip(result, self.formula, strict=True)
-                if len(self.formula) > 1
-                else [(result, self.formula[0])]
-            )
-            return tuple(self._finished(r, arrays, single) for r, _ in pairs)
+            return tuple(self._finished(r, arrays, single) for r in self._as_asked(result))
         return self._finished(result, arrays, single)
 
     def _entered(
@@ -189,6 +184,11 @@ class Program:
         sizes = door.measured(arrays, lengths)
         functions = [given[f.name] for f in made.functions]
         return arrays, functions, sizes
+
+    def _as_asked(self, result: Any) -> Any:
+        """A tuple where formulas came in a tuple: the program returns a single one by itself."""
+        single = isinstance(self.formula, tuple) and len(self.formula) == 1
+        return (result,) if single else result
 
     def entered(
         self, mapping: Mapping[str, Any]
@@ -364,7 +364,9 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
-_LINE = re.compile(r"(?:(?:np|torch)\.linalg\.|\b(?=factored))(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?")
+_LINE = re.compile(
+    r"(?:(?:np|torch)\.linalg\.|\b(?=lu_factor|solve_triangular|triangular_inverse))(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?"
+)
 
 
 def singular(error: Exception, source: str, parameters: Collection[str]) -> str:
@@ -376,7 +378,7 @@ def singular(error: Exception, source: str, parameters: Collection[str]) -> str:
     where = "" if name in parameters else f" (in {line.strip()})"
     if "positive definite" in str(error) or "positive-definite" in str(error):
         return f"{what} is not positive definite at this point{where}"
-    if "ingular" in str(error):
+    if "ingular" in str(error) or "lu_solve" in str(error):
         said = f"inv({name})" if name else "its inverse"
         return f"{what} is singular: {said} does not exist at this point{where}"
     return f"{word or 'a function'} of {what}: {error}{where}"

@@ -5,9 +5,10 @@ its array. Equal steps are one step (value numbering), and a step that does not 
 stands outside it.
 
 Operations: load number | negate add "add transposed" multiply divide power | matmul outer vdot
-solve einsum tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast |
-diag eye kron tril triu mask asfloat write increment | call pick whole | loop | scan (a recurrence)
-carry entry (what a step reads) stack last (its states outside).
+einsum tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye
+kron tril triu mask asfloat write increment | call pick whole | factor (of a matrix) inverse det
+logdet, solve (`data` tells of which factors, None of the matrix itself) | loop | scan (a
+recurrence) carry entry (what a step reads) stack last (its states outside).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Variable
 
-__all__ = ["VIEWS", "Block", "Recurrence", "Step", "Steps", "whole_by_form"]
+__all__ = ["VIEWS", "Block", "Recurrence", "Step", "Steps", "reached", "whole_by_form"]
 
 #: Steps that cost nothing: they are written again wherever they are used.
 VIEWS = frozenset({"load", "number", "transpose", "expand"})
@@ -80,13 +81,13 @@ class Steps:
     """Collects the steps of one program.
 
     `symmetric` are steps that are their own transposes; `inverses` those that are wanted for
-    products only, with the matrices that they are inverses of.
+    products only, with what solves instead: a matrix or its factors, and their form.
     """
 
     def __init__(self) -> None:
         self.all: list[Step] = []
         self.symmetric: set[int] = set()
-        self.inverses: dict[int, int] = {}
+        self.inverses: dict[int, tuple[int, str]] = {}
         self.blocks = [Block(0, 0)]
         self._known: dict[Hashable, int] = {}
 
@@ -144,6 +145,12 @@ class Steps:
         """Zeros and ones as numbers where a step is true or false."""
         step = self.all[at]
         return self.add("asfloat", (at,), None, step.dims, "real") if step.kind == "bool" else at
+
+    def factors(self, at: int, form: str) -> int:
+        """The factors of a matrix: "lu" or "cholesky"; a triangular one is its own."""
+        step = self.all[at]
+        triangular = form in ("lower", "upper")
+        return at if triangular else self.add("factor", (at,), form, step.dims, step.kind)
 
     def negate(self, at: int) -> int:
         """Minus a step."""
@@ -250,6 +257,16 @@ class Steps:
         kept = [d for k, d in enumerate(dims) if k not in (first, second)]
         data = (first, second, len(dims))
         return self.add("diagonal", (at,), data, [*kept, dims[first]], self.all[at].kind)
+
+
+def reached(steps: Steps, results: Sequence[int]) -> list[int]:
+    """The steps that the results need, in order."""
+    found, stack = set(results), list(results)
+    while stack:
+        fresh = [a for a in steps[stack.pop()].args if a not in found]
+        found.update(fresh)
+        stack.extend(fresh)
+    return sorted(found)
 
 
 def whole_by_form(steps: Sequence[Step], at: int) -> bool:
