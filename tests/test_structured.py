@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tracemalloc
 from fractions import Fraction
 from typing import Any
@@ -394,3 +395,160 @@ def test_what_comes_back_is_its_own() -> None:
     S.dense()[:] = 7
     S.pullback(1.0)[:] = 7
     assert close(S.dense(), np.eye(2))
+
+
+def test_what_is_large_is_not_formed_when_arrays_are_bound() -> None:
+    n = 60  # the derivative of expm has 13 million entries
+    X, V, g = (RNG.normal(size=(n, n)) / n for _ in range(3))
+    D = wrt.derivative("expm(X)", "X")
+    tracemalloc.start()
+    S = D.compile(structured=True)(X=X)
+    along, back = S.apply(V), S.pullback(g)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < n**4 * 8 / 5
+    assert close(along, D.apply(V, X=X))
+    assert close(back, D.pullback(g, X=X))
+
+
+def test_recurrences_and_gradients_bind_too() -> None:
+    rnn = wrt.recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t]-y[t])^2/2")
+    given = {"W": RNG.normal(size=(3, 3)), "U": RNG.normal(size=(3, 2)), "s0": RNG.normal(size=3)}
+    given |= {"x": RNG.normal(size=(5, 2)), "y": RNG.normal(size=(5, 3))}
+    total, no_y = rnn.total("s", "W"), {k: v for k, v in given.items() if k != "y"}
+    S, dense, V = total.compile(structured=True)(no_y), total(no_y), RNG.normal(size=(3, 3))
+    assert close(S.dense(), dense)
+    assert close(S.apply(V), np.tensordot(dense, V, 2))
+    both = rnn.gradients("W", "U")
+    for made, plain in zip(both.compile(structured=True)(given), both(given), strict=True):
+        assert close(made.dense(), plain)
+    A, B = wrt.gradients("A*x", "A", "x").compile(structured=True)(A=np.eye(2), x=[1, 2])
+    assert (A.shape, B.shape) == ((2, 2, 2), (2, 2))
+    with pytest.raises(ValueMistake, match="apart"):
+        both.compile(structured=True, value=True)
+
+
+# Other libraries
+
+
+LIBRARIES = [
+    ("tanh(W*x)", ["W"]),
+    ("norm2(M.*(T - U*V'))^2", ["U", "U"]),
+    ("softmax(x)", ["x"]),
+    ("X'", ["X"]),
+    ("A*X", ["X"]),
+    ("sum(exp(x)) + (a'*x)^2", ["x", "x"]),
+]
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize(("text", "names"), LIBRARIES)
+def test_other_libraries_say_the_same(text: str, names: list[str], backend: str) -> None:
+    if backend == "jax":
+        jax = pytest.importorskip("jax")
+        with jax.enable_x64(True):
+            say_the_same(text, names, backend, jax.numpy.asarray)
+    else:
+        say_the_same(text, names, backend, pytest.importorskip("torch").as_tensor)
+
+
+def say_the_same(text: str, names: list[str], backend: str, array: Any) -> None:
+    D = wrt.derivative(text, *names)
+    sizes = dict(zip("nmpk", (3, 4, 2, 5), strict=True)) | (
+        {"n": 3, "m": 3} if "A*" in text else {}
+    )
+    values = {v.name: RNG.uniform(0.5, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
+    plain = D.compile(structured=True)(values)
+    S = D.compile(backend, structured=True)({k: array(v) for k, v in values.items()})
+    v, g = RNG.normal(size=plain.column_shape), RNG.normal(size=plain.row_shape)
+
+    def same(got: Any, want: Any) -> bool:
+        return type(got) is type(array(v)) and close(np.asarray(got), want)
+
+    assert same(S.dense(), plain.dense())
+    assert same(S.apply(array(v)), plain.apply(v))
+    assert same(S.apply(v), plain.apply(v))
+    assert same(S.apply(array(np.stack([v, v]))), [plain.apply(v)] * 2)
+    assert same(S.pullback(array(g)), plain.pullback(g))
+    assert same(S @ array(v), plain @ v)
+    assert same(S.norm(), plain.norm())
+    assert same((S.T @ S * 2 - S.T @ S / 2).apply(v), 1.5 * (plain.T @ plain).apply(v))
+    assert same(S[0].dense(), plain[0].dense())
+    assert close(S.to("numpy").sparse().toarray(), plain.sparse().toarray())
+    assert same(plain.to(backend).dense(), plain.dense())
+    if text not in ("tanh(W*x)", "softmax(x)"):
+        assert same(S.solve(array(g)), plain.solve(g))
+        assert same(S.logdet(), plain.logdet())
+    with pytest.raises(ValueMistake, match="moves from"):
+        S.linear_operator()
+    with pytest.raises(ValueMistake, match="moves from"):
+        S.sparse()
+
+
+def test_jax_traces_maps_and_differentiates_them() -> None:
+    jax = pytest.importorskip("jax")
+    bind = wrt.derivative("tanh(W*x)", "W").compile("jax", structured=True)
+    W, x, V, g = (RNG.normal(size=s) for s in ((3, 4), 4, (3, 4), 3))
+    with jax.enable_x64(True):
+        S = bind(W=W, x=x)
+        want = S.apply(V)
+        assert close(jax.jit(lambda S, v: S.apply(v))(S, V), want)  # a tree of its arrays
+        assert close(jax.jit(lambda W, x, v: bind(W=W, x=x).apply(v))(W, x, V), want)
+        assert close(jax.vmap(S.apply)(np.stack([V, 2 * V])), [want, 2 * want])
+        slope = jax.grad(lambda v: (S.apply(v) * g).sum())(jax.numpy.asarray(V))
+        assert close(slope, S.pullback(g))
+        moved = jax.grad(lambda x: (bind(W=W, x=x).apply(V) * g).sum())(jax.numpy.asarray(x))
+        step = 1e-6 * RNG.normal(size=4)
+        change = (bind(W=W, x=x + step).apply(V) - bind(W=W, x=x - step).apply(V)) / 2 @ g
+        assert np.allclose(moved @ step, change, rtol=1e-4)
+
+
+def test_pytorch_differentiates_them() -> None:
+    torch = pytest.importorskip("torch")
+    bind = wrt.derivative("tanh(W*x)", "W").compile("torch", structured=True)
+    W, x, V, g = (torch.as_tensor(RNG.normal(size=s)) for s in ((3, 4), 4, (3, 4), 3))
+    S = bind(W=W, x=x)
+    assert close(
+        torch.func.vmap(S.apply)(torch.stack([V, 2 * V])), S.apply(torch.stack([V, 2 * V]))
+    )
+    assert torch.autograd.gradcheck(lambda x, V: bind(W=W, x=x).apply(V), (x.requires_grad_(), V))
+    slope = torch.func.grad(lambda V: (S.apply(V) * g).sum())(V)
+    assert close(slope.detach(), S.pullback(g).detach())
+    single = bind(W=W.float(), x=x.detach().float())
+    assert single.apply(V.float()).dtype == single.norm().dtype == torch.float32
+
+
+def test_lineax_solves_with_them() -> None:
+    jax = pytest.importorskip("jax")
+    lineax = pytest.importorskip("lineax")
+    D = wrt.derivative("sum(log(1 + exp(A*x))) + norm2(x)^2", "x", "x")
+    A, x, b = RNG.normal(size=(9, 4)), RNG.normal(size=4), RNG.normal(size=4)
+    with jax.enable_x64(True):
+        S = D.compile(structured=True)(A=A, x=x)
+        operator = S.lineax()
+        assert lineax.is_positive_semidefinite(operator)
+        found = lineax.linear_solve(operator, jax.numpy.asarray(b), lineax.CG(1e-12, 1e-12)).value
+        assert close(S.apply(np.asarray(found)), b)
+        assert close(jax.jit(lambda b: operator.mv(b))(jax.numpy.asarray(b)), S.apply(b))
+        U = wrt.derivative("norm2(T - U*V')^2", "U", "V").compile("jax", structured=True)
+        mixed = U(T=np.eye(3), U=np.ones((3, 2)), V=np.ones((3, 2))).lineax()
+        assert not lineax.is_symmetric(mixed)
+        assert mixed.as_matrix().shape == (6, 6)
+
+
+def test_lineax_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lineax", None)
+    S, _ = bound("softmax(x)", ["x"])
+    with pytest.raises(ValueMistake, match="pip install lineax"):
+        S.lineax()
+
+
+def test_what_the_form_shows_is_told() -> None:
+    H = wrt.derivative("norm2(M.*(T - U*V'))^2", "U", "U").compile(structured=True)
+    S = H({name: RNG.normal(size=(3, 3)) for name in "MTUV"})
+    assert S.is_symmetric
+    assert S.definite == 1
+    assert (-S).definite == -1
+    assert (S + S.identity()).definite == 2
+    assert not S[:, :, 0].is_symmetric
+    assert S[0].definite == 0

@@ -99,6 +99,7 @@ class Interval:
 
 ANYTHING = Interval(-inf, inf)
 _ZERO_TO_ONE = Interval(0, 1)
+_ZERO_OR_ABOVE = Interval(0, inf)
 _ABOVE_ZERO = Interval(0, inf, True)
 
 
@@ -131,6 +132,8 @@ def _interval(node: Node, found: dict[Node, Interval]) -> Interval:
         case Variable():
             if "positive" in node.properties:
                 return _ABOVE_ZERO
+            if "nonnegative" in node.properties:  # of what was computed, none declares it
+                return _ZERO_OR_ABOVE
             return _ZERO_TO_ONE if "simplex" in node.properties else ANYTHING
         case Constant():
             return _number(node.coefficient)

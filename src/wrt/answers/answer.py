@@ -269,9 +269,28 @@ class Derivative(Found):
 
         def bind(mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Structured:
             given = self._needed(by_name(mapping, values))
-            return bound_to(self.formula, rows, self.arguments, given, backend, limit, self.title)
+            return bound_to(
+                self.formula,
+                rows,
+                self.arguments,
+                given,
+                backend=backend,
+                limit=limit,
+                title=self.title,
+                maps=self._ways,
+            )
 
         return bind
+
+    def _ways(self) -> tuple[tuple[Node, Variable], ...]:
+        """The map and the transposed map as sweeps give them, with what comes in."""
+        taken = tuple(self.question.variables)
+        v, g = unused("v", taken), unused("g", taken)
+        maps = self.maps
+        return (
+            (maps.contracted(v), maps.moving(v)),
+            (maps.pulled_back(g), maps.gradient(g)),
+        )
 
     @property
     def title(self) -> str:

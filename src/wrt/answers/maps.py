@@ -5,7 +5,7 @@ The directional derivative is that of ⟨pullback of g, V⟩ by g: two sweeps ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -68,14 +68,25 @@ class Maps:
         """What a direction and a gradient may be: complex where anything is."""
         return ("complex",) if holds_complex(self.f, self.plain) else ()
 
+    @cached_property
+    def _found(self) -> dict[tuple[str, str], Node]:
+        """Maps that were found before: what, and the name of what it multiplies."""
+        return {}
+
+    def _once(self, what: str, name: str, find: Callable[[], Node]) -> Node:
+        if (what, name) not in self._found:
+            self._found[what, name] = find()
+        return self._found[what, name]
+
     def contracted(self, name: str) -> Node:
         """D times a variable of that name, shaped as the last: the sum over its entries."""
-        return self._twice(self.moving(name), free=False)
+        return self._once("contracted", name, lambda: self._twice(self.moving(name), free=False))
 
     def along(self, name: str) -> Node:
         """How f changes along `direction`: by the free derivative where that is constrained."""
         direction = self.direction(name)
-        return self._twice(direction, free=bool(constraint(direction)))
+        free = bool(constraint(direction))
+        return self._once("along", name, lambda: self._twice(direction, free))
 
     def _twice(self, direction: Variable, free: bool) -> Node:
         if not self.first and not free:
@@ -87,7 +98,10 @@ class Maps:
 
     def pulled_back(self, name: str) -> Node:
         """A variable of that name, shaped as what is before the last, times D."""
-        return normal_form(merged(normal_form(self._pulled(self.gradient(name)))))
+        g = self.gradient(name)
+        return self._once(
+            "pulled back", name, lambda: normal_form(merged(normal_form(self._pulled(g))))
+        )
 
     @cached_property
     def _released(self) -> dict[Variable, Variable]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from wrt import programs
@@ -11,9 +11,10 @@ from wrt.answers.answer import Derivative, derivative
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.custom import with_backward
 from wrt.answers.parts import by_name
+from wrt.answers.structured import Structured
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import gradients as swept_together
-from wrt.errors import NameMistake
+from wrt.errors import NameMistake, ValueMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.language import Reading, Wanted
 
@@ -28,16 +29,35 @@ class Gradients(tuple[Derivative, ...]):
 
     __slots__ = ()
 
-    def compile(self, backend: str = "numpy", *, value: bool = False) -> programs.Program:
-        """One function for all of them, which returns a tuple; with `value`, of f's value first.
+    def compile(
+        self, backend: str = "numpy", *, value: bool = False, structured: bool = False
+    ) -> Callable[..., Any]:
+        """One function for all of them, which returns a tuple; with `value`, of f's value first;
+        with `structured`, of tensors that are used without being formed.
 
         >>> both = gradients("x'*A*y", "x", "y")
         >>> both.compile(value=True)(x=[1, 0], A=[[1, 2], [3, 4]], y=[1, 1])
         (array(3.), array([3., 7.]), array([1., 2.]))
         """
+        if structured:
+            if value:
+                raise ValueMistake("structured answers are derivatives: compile(value=True) apart")
+            return self._structured(backend)
         title = ", ".join(D.title for D in self)
         arguments = self._arguments
         return programs.compile(self._formulas(value), backend, arguments=arguments, title=title)
+
+    def _structured(self, backend: str) -> Callable[..., tuple[Structured, ...]]:
+        """A function that binds arrays to every one of them."""
+        each = [D.compile(backend, structured=True) for D in self]
+
+        def bind(
+            mapping: Mapping[str, Any] | None = None, /, **values: Any
+        ) -> tuple[Structured, ...]:
+            given = by_name(mapping, values)
+            return tuple(one(given) for one in each)
+
+        return bind
 
     def source(self, backend: str = "numpy", *, value: bool = False, custom: bool = False) -> str:
         """The text of a standalone module with one function, which returns all of them; with

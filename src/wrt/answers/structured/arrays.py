@@ -47,6 +47,8 @@ class Library:
 
     def taken(self, name: str, value: Any, like: Any) -> Any:
         """A value as an array of floats, in the type of `like` where it has none of its own."""
+        if type(value) is type(like) and value.dtype == like.dtype:
+            return self.plain(name, value)
         array = self.plain(name, value)
         firm = hasattr(value, "dtype") and _kind(array) != "i"
         single = width(like) <= 4 and (not firm or width(array) <= 4)
@@ -58,10 +60,12 @@ class Library:
         """A value as an array; no NaN in it."""
         import numpy as np
 
-        variable = Variable(name, (), ["complex"])
-        array = door.plain_array(variable, value)
-        if array.dtype.kind in "fc" and np.isnan(array).any():
-            raise ValueMistake(f"{name} has entries that are NaN")
+        array = value
+        if type(value) is not np.ndarray or value.dtype.kind not in "fc":
+            array = door.plain_array(Variable(name, (), ["complex"]), value)
+        if array.dtype.kind in "fc" and np.isnan(np.dot(flat := array.ravel(), flat)):
+            if np.isnan(array).any():  # and not only infinity less infinity
+                raise ValueMistake(f"{name} has entries that are NaN")
         return array
 
     def cast(self, array: Any, kind: Any) -> Any:
@@ -104,9 +108,10 @@ class Library:
         array = np.asarray(result)
         wide, narrow = ("c16", "c8") if array.dtype.kind == "c" else ("f8", "f4")
         array = array.astype(narrow if single else wide, copy=False)
-        if any(np.may_share_memory(array, a) for a in given.values()):
-            array = array.copy()
-        return array
+        if array.base is None and not any(array is a for a in given.values()):
+            return array
+        shared = any(np.may_share_memory(array, a) for a in given.values())
+        return array.copy() if shared else array
 
 
 class Jax(Library):
@@ -172,7 +177,10 @@ class Torch(Library):
         return self.words.eye(size, dtype=like.dtype, device=like.device)
 
     def own(self, result: Any, given: Mapping[str, Any], single: bool) -> Any:
-        return self.words.as_tensor(result)
+        if given:
+            return self.words.as_tensor(result)
+        # nothing told PyTorch the type: it takes the one that is set for all programs
+        return self.words.as_tensor(result).to(self.words.float32 if single else self.words.float64)
 
 
 def _kind(array: Any) -> str:

@@ -1,47 +1,62 @@
 """What is computed when arrays are bound: the parts of a formula that every use of it needs.
 
 What is left is linear in those parts: sums of products with patterns, of which every operation
-makes another. Functions are always computed; sums and products where that costs no more than
-looking at what they are made of, so that nothing larger than its parts is formed.
+makes another. Functions are always computed; sums and products where nothing is formed that their
+parts do not have already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
 from wrt import programs
 from wrt.algebra import is_symmetric
-from wrt.algebra.properties import positive_nodes
+from wrt.algebra.bounds import bounds
+from wrt.algebra.definite import definite
 from wrt.answers.parts import unused
 from wrt.answers.structured.arrays import library, width
 from wrt.answers.structured.exports import as_tree
-from wrt.answers.structured.tensor import Structured
+from wrt.answers.structured.operations import product
+from wrt.answers.structured.tensor import PLAIN, Structured, Ways
 from wrt.answers.structured.terms import terms
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Constant, Einsum, Factor, Node, Pattern, Sum, Variable
 from wrt.expression.walk import holds_complex, rename_dimensions
+from wrt.programs.costs import billed
+from wrt.programs.plan import plan
 
 __all__ = ["Bound", "bound", "bound_to"]
 
-#: A sum or a product is computed where it takes this times the entries of its parts at most.
-LOOKS = 2
+
+#: A formula and the variable in it that stands for what comes in.
+Way = tuple[Node, Variable]
 
 
 class Bound(NamedTuple):
-    """A formula over variables and parts, and what the parts are."""
+    """A formula over variables and parts, what the parts are, and cheaper ways of the map."""
 
     formula: Node
     parts: Mapping[Variable, Node]
+    ways: Ways = PLAIN
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether there is something left within products: sweeps may do with less."""
+        found = (f[0] for t in terms(self.formula) for f in t.factors)
+        return not all(isinstance(node, (Variable, Pattern)) for node in found)
 
 
 @lru_cache(maxsize=128)
-def bound(formula: Node, sizes: tuple[tuple[str, int], ...]) -> Bound:
+def bound(formula: Node, sizes: tuple[tuple[str, int], ...], maps: tuple[Way, ...] = ()) -> Bound:
     """The formula at these sizes, its parts named; sums in it are multiplied out to show zeros.
+
+    `maps` are formulas of the map and of the transposed map as sweeps found them: they are the
+    ways where they cost less than products with the tensor.
 
     >>> from wrt.functions import BOOK
     >>> from wrt.expression.nodes import Apply
@@ -53,13 +68,39 @@ def bound(formula: Node, sizes: tuple[tuple[str, int], ...]) -> Bound:
     (<{A[ki] A[kj] t[k] -> ij} : 3, 3>, [<exp({A[ij] x[j] -> i}) : 3>])
     """
     numbered = {name: Dimension.of(size) for name, size in sizes}
-    found = _Binding(rename_dimensions(formula, numbered))
-    made = found.run()
+    whole = rename_dimensions(formula, numbered)
+    swept = [(rename_dimensions(n, numbered), _numbered(v, numbered)) for n, v in maps]
+    found = _Binding([whole, *(node for node, _ in swept)], [v for _, v in swept])
+    made = found.run(whole)
     opened = terms(made)
     if len(opened) > 1 or (isinstance(made, Einsum) and opened[0].factors != made.factors):
         made = build.add(*(build.product_carried(*term) for term in opened))
-    used = {v: node for node, v in found.parts.items() if v in made.names}
-    return Bound(made, used)
+    used = set(made.names)
+    ways: list[Way | None] = []
+    for node, variable in swept:
+        way = found.run(node)
+        cheaper = _time(way) < _time(_product(made, variable, transposed=bool(ways)))
+        ways.append((way, variable) if cheaper else None)
+        used |= way.names if cheaper else frozenset()
+    parts = {v: node for node, v in found.parts.items() if v in used}
+    return Bound(made, parts, Ways(*ways))
+
+
+def _numbered(v: Variable, sizes: Mapping[str, Dimension]) -> Variable:
+    return Variable(v.name, [d.replace(sizes) for d in v.dims], v.properties)
+
+
+def _product(formula: Node, variable: Variable, transposed: bool) -> Node:
+    """A tensor times a variable of its last axes, or of its first."""
+    count, axes = variable.ndim, range(formula.ndim)
+    summed = tuple(axes[:count] if transposed else axes[formula.ndim - count :])
+    return product(formula, summed, variable.name, False, "complex" in variable.properties)
+
+
+def _time(node: Node) -> float:
+    """About how long a program takes."""
+    made = plan(node, {})
+    return billed(made.steps, made.results, {}).nanoseconds
 
 
 def bound_to(
@@ -67,26 +108,35 @@ def bound_to(
     rows: int,
     arguments: Sequence[Variable],
     given: Mapping[str, Any],
-    backend: str,
-    limit: int,
-    title: str,
+    *,
+    backend: str = "numpy",
+    limit: int = programs.MOST_ENTRIES,
+    title: str = "the tensor",
+    maps: Callable[[], tuple[Way, ...]] = tuple,
 ) -> Structured:
     """A tensor with arrays bound to the names of its formula, all of them checked."""
     door = programs.compile(formula, backend, arguments=tuple(arguments), title=title)
     arrays, functions, sizes = door.entered(given)
-    made = bound(formula, tuple(sorted(sizes.items())))
+    key = tuple(sorted(sizes.items()))
+    made = bound(formula, key)
+    if made.is_nested:
+        made = bound(formula, key, maps())
     values: dict[str, Any] = {v.name: a for v, a in arrays.items()}
     if made.parts:
         program = programs.compile(tuple(made.parts.values()), backend, limit=limit, title=title)
         found = program.bare({**values, **functions}, sizes, _itemsize(values))
         found = found if len(made.parts) > 1 else (found,)
         values |= {v.name: a for v, a in zip(made.parts, found, strict=True)}
-    used = {v.name for v in made.formula.names}
+    used = {v.name for node in (made.formula, *_nodes(made.ways)) for v in node.names}
     kept = {name: value for name, value in values.items() if name in used}
     like = library(backend).like(list(arrays.values()))
     if backend == "jax":
         as_tree()
-    return Structured(made.formula, kept, rows, limit, backend, like)
+    return Structured(made.formula, kept, rows, limit, backend, like, made.ways)
+
+
+def _nodes(ways: Ways) -> list[Node]:
+    return [way[0] for way in ways if way is not None]
 
 
 def _itemsize(values: Mapping[str, Any]) -> int:
@@ -94,17 +144,18 @@ def _itemsize(values: Mapping[str, Any]) -> int:
 
 
 class _Binding:
-    """One walk over the sums and products of a formula, from its root to its parts."""
+    """Walks over the sums and products of formulas, from their roots to their parts."""
 
-    def __init__(self, root: Node) -> None:
-        self.root = root
+    def __init__(self, roots: Sequence[Node], moving: Collection[Variable]) -> None:
+        self.moving = frozenset(moving)
         self.parts: dict[Node, Variable] = {}
         self.done: dict[Node, Node] = {}
         self.cheap: dict[Node, bool] = {}
-        self.taken = [v.name for v in root.names]
+        self.taken = [v.name for root in roots for v in root.names]
 
-    def run(self) -> Node:
-        stack = [self.root]
+    def run(self, root: Node) -> Node:
+        """A formula over variables and parts."""
+        stack = [root]
         while stack:
             node = stack[-1]
             waiting = [c for c in self.inner(node) if c not in self.done]
@@ -114,7 +165,7 @@ class _Binding:
                     self.done[node] = self.one(node)
             else:
                 stack += waiting
-        return self.done[self.root]
+        return self.done[root]
 
     def inner(self, node: Node) -> tuple[Node, ...]:
         """The sums and products that stay formulas."""
@@ -128,7 +179,7 @@ class _Binding:
         if isinstance(node, (Variable, Constant, Pattern)):
             return node
         if not isinstance(node, (Sum, Einsum)) or self.is_cheap(node):
-            return self.part(node)
+            return node if self.moves(node) or _is_large(node) else self.part(node)
         if isinstance(node, Sum):
             return build.add(*(self.done[c] for c in node.children))
         return build.product(node.coefficient, self.factors(node), node.output, node.index_dims)
@@ -139,7 +190,8 @@ class _Binding:
         groups: dict[frozenset[int], list[Factor]] = {}
         for child, e, indices in node.factors:
             made = self.done[child] if e == 1 else None
-            if isinstance(child, Pattern) or (made is not None and not isinstance(made, Variable)):
+            whole = isinstance(child, Pattern) or self.moves(child) or _is_large(child)
+            if whole or (made is not None and not isinstance(made, Variable)):
                 found.append((child if made is None else made, e, indices))
             else:
                 groups.setdefault(frozenset(indices), []).append((child, e, indices))
@@ -152,6 +204,10 @@ class _Binding:
             made = self.part(build.product_carried(ONE, group, axes, node.index_dims))
             found.append((made, 1, axes))
         return found
+
+    def moves(self, node: Node) -> bool:
+        """Whether a node has what is only known when it is multiplied."""
+        return not self.moving.isdisjoint(node.names)
 
     def part(self, node: Node) -> Node:
         """A name for a part."""
@@ -166,38 +222,56 @@ class _Binding:
     def is_cheap(self, node: Node) -> bool:
         """Whether computing a sum or a product costs no more than looking at its parts."""
         if node not in self.cheap:
-            self.cheap[node] = _is_cheap(node)
+            scaled = isinstance(node, Einsum) and node.exponents == (1,) and not node.summed
+            self.cheap[node] = not scaled and not self.moves(node) and _is_cheap(node)
         return self.cheap[node]
 
 
 def _is_cheap(root: Node) -> bool:
-    """Whether sums and products multiply and add hardly more entries than their parts have;
-    nothing is that has zeros by its form.
+    """Whether every product within sums and products has a factor with all of its indices: then
+    nothing is formed that its parts have not, nor much computed. Nothing is cheap that has zeros
+    by its form.
     """
-    spent, there, stack, seen = 0, 0, [root], {root}
+    stack, seen = [root], {root}
     while stack:
         node = stack.pop()
-        if isinstance(node, Pattern) or (isinstance(node, Einsum) and node.repeats):
+        if isinstance(node, Pattern) or (isinstance(node, Einsum) and not _is_covered(node)):
             return False
-        if not isinstance(node, (Sum, Einsum)):
-            there += _volume(node.dims)
-            continue
-        spent += _volume(node.index_dims if isinstance(node, Einsum) else node.dims)
-        fresh = {c for c in node.children if c not in seen}
-        seen |= fresh
-        stack += fresh
-    return spent <= LOOKS * there
+        if isinstance(node, (Sum, Einsum)):
+            fresh = {c for c in node.children if c not in seen}
+            seen |= fresh
+            stack += fresh
+    return not isinstance(root, Einsum) or bool(root.children)
 
 
-def _volume(dims: tuple[Dimension, ...]) -> int:
+def _is_large(node: Node) -> bool:
+    """Whether something has more axes than any array that it is made of, and more entries than
+    they: the derivative of a matrix function, which maps what it meets without being formed.
+    """
+    if isinstance(node, (Variable, Constant, Pattern)):
+        return False
+    if node.ndim <= max((v.ndim for v in node.names), default=0):
+        return False
+    return _volume(node.dims) > sum(_volume(v.dims) for v in node.names)
+
+
+def _volume(dims: Sequence[Dimension]) -> int:
     return prod(d.value or 0 for d in dims)
+
+
+def _is_covered(node: Einsum) -> bool:
+    if node.repeats:
+        return False
+    count = len(node.index_dims)
+    return not node.children or any(len(set(indices)) == count for indices in node.indices)
 
 
 def _properties(node: Node) -> list[str]:
     """What a part is known to be."""
-    found = ["complex"] if holds_complex(node) else []
-    if node.ndim == 2 and is_symmetric(node):
-        found.append("symmetric")
-    if not found and positive_nodes(node).get(node) == 2:
-        found.append("positive")
-    return found
+    if holds_complex(node):
+        return ["complex"]
+    found = ["symmetric"] if node.ndim == 2 and is_symmetric(node) else []
+    if found and definite(node) == 2:
+        return ["spd"]
+    sign = bounds(node)[node].sign
+    return found + (["positive"] if sign == 2 else ["nonnegative"] if sign == 1 else [])

@@ -134,15 +134,32 @@ class Structured:
     ) -> Array:
         shape = tuple(self.shape[k] for k in summed)
         v, lead = self.library.shaped(name, value, shape, self.like)
-        word = unused(VECTOR, list(self.values))
-        if way is not None and not lead and not _is_complex(v):
-            node, variable = way
-            return self._run(node, {variable.name: v})
-        node = said.product(self.formula, summed, word, bool(lead), _is_complex(v))
+        key = (summed, bool(lead), _is_complex(v))
+        if key not in self._products:
+            self._products[key] = self._product(*key, way)
+        node, word = self._products[key]
         if not lead:
             return self._run(node, {word: v})
         found = self._run(node, {word: v.reshape((-1, *shape))}, {BATCH: prod(lead)})
         return found.reshape((*lead, *found.shape[1:]))
+
+    def _product(
+        self,
+        summed: tuple[int, ...],
+        batch: bool,
+        complex_: bool,
+        way: tuple[Node, Variable] | None,
+    ) -> tuple[Node, str]:
+        """The formula of a product, and the name of what the tensor is multiplied by."""
+        if way is not None and not batch and not complex_:
+            return way[0], way[1].name
+        word = unused(VECTOR, list(self.values))
+        return said.product(self.formula, summed, word, batch, complex_), word
+
+    @cached_property
+    def _products(self) -> dict[tuple[tuple[int, ...], bool, bool], tuple[Node, str]]:
+        """The formulas of products that were asked for."""
+        return {}
 
     def solve(self, right: Any, /) -> Array:
         """The tensor that `apply` takes to this one, where the structure tells how.
@@ -368,7 +385,10 @@ class Structured:
         return found
 
     def _ran(self, node: Any, more: Mapping[str, Any], sizes: Mapping[str, int], limit: int) -> Any:
-        program = programs.compile(node, self.backend, limit=limit)
+        program = self._programs.get((node, limit))
+        if program is None:
+            program = programs.compile(node, self.backend, limit=limit)
+            self._programs[node, limit] = program
         given = {**self.values, **more}
         single = self._single and all(width(v) <= 4 for v in more.values())
         result = program.bare(given, sizes, 4 if single else 8)
@@ -376,6 +396,11 @@ class Structured:
             return self.library.own(result, given, single)
         results = result if len(node) > 1 else (result,)
         return [self.library.own(r, given, single) for r in results]
+
+    @cached_property
+    def _programs(self) -> dict[tuple[Any, int], programs.Program]:
+        """The programs that were run."""
+        return {}
 
     def _made(self, formula: Node, values: Mapping[str, Any], rows: int) -> Structured:
         """Another tensor of the same library, with the values that it needs."""

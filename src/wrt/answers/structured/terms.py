@@ -6,7 +6,7 @@ product has too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ from wrt.expression.nodes import Constant, Einsum, Factor, Node, Pattern, Sum
 
 __all__ = ["Term", "component", "joined", "terms"]
 
-#: A product is multiplied out into so many terms at most; what is in brackets stays there then.
-MOST_TERMS = 64
+#: Brackets with zeros in them are multiplied out into so many terms at most, others into so many.
+MOST_TERMS, FEW_TERMS = 64, 6
 
 #: An axis of one of several tensors: which tensor, which of its axes.
 Axis = tuple[int, int]
@@ -34,18 +34,31 @@ class Term(NamedTuple):
 
 
 def terms(node: Node) -> tuple[Term, ...]:
-    """The products that a tensor is the sum of; brackets with zeros in them are multiplied out."""
+    """The products that a tensor is the sum of, brackets in them multiplied out.
+
+    What has zeros shows them then; a vector meets the sum of a matrix and of products of few
+    columns without that matrix being formed.
+    """
+    return tuple(_opened(_opened(_plain_terms(node), _has_zeros, MOST_TERMS), _is_sum, FEW_TERMS))
+
+
+def _opened(found: list[Term], asked: Callable[[Factor], bool], most: int) -> list[Term]:
+    """Terms with the brackets that are asked for multiplied out, up to so many terms."""
     done: list[Term] = []
-    waiting = _plain_terms(node)[::-1]
+    waiting = found[::-1]
     while waiting:
         term = waiting.pop()
-        place = next((k for k, f in enumerate(term.factors) if _has_zeros(f)), None)
-        inner = () if place is None else _plain_terms(term.factors[place][0])
-        if place is None or len(done) + len(waiting) + len(inner) > MOST_TERMS:
+        place = next((k for k, f in enumerate(term.factors) if asked(f)), None)
+        inner = [] if place is None else _plain_terms(term.factors[place][0])
+        if place is None or len(done) + len(waiting) + len(inner) > most:
             done.append(term)
         else:
             waiting += [_inlined(term, place, one) for one in inner][::-1]
-    return tuple(done)
+    return done
+
+
+def _is_sum(factor: Factor) -> bool:
+    return factor[1] == 1 and isinstance(factor[0], Sum)
 
 
 def _plain_terms(node: Node) -> list[Term]:
