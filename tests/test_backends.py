@@ -236,8 +236,7 @@ def test_what_cannot_come_in_is_refused() -> None:
             program(A=np.eye(3), x=np.ma.masked_array(np.ones(3)))
         with pytest.raises(ValueMistake, match="x has complex entries"):
             program(A=np.eye(3), x=given(library, np.ones(3) * 1j))
-        with pytest.raises(ValueMistake, match=r"x has (0|no) entries"):
-            program(A=np.zeros((0, 0)), x=np.zeros(0))
+        assert told(program(A=np.zeros((0, 0)), x=np.zeros(0))).shape == (0,)
         assert close(program(A=[[2]], x=[3]), [12.0])
     with pytest.raises(ValueMistake, match=r"on one device; x on cpu, A on meta"):
         D.compile("torch")(A=torch.ones(2, 2, device="meta"), x=torch.ones(2))

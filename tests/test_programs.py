@@ -289,7 +289,7 @@ def mistake(formula: Node, **values: object) -> str:
         ({"x": np.ones(3)}, "W has 4 columns (m = 4), x has 3 entries (m = 3)"),
         ({"x": np.ones((4, 1))}, "x is a vector (m), given an array of shape (4, 1)"),
         ({"W": 2.0}, "W is a matrix (n × m), given an array of shape ()"),
-        ({"x": np.ones(0)}, "x has no entries: its shape is (0,)"),
+        ({"x": np.ones(0)}, "W has 4 columns (m = 4), x has 0 entries (m = 0)"),
         ({"x": [1, np.nan, 2, 3]}, "x[2] is NaN"),
         ({"x": ["a", "b", "c", "d"]}, "x holds text (list), not numbers"),
         ({"x": np.array([1, None, 2, 3])}, "x holds objects (ndarray), not numbers"),

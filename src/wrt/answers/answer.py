@@ -183,7 +183,12 @@ class Derivative(Found):
     def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
         """One entry as a number (0-d), without forming the others."""
         made = programs.compile(normal_form(self._entry(indices)), arguments=self.arguments)
-        result: Array = made(self._told(made, values))
+        given = self._told(made, values)
+        sizes = made.measured(given)
+        for place, (i, dim) in enumerate(zip(indices, self.formula.dims, strict=True), 1):
+            if dim.names <= sizes.keys() and i > dim.size(sizes):
+                raise ShapeMistake(f"axis {place} has no entry {i}: {dim} = {dim.size(sizes)}")
+        result: Array = made(given)
         return result
 
     def _entry(self, indices: Sequence[int]) -> Node:
@@ -348,9 +353,12 @@ class Derivative(Found):
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
         """The dense array at given values: by keyword, or `D({"lambda": …})`."""
-        program = self.compile()
-        result: Array = program(self._needed(by_name(mapping, values)))
+        result: Array = self._program(self._needed(by_name(mapping, values)))
         return result
+
+    @cached_property
+    def _program(self) -> Callable[..., Any]:
+        return self.compile()
 
     def _needed(
         self, values: Mapping[str, Any], arguments: Sequence[Variable] | None = None

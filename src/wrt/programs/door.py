@@ -1,12 +1,11 @@
-"""What comes in at the door of a program: names, shapes, types, values, checked before it runs.
+"""What comes in at the door of a program: names, shapes and values, checked before it runs.
 
-Whole numbers, Python numbers and lists become floats of the arrays beside them; float16 becomes
-float32; float32 stays float32 where every array of floats is float32. NaN is refused, infinity
-passes.
+NaN is refused, infinity passes, and so do arrays without entries.
 """
 
 from __future__ import annotations
 
+from cmath import isfinite
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["arrays", "check", "collected", "measured", "plain_array", "undeclared"]
+__all__ = ["check", "collected", "measured"]
 
 
 # Names
@@ -31,6 +30,8 @@ def collected(
     wanted: Mapping[str, str], mapping: Mapping[str, Any] | None, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What was given, by the names of the formula; `wanted` maps these to keywords."""
+    if mapping is None and values.keys() == wanted.keys():
+        return dict(values)
     if mapping is not None and not isinstance(mapping, Mapping):
         kind = type(mapping).__name__
         raise ValueMistake(f"values are given by name, as in x=…, or as one mapping; got a {kind}")
@@ -55,62 +56,6 @@ def _unknown(given: str, wanted: Mapping[str, str]) -> str:
     return f"nothing here is called {given}{hint} ({names})"
 
 
-# Types
-
-
-def arrays(given: Mapping[Variable, Any]) -> dict[Variable, Array]:
-    """The values as arrays of one floating type."""
-    import numpy as np
-
-    found = {v: plain_array(v, value) for v, value in given.items()}
-    firm = {
-        a.dtype.itemsize // (2 if a.dtype.kind == "c" else 1)
-        for v, a in found.items()
-        if isinstance(given[v], (np.ndarray, np.generic)) and a.dtype.kind in "fc"
-    }
-    single = bool(firm) and max(firm) <= 4
-    real, complex_ = (np.float32, np.complex64) if single else (np.float64, np.complex128)
-    for variable, array in found.items():
-        wanted = complex_ if "complex" in variable.properties else real
-        found[variable] = array.astype(wanted, copy=False)
-    return found
-
-
-def plain_array(variable: Variable, value: Any) -> Array:
-    """A value as an array of numbers of any type."""
-    import numpy as np
-
-    name = variable.name
-    if isinstance(value, np.ma.MaskedArray):
-        raise ValueMistake(f"{name} is a masked array; fill its gaps with a number first")
-    if callable(value) and not hasattr(value, "__array__"):
-        raise ValueMistake(f"{name} is a function; wanted an array of {_said(variable)}")
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
-        raise ValueMistake(f"{name} is not an array of numbers: {error}") from None
-    kind = array.dtype.kind
-    if kind == "c" and "complex" not in variable.properties:
-        raise ValueMistake(undeclared(variable))
-    if kind not in "biufc":
-        what = "objects" if kind == "O" else "text" if kind in "US" else str(array.dtype)
-        raise ValueMistake(f"{name} holds {what} ({type(value).__name__}), not numbers")
-    return array
-
-
-def undeclared(variable: Variable) -> str:
-    """What is said of complex entries where real ones were declared."""
-    dims = " ".join(map(str, variable.dims))
-    return (
-        f"{variable.name} has complex entries, but is not declared complex"
-        f" (as in {variable.name}: {dims} complex)"
-    )
-
-
-def _said(variable: Variable) -> str:
-    return show_dimensions(variable.dims)
-
-
 # Shapes
 
 
@@ -131,12 +76,10 @@ def _axes_fit(variable: Variable, array: Array) -> None:
     if array.ndim != variable.ndim:
         wanted = {0: "a number", 1: "a vector", 2: "a matrix"}
         kind = wanted.get(variable.ndim, f"a tensor of {variable.ndim} axes")
-        axes = f" ({_said(variable)})" if variable.ndim else ""
+        axes = f" ({show_dimensions(variable.dims)})" if variable.ndim else ""
         raise ValueMistake(
-            f"{variable.name} is {kind}{axes}, given an array of shape {array.shape}"
+            f"{variable.name} is {kind}{axes}, given an array of shape {tuple(array.shape)}"
         )
-    if not array.size:
-        raise ValueMistake(f"{variable.name} has no entries: its shape is {array.shape}")
 
 
 def _one_axis(
@@ -150,7 +93,7 @@ def _one_axis(
         if solved is not None:
             factor, constant = solved
             whole, rest = divmod(size - constant, factor)
-            if rest or whole < 1:
+            if rest or whole < 0:
                 raise ValueMistake(f"{saying}, which no whole {unknown[0]} makes")
             told[unknown[0]] = (whole, saying)
             return
@@ -178,18 +121,18 @@ def _axis_name(variable: Variable, axis: int, size: int) -> str:
 # Values
 
 
-def check(variable: Variable, array: Array) -> None:
-    """Refuse NaN, and entries that contradict what was declared."""
+def check(variable: Variable, array: Array) -> bool:
+    """Refuse NaN, and entries that contradict what was declared; whether some are infinite."""
     import numpy as np
 
-    with np.errstate(all="ignore"):
-        suspicious = not np.isfinite(array.sum())
+    suspicious = not isfinite(np.add.reduce(array, axis=None))
     if suspicious and np.isnan(array).any():
         raise ValueMistake(f"{_entry(variable.name, np.argwhere(np.isnan(array))[0])} is NaN")
-    for word in sorted(variable.properties):
+    for word in sorted(variable.properties) if array.size else ():
         wrong = PROPERTY.get(word, _nothing)(variable.name, array)
         if wrong:
             raise ValueMistake(f"{variable.name} was declared {word}, and {wrong}")
+    return suspicious and bool(np.isinf(array).any())
 
 
 def _entry(name: str, place: Sequence[Any]) -> str:

@@ -1,28 +1,28 @@
 """Programs that run with JAX and PyTorch: values at their door, and where they are computed.
 
-Names, shapes, types and devices are checked; values are not, for they may be traced, mapped or on
-a device. A program for JAX is jitted by itself where nothing forbids it.
+Names, shapes, types and devices are checked; values are not (NaN goes in and comes out), for they
+may be traced, mapped or on a device, and to look at them would wait for it. What these libraries
+do not tell is not told either: in JAX a singular matrix gives infinities. Arrays of other
+libraries come in as by the door of NumPy's programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from wrt.errors import ValueMistake
+from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Variable
-from wrt.programs import door
+from wrt.programs import door, incoming
 from wrt.programs.costs import PRODUCTS, WHOLE, billed
 from wrt.programs.module import Module
-from wrt.programs.running import Program, singular
+from wrt.programs.plan import Plan
+from wrt.programs.running import MOST_KNOWN, Program, by_zero, empty, singular
 from wrt.programs.sized import Planned
-from wrt.programs.steps import whole_by_form
+from wrt.programs.steps import VIEWS, whole_by_form
 
 __all__ = ["Automatic", "JaxProgram", "TorchProgram"]
-
-#: Floats of less than four bytes become float32: no linear algebra is done with them.
-HALF = ("float16", "bfloat16")
 
 
 class Jitted:
@@ -43,113 +43,182 @@ class Jitted:
 
 
 class JaxProgram(Program):
-    """A formula as a function of JAX's arrays, in the types that JAX is set to."""
+    """A formula as a function of JAX's arrays, jitted by itself where nothing forbids it.
 
-    backend = "jax"
+    Under `jax.jit`, `vmap` and `grad` it is part of what these trace. It computes in the types
+    that JAX is set to: without `jax_enable_x64` in float32, whatever is given.
+    """
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-        arrays, functions, sizes = self._entered(mapping, values)
-        given = [*arrays.values(), *functions]
-        return self._as_asked(self._run(self._fit(sizes, 8), given, sizes))
+    backend = library = "jax"
+
+    def _computed(
+        self,
+        planned: Planned,
+        arrays: Mapping[Variable, Any],
+        called: Sequence[Any],
+        sizes: Mapping[str, int],
+    ) -> Any:
+        return self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
             return planned.run(*arguments, **planned.lengths(sizes))
         except ZeroDivisionError:
-            raise ValueMistake("division by zero at this point") from None
+            raise ValueMistake(by_zero(self.title, sizes)) from None
+        except (ValueError, IndexError, RuntimeError) as error:
+            raise _told_of(error, self.title, sizes) from None
+
+    def entered(
+        self, mapping: Mapping[str, Any]
+    ) -> tuple[dict[Variable, Any], dict[str, Any], Mapping[str, int]]:
+        import jax.numpy as jnp
+
+        arrays, functions, sizes = super().entered(mapping)
+        return {v: jnp.asarray(a) for v, a in arrays.items()}, functions, sizes
 
     def _planned(self, made: Module) -> Planned:
         """The function compiled, where no step asks for a number of Python's."""
         plain = super()._planned(made)
         steps = made.plan.steps.all
         asks = [s for s in steps if s.op == "whole" and not whole_by_form(steps, s.args[0])]
-        if asks or made.functions:
-            return plain
-        return plain._replace(run=Jitted(plain.function, tuple(made.sizes.values())))
+        if not asks and not made.functions:
+            return plain._replace(run=Jitted(plain.function, tuple(made.sizes.values())))
+
+        def run(*given: Any, **lengths: int) -> Any:
+            import jax.numpy as jnp
+
+            count = len(made.arguments)
+            arrays = map(jnp.asarray, given[:count])
+            return plain.function(*arrays, *given[count:], **lengths)
+
+        return plain._replace(run=run)
 
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
         import jax
-        import jax.numpy as jnp
 
-        found = {v: _plain(v, x, isinstance(x, jax.Array)) for v, x in given.items()}
-        firm = [
-            x.dtype
-            for v, x in found.items()
-            if hasattr(given[v], "dtype") and x.dtype.kind not in "biu"
-        ]
-        double = not firm or any(d.itemsize // (1 + (d.kind == "c")) == 8 for d in firm)
-        wanted = (jnp.float64, jnp.complex128) if double else (jnp.float32, jnp.complex64)
-        canonical = jax.dtypes.canonicalize_dtype
-        for v, x in found.items():
-            kind = wanted["complex" in v.properties]
-            found[v] = jnp.asarray(x, canonical(kind))
+        found = {v: x if _is_jax(x) else incoming.plain_array(v, x) for v, x in given.items()}
+        single = incoming.is_single(
+            found[v].dtype for v, x in given.items() if type(x) not in incoming.LOOSE
+        )
+        single = single or jax.dtypes.canonicalize_dtype(float).itemsize == 4
+        for variable, x in found.items():
+            if x.dtype.kind == "c" and "complex" not in variable.properties:
+                raise ValueMistake(incoming.undeclared(variable))
+            wanted = KINDS[single, "complex" in variable.properties]
+            if x.dtype != wanted:
+                cast = x.astype(wanted) if _is_jax(x) else incoming.cast(variable, x, wanted)
+                found[variable] = cast
         return found
 
 
+#: The types that are computed in: of four bytes or of eight, real or complex.
+KINDS = {
+    (True, False): "float32",
+    (True, True): "complex64",
+    (False, False): "float64",
+    (False, True): "complex128",
+}
+
+
+def _is_jax(value: Any) -> bool:
+    """Whether a value is an array of numbers of JAX's, traced or not."""
+    import jax
+
+    return isinstance(value, jax.Array) and hasattr(value.dtype, "kind")
+
+
 class TorchProgram(Program):
-    """A formula as a function of tensors, on the device that they are on."""
+    """A formula as a function of tensors, on the device that they are on, in their type.
 
-    backend = "torch"
+    Gradients are recorded where the tensors ask for it; `torch.func` and `torch.compile` take the
+    program as they take any function.
+    """
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-        arrays, functions, sizes = self._entered(mapping, values)
-        given = [*arrays.values(), *functions]
-        return self._as_asked(self._run(self._fit(sizes, 8), given, sizes))
+    backend = library = "torch"
+
+    def _computed(
+        self,
+        planned: Planned,
+        arrays: Mapping[Variable, Any],
+        called: Sequence[Any],
+        sizes: Mapping[str, int],
+    ) -> Any:
+        result = self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
+        results = result if isinstance(result, tuple) else (result,)
+        lent = _lent(planned.module.plan)
+        own = [r.clone() if is_lent else r for r, is_lent in zip(results, lent, strict=True)]
+        return tuple(own) if isinstance(self.formula, tuple) else own[0]
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
             return planned.run(*arguments, **planned.lengths(sizes))
-        except RuntimeError as error:
-            if "linalg" not in str(error):
-                raise
-            text = planned.module.text
-            raise ValueMistake(singular(error, text, self._wanted.values())) from None
         except ZeroDivisionError:
-            raise ValueMistake("division by zero at this point") from None
+            raise ValueMistake(by_zero(self.title, sizes)) from None
+        except (IndexError, RuntimeError) as error:
+            if "linalg" in str(error):
+                said = singular(error, planned.module.text, self._wanted.values())
+                raise ValueMistake(said) from None
+            raise _told_of(error, self.title, sizes) from None
 
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
         import torch
 
         tensors = {v: x for v, x in given.items() if torch.is_tensor(x)}
+        others = {v: incoming.plain_array(v, x) for v, x in given.items() if v not in tensors}
         device = _one_device(tensors)
-        found = {v: x if v in tensors else _plain(v, x, known=False) for v, x in given.items()}
-        floats = [
-            torch.finfo(x.dtype).bits
-            for x in tensors.values()
-            if x.is_floating_point() or x.is_complex()
-        ]
-        floats += [
-            8 * x.dtype.itemsize // (1 + (x.dtype.kind == "c"))
-            for v, x in found.items()
-            if v not in tensors and hasattr(given[v], "dtype") and x.dtype.kind in "fc"
-        ]
-        double = not floats or max(floats) == 64
-        wanted = (torch.float64, torch.complex128) if double else (torch.float32, torch.complex64)
-        for v, x in found.items():
-            if v in tensors and x.is_complex() and "complex" not in v.properties:
-                raise ValueMistake(door.undeclared(v))
-            kind = wanted["complex" in v.properties]
-            found[v] = torch.as_tensor(x).to(device=device, dtype=kind)
+        firm = [x.dtype for v, x in others.items() if type(given[v]) not in incoming.LOOSE]
+        single = incoming.is_single([*(x.dtype for x in tensors.values()), *firm])
+        found = {}
+        for variable in given:
+            wanted = KINDS[single, "complex" in variable.properties]
+            if variable in tensors:
+                tensor = tensors[variable]
+                incoming.refuse_kind(variable.name, tensor)
+                if tensor.dtype.is_complex and "complex" not in variable.properties:
+                    raise ValueMistake(incoming.undeclared(variable))
+                found[variable] = tensor.to(getattr(torch, wanted))
+            else:
+                array = incoming.cast(variable, others[variable], wanted)
+                found[variable] = torch.from_numpy(array.copy()).to(device)
         return found
 
 
 def _one_device(tensors: Mapping[Variable, Any]) -> Any:
     """The device that all tensors are on; None where there is none."""
     places = {v.name: x.device for v, x in tensors.items()}
-    devices = dict.fromkeys(places.values())
-    if len(devices) > 1:
+    if len({str(device) for device in places.values()}) > 1:
         said = ", ".join(f"{name} on {device}" for name, device in places.items())
         raise ValueMistake(f"all arrays are wanted on one device; {said}")
-    return next(iter(devices), None)
+    return next(iter(places.values()), None)
 
 
-def _plain(variable: Variable, value: Any, known: bool) -> Any:
-    """What is no array of the library yet, as NumPy's; complex entries must be declared."""
-    if not known:
-        return door.plain_array(variable, value)
-    if value.dtype.kind == "c" and "complex" not in variable.properties:
-        raise ValueMistake(door.undeclared(variable))
-    return value
+@lru_cache(maxsize=256)
+def _lent(plan: Plan) -> tuple[bool, ...]:
+    """Which results are an argument, or a part of one, seen in another way."""
+    return tuple(_looks_at_a_load(plan.steps.all, at) for at in plan.results)
+
+
+def _looks_at_a_load(steps: Sequence[Any], at: int) -> bool:
+    """Whether a step is an argument, or shares its memory."""
+    while steps[at].op in LOOKS:
+        if steps[at].op == "load":
+            return True
+        at = steps[at].args[0]
+    return False
+
+
+#: Steps whose array may be that of the step that they read.
+LOOKS = (VIEWS - {"number"}) | {"diagonal", "reshape", "flatten", "index"}
+
+
+def _told_of(error: Exception, title: str, sizes: Mapping[str, int]) -> Exception:
+    """An error of a library as a mistake, where it is known what it means."""
+    said = str(error).partition("\n")[0]
+    if "out of memory" in said.lower() or "RESOURCE_EXHAUSTED" in said:
+        return TooLarge(f"{title} does not fit in the device's memory: {said}")
+    if 0 in sizes.values():
+        return ValueMistake(empty(title, sizes))
+    return error
 
 
 class Automatic(Program):
@@ -164,27 +233,40 @@ class Automatic(Program):
     backend = "auto"
     other: JaxProgram | None = None
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
-        if self.other is None or self._module.functions:
-            return super().__call__(mapping, **values)
-        given = door.collected(self._wanted, mapping, values)
-        arrays = door.arrays({v: given[v.name] for v in self._module.arguments})
-        sizes = door.measured(arrays, {n: given[key] for key, n in self._lengths.items()})
-        if self.chosen(sizes) == "numpy":
-            return super().__call__(mapping, **values)
+    def _computed(
+        self,
+        planned: Planned,
+        arrays: Mapping[Variable, Any],
+        called: Sequence[Any],
+        sizes: Mapping[str, int],
+    ) -> Any:
+        if self.other is None or self._module.functions or self._chosen(sizes) == "numpy":
+            return super()._computed(planned, arrays, called, sizes)
         import jax
         import numpy as np
 
-        for variable, array in arrays.items():
-            door.check(variable, array)
+        with np.errstate(all="ignore"):
+            for variable, array in arrays.items():
+                door.check(variable, array)
+        lengths = {key: sizes[n] for key, n in self._lengths.items()}
         with jax.enable_x64(True):
-            result = self.other({v.name: a for v, a in arrays.items()} | self._sizes_of(given))
-            if isinstance(result, tuple):
-                return tuple(np.asarray(r) for r in result)
-            return np.asarray(result)
+            result = self.other({v.name: a for v, a in arrays.items()} | lengths)
+        if isinstance(result, tuple):
+            return tuple(np.array(r) for r in result)
+        return np.array(result)
 
-    def _sizes_of(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: given[key] for key in self._lengths}
+    def _chosen(self, sizes: Mapping[str, int]) -> str:
+        """The library for these sizes, counted once."""
+        key = tuple(sizes.items())
+        if key not in self._choices:
+            if len(self._choices) >= MOST_KNOWN:
+                self._choices.clear()
+            self._choices[key] = self.chosen(sizes)
+        return self._choices[key]
+
+    @cached_property
+    def _choices(self) -> dict[tuple[tuple[str, int], ...], str]:
+        return {}
 
     def chosen(self, sizes: Mapping[str, int]) -> str:
         """The library for these sizes: "numpy" or "jax"."""

@@ -14,7 +14,7 @@ from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
 from wrt.expression.nodes import Dims, Node, Variable
-from wrt.programs import MOST_ENTRIES, door
+from wrt.programs import MOST_ENTRIES, door, incoming
 from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
 from wrt.programs.sized import Planned, Plans
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = ["Program", "compile", "singular"]
+
+#: How many shapes of arrays a program remembers to have found right.
+MOST_KNOWN = 64
 
 
 def compile(  # noqa: A001  # the word that people know for this
@@ -98,6 +101,11 @@ class Program:
     callable of whole arrays, its primes as `phi_prime` or, in a mapping, `phi'`. Where the arrays
     have other sizes than those that `source` was planned for, a call runs the plan for theirs.
 
+    Arrays are computed in float64, or in float32 where every array of floats has that type or
+    less; whole numbers, lists and Python's numbers take the type of the arrays beside them. What
+    is given is never changed, and what comes back is no part of it. One program may run in
+    several threads at once.
+
     Raises ValueMistake for values of the wrong name, shape, type or property, for NaN, and where
     a matrix is singular; TooLarge, before computing, for arrays beyond the limit.
     """
@@ -123,9 +131,11 @@ class Program:
         self.function = first.function
         self._plans = Plans(first, self._again, told)
         self._fits: tuple[object, ...] = ()
+        #: the sizes for the shapes that came in before, and the plan that was found to fit
+        self._known: dict[tuple[Any, ...], tuple[Mapping[str, int], Planned]] = {}
 
-    #: the array library that the program is for
-    backend = "numpy"
+    #: the array library that the program is for, and the one that its text is written for
+    backend = library = "numpy"
 
     @property
     def sizes(self) -> tuple[str, ...]:
@@ -149,41 +159,41 @@ class Program:
     def _again(self, sizes: Mapping[str, int]) -> Planned:
         """The program planned for other sizes."""
         first = self._module
-        said = (self.formula, self.backend, first.name, tuple(first.arguments))
+        said = (self.formula, self.library, first.name, tuple(first.arguments))
         return self._planned(module(*said, None, tuple(sorted(sizes.items()))))
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
+        given = door.collected(self._wanted, mapping, values)
+        arrays, sizes, planned = self._measured(given)
+        called = [given[f.name] for f in self._module.functions]
+        return self._computed(planned, arrays, called, sizes)
+
+    def _computed(
+        self,
+        planned: Planned,
+        arrays: Mapping[Variable, Any],
+        called: Sequence[Any],
+        sizes: Mapping[str, int],
+    ) -> Any:
+        """The value at arrays, and with functions, that have come in."""
         import numpy as np
 
-        made = self._module
-        given = door.collected(self._wanted, mapping, values)
-        arrays = door.arrays({v: given[v.name] for v in made.arguments})
-        sizes = door.measured(
-            arrays, {n: _size(key, given[key]) for key, n in self._lengths.items()}
-        )
-        for variable, array in arrays.items():
-            door.check(variable, array)
-        single = any(a.dtype.itemsize // (1 + (a.dtype.kind == "c")) < 8 for a in arrays.values())
-        planned = self._fit(sizes, 4 if single else 8)
-        functions = [_checked(f, given[f.name], sizes) for f in made.functions]
         with np.errstate(all="ignore"):
+            infinite = [v.name for v, array in arrays.items() if door.check(v, array)]
+            pairs = zip(self._module.functions, called, strict=True)
+            functions = [_checked(f, one, sizes) for f, one in pairs]
             result = self._run(planned, [*arrays.values(), *functions], sizes)
-        if isinstance(self.formula, tuple):
-            return tuple(self._finished(r, arrays, single) for r in self._as_asked(result))
-        return self._finished(result, arrays, single)
-
-    def _entered(
-        self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]
-    ) -> tuple[dict[Variable, Any], list[Any], dict[str, int]]:
-        """Arrays, functions and sizes as they come in where another library has the values."""
-        made = self._module
-        given = door.collected(self._wanted, mapping, values)
-        arrays = self._arrays({v: given[v.name] for v in made.arguments})
-        lengths = {n: _size(key, given[key]) for key, n in self._lengths.items()}
-        sizes = door.measured(arrays, lengths)
-        functions = [given[f.name] for f in made.functions]
-        return arrays, functions, sizes
+        asked, single = self._as_asked(result), incoming.is_single(a.dtype for a in arrays.values())
+        results = asked if isinstance(asked, tuple) else (asked,)
+        own = tuple(_owned(r, arrays.values(), single) for r in results)
+        if (infinite or 0 in sizes.values()) and any(np.isnan(r).any() for r in own):
+            raise ValueMistake(
+                f"{infinite[0]} has infinite entries; {self.title} is no number there"
+                if infinite
+                else empty(self.title, sizes)
+            )
+        return own if isinstance(self.formula, tuple) else own[0]
 
     def _as_asked(self, result: Any) -> Any:
         """A tuple where formulas came in a tuple: the program returns a single one by itself."""
@@ -194,12 +204,19 @@ class Program:
         self, mapping: Mapping[str, Any]
     ) -> tuple[dict[Variable, Array], dict[str, Any], Mapping[str, int]]:
         """The arrays that were given, checked, the functions, and the size of every dimension."""
-        arrays, functions, sizes = self._entered(mapping, {})
+        import numpy as np
+
+        given = door.collected(self._wanted, mapping, {})
+        arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
+        sizes = door.measured(arrays, self._given_lengths(given))
+        none = [n for n, size in sizes.items() if size == 0]
+        if none:
+            raise ValueMistake(f"structured answers have entries, and here {none[0]} = 0")
         if self.backend == "numpy":  # others may be traced: nothing is asked of their entries
-            for variable, array in arrays.items():
-                door.check(variable, array)
-        called = {f.name: g for f, g in zip(self._module.functions, functions, strict=True)}
-        return arrays, called, sizes
+            with np.errstate(all="ignore"):
+                for variable, array in arrays.items():
+                    door.check(variable, array)
+        return arrays, {f.name: given[f.name] for f in self._module.functions}, sizes
 
     def bare(self, given: Mapping[str, Any], sizes: Mapping[str, int], itemsize: int = 8) -> Any:
         """The value at arrays that are known to be right, by name, in the type that it comes in.
@@ -218,8 +235,33 @@ class Program:
         with np.errstate(all="ignore"):
             return self._run(planned, [*arguments, *functions], sizes)
 
+    def measured(self, mapping: Mapping[str, Any]) -> Mapping[str, int]:
+        """The size of every dimension at these values."""
+        return self._measured(door.collected(self._wanted, mapping, {}))[1]
+
+    def _measured(
+        self, given: Mapping[str, Any]
+    ) -> tuple[dict[Variable, Any], Mapping[str, int], Planned]:
+        """The arrays and the size of every dimension, found to agree, and the plan for them."""
+        arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
+        told = self._given_lengths(given)
+        key = (*((a.shape, a.dtype) for a in arrays.values()), *told.values())
+        sizes, planned = self._known.get(key, (None, None))
+        if sizes is None:
+            sizes = door.measured(arrays, told)
+        if planned is None or planned is not self._plans.at(sizes):
+            single = incoming.is_single(a.dtype for a in arrays.values())
+            planned = self._fit(sizes, 4 if single else 8)
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[key] = sizes, planned
+        return arrays, sizes, planned
+
+    def _given_lengths(self, given: Mapping[str, Any]) -> dict[str, int]:
+        return {n: _size(key, given[key]) for key, n in self._lengths.items()}
+
     def _arrays(self, given: Mapping[Variable, Any]) -> dict[Variable, Any]:
-        return door.arrays(given)
+        return incoming.arrays(given)
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         import numpy as np
@@ -232,11 +274,12 @@ class Program:
         except MemoryError as error:
             raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
         except ZeroDivisionError:
-            raise ValueMistake("division by zero at this point") from None
+            raise ValueMistake(by_zero(self.title, sizes)) from None
         except ValueMistake:
             raise
-        except (ValueError, OverflowError) as error:
-            raise ValueMistake(str(error)) from error
+        except (ValueError, IndexError, OverflowError) as error:
+            said = empty(self.title, sizes) if 0 in sizes.values() else str(error)
+            raise ValueMistake(said) from error
 
     def _fit(self, sizes: Mapping[str, int], itemsize: int) -> Planned:
         """The plan for these sizes; what would be too large is refused before it is computed."""
@@ -245,7 +288,8 @@ class Program:
         key = (id(plan), *sizes.items())
         if key == self._fits:
             return planned
-        for condition in plan.conditions:
+        steps = [s.data.length - 1 for s in plan.all if s.op == "scan"]  # a sequence has a step
+        for condition in (*plan.conditions, *steps):
             if condition.names <= sizes.keys() and condition.size(sizes) < 0:
                 raise ValueMistake(_needed(condition))
         for root in plan.roots:
@@ -267,28 +311,28 @@ class Program:
                 "apply, pullback, entry and structure answer without forming it"
             )
 
-    def _finished(self, result: Any, arrays: Mapping[Variable, Array], single: bool) -> Array:
-        """An array of its own, of the type of what came in."""
-        import numpy as np
 
-        array = np.asarray(result)
-        kinds = (
-            (np.complex64, np.complex128)
-            if array.dtype.kind == "c"
-            else (
-                np.float32,
-                np.float64,
-            )
-        )
-        own = array.astype(kinds[not single], copy=False)
-        if own is result and any(np.may_share_memory(own, a) for a in arrays.values()):
-            own = own.copy()
-        infinite = [v.name for v, a in arrays.items() if np.isinf(a).any()]
-        if infinite and np.isnan(own).any():
-            raise ValueMistake(
-                f"{infinite[0]} has infinite entries; {self.title} is no number there"
-            )
-        return own
+def _owned(result: Any, given: Collection[Array], single: bool) -> Array:
+    """An array of its own, of the type of what came in."""
+    import numpy as np
+
+    array = np.asarray(result)
+    kinds = (np.float32, np.float64) if array.dtype.kind != "c" else (np.complex64, np.complex128)
+    own = array.astype(kinds[not single], copy=False)
+    if own is result and any(np.may_share_memory(own, a) for a in given):
+        own = own.copy()
+    return own
+
+
+def empty(title: str, sizes: Mapping[str, int]) -> str:
+    """What is said where nothing is defined of arrays without entries."""
+    none = next(n for n, size in sizes.items() if size == 0)
+    return f"{title} has no value at {none} = 0"
+
+
+def by_zero(title: str, sizes: Mapping[str, int]) -> str:
+    """What is said of a division of numbers by zero."""
+    return empty(title, sizes) if 0 in sizes.values() else "division by zero at this point"
 
 
 def _again(

@@ -28,9 +28,11 @@ def refuse_values(
             if name in starts:
                 raise ValueMistake(_missing(rnn, variable, *starts[name]))
         elif name in rnn.lines.series:
-            shape = getattr(values[name], "shape", None) or _shape(values[name])
+            shape = _shape(values[name])
             if shape is not None:
                 _refuse_series(rnn, variable, shape, at)
+        if name in values and 0 in (_shape(values[name]) or ()):
+            raise ValueMistake(f"{name} has no entries: its shape is {_shape(values[name])}")
 
 
 def _starts(rnn: Recurrence) -> dict[str, tuple[str, int]]:
@@ -59,7 +61,7 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     import numpy as np
 
     try:
-        shape: tuple[int, ...] = np.shape(value)
+        shape: tuple[int, ...] = tuple(getattr(value, "shape", ())) or np.shape(value)
     except ValueError:  # lists of different lengths; the program says so
         return None
     return shape

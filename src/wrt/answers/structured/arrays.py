@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.nodes import Variable
-from wrt.programs import door
+from wrt.programs import incoming
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +62,7 @@ class Library:
 
         array = value
         if type(value) is not np.ndarray or value.dtype.kind not in "fc":
-            array = door.plain_array(Variable(name, (), ["complex"]), value)
+            array = incoming.plain_array(Variable(name, (), ["complex"]), value)
         if array.dtype.kind in "fc" and np.isnan(np.dot(flat := array.ravel(), flat)):
             if np.isnan(array).any():  # and not only infinity less infinity
                 raise ValueMistake(f"{name} has entries that are NaN")
