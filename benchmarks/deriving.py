@@ -1,18 +1,22 @@
 """How long until there is a formula: reading, deriving, simplifying, saying; peers where they can.
 
 SymPy, CasADi, UFL and tensorgrad are asked what they can be asked; each answers in its own terms
-(CasADi at fixed sizes and without a formula, UFL without simplifying), which the table names.
+(CasADi at fixed sizes and without a formula, UFL without simplifying), which the table names. The
+programs of the other tables are asked for with names that nobody has met.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks import others
+from benchmarks.formulas import Formula
 from benchmarks.timing import ROUNDS, alternating, seconds, table
+from benchmarks.workloads import WORKLOADS
 
 __all__ = ["measure"]
 
@@ -47,6 +51,9 @@ def measure(quick: bool) -> dict[str, Any]:
     for title, kind in kinds.items():
         works = {f"{t}  by {', '.join(n)}": kind(t, n) for t, n in QUESTIONS}
         found[title] = table(title, alternating(works, rounds))
+    works = {work.name: emitted_anew(work) for work in formulas(quick)}
+    title = "every program of the tables: deriving, planning, emitting"
+    found[title] = table(title, alternating(works, rounds))
     found["peers"] = table("least squares, gradient by x", alternating(_peers(), rounds))
     found["cases"] = cases()
     return found
@@ -72,6 +79,17 @@ def emitted(text: str, names: tuple[str, ...]) -> Work:
     import wrt
 
     return lambda: wrt.derivative(text, *names).source()
+
+
+def formulas(quick: bool) -> Iterator[Formula]:
+    """The workloads that are formulas, in the order of their tables."""
+    for work in WORKLOADS:
+        if isinstance(work, Formula) and not (quick and work.quick is None):
+            yield work
+
+
+def emitted_anew(work: Formula) -> Work:
+    return lambda: work.asked_anew().source()
 
 
 def proved(text: str, names: tuple[str, ...]) -> Work:
@@ -107,108 +125,21 @@ def cases() -> dict[str, dict[str, float]]:
     return found
 
 
-# Peers: |A x - b|² by x, each in its own terms
-
-
 def _peers() -> dict[str, Work]:
+    """|A x - b|² by x, each system in its own terms; one that is not there or fails is named."""
     works: dict[str, Work] = {"wrt: reading, deriving, sentence": read("norm2(A*x - b)^2", ("x",))}
     makers = {
-        "SymPy: matrix expressions, unsimplified": _sympy,
-        "CasADi: A 30 × 20, a graph without a formula": _casadi,
-        "UFL: A 30 × 20, unsimplified": _ufl,
-        "tensorgrad: simplified": _tensorgrad,
+        "SymPy: matrix expressions, unsimplified": others.sympy,
+        "CasADi: A 30 × 20, a graph without a formula": others.casadi,
+        "UFL: A 30 × 20, unsimplified": others.ufl,
+        "tensorgrad: simplified": others.tensorgrad,
     }
     for name, make in makers.items():
         try:
             work = make()
             work()
-        except Exception as error:  # a peer that is not there or fails is named
+        except Exception as error:
             print(f"left out: {name} ({type(error).__name__}: {error})"[:100])
             continue
         works[name] = work
     return works
-
-
-def _sympy() -> Work:
-    import sympy
-
-    def work() -> object:
-        n, m = sympy.symbols("n m", positive=True, integer=True)
-        A = sympy.MatrixSymbol("A", n, m)
-        x, b = sympy.MatrixSymbol("x", m, 1), sympy.MatrixSymbol("b", n, 1)
-        r = A * x - b
-        return (r.T * r).diff(x)
-
-    return work
-
-
-def _casadi() -> Work:
-    import casadi
-
-    def work() -> object:
-        A, b = casadi.MX.sym("A", 30, 20), casadi.MX.sym("b", 30)
-        x = casadi.MX.sym("x", 20)
-        return casadi.gradient(casadi.sumsqr(A @ x - b), x)
-
-    return work
-
-
-def _ufl() -> Work:
-    import ufl
-
-    def work() -> object:
-        cell = ufl.Mesh(_element(ufl))
-        A = ufl.Constant(cell, shape=(30, 20))
-        b = ufl.Constant(cell, shape=(30,))
-        x = ufl.variable(ufl.Constant(cell, shape=(20,)))
-        r = ufl.dot(A, x) - b
-        return ufl.algorithms.apply_derivatives.apply_derivatives(
-            ufl.algorithms.apply_algebra_lowering.apply_algebra_lowering(ufl.diff(ufl.dot(r, r), x))
-        )
-
-    return work
-
-
-def _element(ufl: Any) -> Any:
-    from ufl.pullback import identity_pullback
-    from ufl.sobolevspace import H1
-
-    class Linear(ufl.finiteelement.AbstractFiniteElement):  # type: ignore[misc]
-        """The coordinates of a mesh, which UFL asks for though nothing here uses them."""
-
-        def __init__(self) -> None:
-            self._cell = ufl.triangle
-
-        def __repr__(self) -> str:
-            return "Linear()"
-
-        def __str__(self) -> str:
-            return "Linear()"
-
-        def __hash__(self) -> int:
-            return 1
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, Linear)
-
-        sobolev_space = H1
-        pullback = identity_pullback
-        embedded_superdegree = embedded_subdegree = 1
-        polyset_type = None
-        cell = ufl.triangle
-        reference_value_shape = (2,)
-        sub_elements: tuple[Any, ...] = ()
-
-    return Linear()
-
-
-def _tensorgrad() -> Work:
-    import sympy
-    import tensorgrad as tg
-
-    def work() -> object:
-        i, j = sympy.symbols("i j")
-        A, x, b = tg.Variable("A", i, j), tg.Variable("x", j), tg.Variable("b", i)
-        return tg.Derivative(tg.functions.frobenius2(A @ x - b), x).full_simplify()
-
-    return work

@@ -5,73 +5,81 @@ A system that is not installed, or refuses a workload, is left out of its row an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.machine import threads
+from benchmarks.tasks import Array, Program, Sizes, Values, function_of
 
 if TYPE_CHECKING:
-    from benchmarks.workloads import Workload
+    from benchmarks.formulas import Formula
 
-__all__ = ["SYSTEMS", "Program", "our_jax_program"]
-
-Array = np.ndarray[Any, Any]
-Values = Mapping[str, Array]
-#: What runs, and what makes a NumPy array of its result.
-Program = tuple[Callable[[], Any], Callable[[Any], Array]]
+__all__ = ["SYSTEMS", "jax_run", "our_jax_program", "positional", "tensors"]
 
 
-def jax_program(work: Workload, values: Values) -> Program:
-    """`jax.jit` of the Hessian, the Jacobian or the gradient, arguments on the device already."""
+def positional(f: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+    """A function by name as one by position."""
+    return lambda *given: f(**dict(zip(names, given, strict=True)))
+
+
+def jax_run(program: Any, given: Sequence[Array]) -> Callable[[], Any]:
+    """A jitted program with its arguments on the device already, waited for."""
+    import jax
+
+    there = [jax.device_put(value) for value in given]
+    return lambda: jax.block_until_ready(program(*there))
+
+
+def jax_program(work: Formula, values: Values) -> Program:
+    """`jax.jit` of the Hessian, the Jacobian or the gradient."""
     import jax
     import jax.numpy as jnp
 
     names = list(values)
-    at = names.index(work.by[0])
     kinds = {"gradient": jax.grad, "jacobian": jax.jacrev, "hessian": jax.hessian}
-    f = work.meaning(jnp)
-    positional = lambda *given: f(**dict(zip(names, given, strict=True)))  # noqa: E731
-    program = jax.jit(kinds[work.kind](positional, argnums=at))
-    given = [jax.device_put(values[name]) for name in names]
-    return lambda: program(*given).block_until_ready(), np.asarray
+    f = positional(work.meaning(jnp), names)
+    program = jax.jit(kinds[work.kind](f, argnums=_places(work, names)))
+    return Program(jax_run(program, list(values.values())))
 
 
-def our_jax_program(work: Workload, values: Values) -> Program:
-    """Our program for JAX, jitted, arguments on the device already."""
+def _places(work: Formula, names: Sequence[str]) -> Any:
+    """Where what is differentiated by stands: one place, or several of a gradient."""
+    if work.kind == "gradient" and len(work.by) > 1:
+        return tuple(names.index(name) for name in work.by)
+    return names.index(work.by[0])
+
+
+def our_jax_program(work: Formula, sizes: Sizes, values: Values) -> Program:
+    """Our program for JAX, jitted."""
     import jax
 
-    D = work.derivative()
-    sizes = {d: s for name, dims in work.shapes.items() for d, s in _told(dims, values[name])}
-    module: dict[str, Any] = {}
-    exec(D.source("jax", sizes=sizes), module)
-    program = jax.jit(module["derivative"])
-    given = [jax.device_put(values[v.name]) for v in D.arguments]
-    return lambda: program(*given).block_until_ready(), np.asarray
+    function, names = function_of(work.answer(), "jax", sizes)
+    return Program(jax_run(jax.jit(function), [values[name] for name in names]))
 
 
-def _told(dims: str, value: Array) -> list[tuple[str, int]]:
-    return [(d, s) for d, s in zip(dims.split(), value.shape, strict=True) if not d.isdigit()]
-
-
-def torch_program(work: Workload, values: Values) -> Program:
-    """`torch.func`, as it stands."""
+def tensors(values: Values) -> dict[str, Any]:
+    """The values as tensors, and as many threads as all have."""
     import torch
 
     torch.set_num_threads(threads())
-    names = list(values)
-    at = names.index(work.by[0])
+    return {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
+
+
+def torch_program(work: Formula, values: Values) -> Program:
+    """`torch.func`, as it stands."""
+    import torch
+
+    names, given = list(values), list(tensors(values).values())
     kinds = {"gradient": torch.func.grad, "jacobian": torch.func.jacrev}
     kinds["hessian"] = torch.func.hessian
-    f = work.meaning(torch)
-    positional = lambda *given: f(**dict(zip(names, given, strict=True)))  # noqa: E731
-    program = kinds[work.kind](positional, argnums=at)
-    given = [torch.from_numpy(np.array(values[name])) for name in names]
-    return lambda: program(*given), lambda result: np.asarray(result.detach().numpy())
+    f = positional(work.meaning(torch), names)
+    program = kinds[work.kind](f, argnums=_places(work, names))
+    return Program(lambda: program(*given))
 
 
-SYSTEMS: Mapping[str, Callable[[Workload, Values], Program]] = {
+SYSTEMS: Mapping[str, Callable[[Formula, Values], Program]] = {
     "jax": jax_program,
     "torch": torch_program,
 }

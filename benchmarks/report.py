@@ -1,28 +1,51 @@
-"""What was measured as a page and as a picture: docs/benchmarks.md and its chart."""
+"""What was measured as a page: docs/benchmarks.md."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["chart", "page"]
+from benchmarks.tasks import GROUPS
+
+__all__ = ["page", "times"]
 
 Found = Mapping[str, Any]
 
-ROW, LEFT, WIDTH, RIGHT = 22, 330, 520, 70
-INK, QUIET, OURS = "#1f2328", "#8c959f", "#0969da"
+#: The heading of a kind of answers, what its peers are, and which columns it has.
+KINDS: Mapping[str, tuple[str, str]] = {
+    "dense": (
+        "Dense answers",
+        "Every entry written. `jax` is jitted `jax.hessian`, `jax.jacrev` or `jax.grad` in the"
+        " precision of the row, with its arguments on the device; `torch` is `torch.func`.",
+    ),
+    "through time": (
+        "Through time",
+        "T steps of a state of n entries, B sequences at once in a batch. `jax` is jitted"
+        " `jax.jacrev` or `jax.grad` of `lax.scan`, inputs multiplied before it; `torch` is"
+        " `torch.func.jacrev` of a loop, and for gradients of a loss `torch.nn.RNN`, `LSTM` or"
+        " `GRU` with autograd.",
+    ),
+    "structured": (
+        "Structured answers",
+        "What is not formed: products with a direction V from values to the product, and again with"
+        " an answer that is bound to its values; Newton steps; derivatives through time as factors."
+        " `jax` and `torch` are `jax.jvp` (jitted) and `torch.func.jvp` of the same map, for a"
+        " bound answer what `jax.linearize` keeps; for a Newton step conjugate gradients; for"
+        " contributions a copy of W for every step, and hooks. `dense` is the whole derivative by"
+        " jitted JAX, or what is done with it.",
+    ),
+}
 
 
 def page(found: Found) -> str:
     """The page of the latest run."""
     installed = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    small = " This is a quick run, of few sizes." if found.get("quick") else ""
     parts = [
         "# Benchmarks",
         "",
-        "`make bench` measures all of this again and writes this page; `make bench-quick` takes two"
-        " minutes.",
+        "`make bench` measures all of this again and writes this page; `make bench-quick` measures"
+        " small sizes in two minutes." + small,
         "",
         f"Measured on {found['date']}: {found['machine']}.",
         f"With {installed}.",
@@ -35,63 +58,84 @@ def page(found: Found) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+# Programs
+
+
 def _programs(found: Found | None) -> Iterable[str]:
     if not found or not found["rows"]:
         return
     rates = found["rates"]
-    systems = [s for s in ("jax", "torch") if any(s in r["ratios"] for r in found["rows"])]
     yield from (
         "## Programs",
         "",
         "How many times as long as ours each system takes, in the same round: medians of seven"
-        " alternating rounds, results checked equal first (1e-9, in single precision 1e-4).",
-        "`jax` is jitted `jax.hessian`, `jax.jacrev` or `jax.grad` in the precision of the row,"
-        " with its arguments on the device; `torch` is `torch.func`. Ours"
-        " is the faster of our programs for NumPy and for JAX (jitted). `by hand` and `floor` are"
-        " the time of the one for NumPy over that of the best that a person would write in NumPy,"
-        " and over the least"
-        " that this machine needs for the operations and the bytes"
+        " alternating rounds (three where a round takes more than four seconds), results checked"
+        " equal first (1e-9, in single precision 1e-4). Ours is the faster of our programs for"
+        " NumPy and for JAX (jitted). `by hand` and `floor` are the time of the one for NumPy over"
+        " that of the best that a person would write in NumPy, and over the least that this machine"
+        " needs for the operations and the bytes"
         f" ({rates['flops'] / 1e9:.0f} GFlop/s in a product, {rates['bytes'] / 1e9:.0f} GB/s in a"
-        " copy, in the same run). A peer's column has its quartiles; – is where it would not fit"
-        " or does not run.",
+        " copy, in the same run). A peer's column has its quartiles; – is where it does not take"
+        " part, would not fit, or takes more than ten seconds.",
         "",
         "![how far ahead](benchmarks.svg)",
         "",
-        f"| program | sizes | NumPy, ms | JAX, ms | {' | '.join(systems)} | by hand | floor |",
-        f"|---|---|--:|--:|{'--:|' * len(systems)}--:|--:|",
     )
-    for row in found["rows"]:
-        sizes = ", ".join(f"{n} = {s}" for n, s in row["sizes"].items())
-        peers = [_spread(row["ratios"].get(s)) for s in systems]
-        yield (
-            f"| {row['name']} | {sizes} | {1e3 * row['seconds']['wrt']:.3g}"
-            f" | {_jax(row['seconds'])} | {' | '.join(peers)}"
-            f" | {row['to_hand']:.2f} | {row['to_floor']:.1f} |"
-        )
+    for group in GROUPS:
+        rows = [row for row in found["rows"] if row["group"] == group]
+        if rows:
+            yield from _group(group, rows, found["summary"].get(group, ()))
+
+
+def _group(group: str, rows: Iterable[Found], summary: Iterable[str]) -> Iterable[str]:
+    rows = list(rows)
+    heading, peers = KINDS[group]
+    systems = [s for s in ("jax", "torch", "dense") if any(s in r["ratios"] for r in rows)]
+    ours = "NumPy, ms | JAX, ms" if any("wrt, jax" in r["seconds"] for r in rows) else "NumPy, ms"
+    columns = ["program", "sizes", *ours.split(" | "), *systems, "by hand", "floor"]
+    yield from (f"### {heading}", "", peers, "")
+    yield f"| {' | '.join(columns)} |"
+    yield f"|---|---|{'--:|' * (len(columns) - 2)}"
+    for row in rows:
+        cells = [row["name"], ", ".join(f"{n} = {s:,}" for n, s in row["sizes"].items())]
+        cells += [_milliseconds(row["seconds"].get(name)) for name in _names(ours)]
+        cells += [_spread(row["ratios"].get(s)) for s in systems]
+        cells += [f"{row['to_hand']:.2f}", times(row["to_floor"])]
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
-    yield from (f"- {line}" for line in found["summary"])
+    yield from (f"- {line}" for line in summary)
     yield ""
 
 
-def _jax(seconds: Mapping[str, float]) -> str:
-    return f"{1e3 * seconds['wrt, jax']:.3g}" if "wrt, jax" in seconds else "–"
+def _names(ours: str) -> tuple[str, ...]:
+    return ("wrt", "wrt, jax") if "JAX" in ours else ("wrt",)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{1e3 * seconds:,.0f}" if seconds >= 1 else f"{1e3 * seconds:.3g}"
 
 
 def _spread(ratio: Mapping[str, float] | None) -> str:
     if ratio is None:
         return "–"
-    return f"{_times(ratio['median'])} ({_times(ratio['low'])}–{_times(ratio['high'])})"
+    return f"{times(ratio['median'])} ({times(ratio['low'])}–{times(ratio['high'])})"
 
 
-def _times(ratio: float) -> str:
+def times(ratio: float) -> str:
+    """How many times, as short as it says enough."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
+
+
+# Deriving, growth, starts
 
 
 def _table(found: Mapping[str, Mapping[str, float]]) -> Iterable[str]:
     yield "| | median | fastest | slowest |"
     yield "|---|--:|--:|--:|"
     for name, one in found.items():
-        cells = " | ".join(f"{1e3 * t:.2f} ms" for t in one.values())
+        cells = " | ".join(f"{1e3 * t:,.2f} ms" for t in one.values())
         yield f"| {name.replace('|', chr(92) + '|')} | {cells} |"
     yield ""
 
@@ -116,70 +160,32 @@ def _deriving(found: Found | None) -> Iterable[str]:
 def _growth(found: Found | None) -> Iterable[str]:
     if not found:
         return
-    yield from ("## Growth", "", "| | sizes | seconds | exponent |", "|---|---|---|--:|")
+    yield from (
+        "## Growth",
+        "",
+        "Time against a size (nodes of a formula, n, or steps T), and the power of the size that it"
+        " grows with, fitted to all points. Peers go on until they take too long or fail, which is"
+        " told; SymPy derives scalars, tensorgrad simplifies once.",
+        "",
+        "| | sizes | milliseconds | exponent |",
+        "|---|---|---|--:|",
+    )
     for name, curve in found.items():
-        sizes = ", ".join(f"{s:,}" for s in curve["sizes"])
-        times = ", ".join(f"{t:.3g}" for t in curve["seconds"])
-        yield f"| {name} | {sizes} | {times} | {curve['exponent']:.2f} |"
+        sizes = [f"{s:,}" for s in curve["sizes"]]
+        took = ", ".join(_milliseconds(t) for t in curve["seconds"])
+        slope = "–" if curve["exponent"] is None else f"{curve['exponent']:.2f}"
+        ends = [curve["end"]] if curve["end"] else []
+        yield f"| {name} | {'; '.join([', '.join(sizes), *ends])} | {took} | {slope} |"
     yield ""
 
 
 def _starts(found: Found | None) -> Iterable[str]:
     if found:
-        yield from ("## Cold starts", "", *_table(found))
-
-
-# The chart
-
-
-def chart(found: Found) -> str:
-    """How many times as long the best peer takes, row by row, on a logarithmic axis."""
-    rows = [r for r in found.get("programs", {}).get("rows", ()) if r["best_peer"]]
-    most = max([10.0, *(r["best_peer"] for r in rows)])
-    least = min([1.0, *(r["best_peer"] for r in rows)])
-    low, high = math.floor(math.log10(least)), math.ceil(math.log10(most))
-
-    def place(ratio: float) -> float:
-        return LEFT + WIDTH * (math.log10(ratio) - low) / (high - low)
-
-    height = ROW * (len(rows) + 2)
-    lines = list(_axis(place, low, high, height))
-    for k, row in enumerate(rows):
-        lines += _bar(row, ROW * (k + 1), place)
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
-            ' font-family="sans-serif" font-size="12" role="img">',
-            "<title>How many times as long as wrt the best peer takes</title>",
-            '<rect width="100%" height="100%" fill="white"/>',
-            *lines,
-            "</svg>",
+        yield from (
+            "## Cold starts",
             "",
-        ]
-    )
-
-
-def _axis(place: Any, low: int, high: int, height: int) -> Iterable[str]:
-    for power in range(low, high + 1):
-        x = place(10.0**power)
-        colour = INK if power == 0 else "#d0d7de"
-        yield f'<line x1="{x:.1f}" x2="{x:.1f}" y1="18" y2="{height - 20}" stroke="{colour}"/>'
-        label = f"{10**power:,}×" if power >= 0 else f"{10.0**power:g}×"
-        yield (
-            f'<text x="{x:.1f}" y="{height - 6}" text-anchor="middle" fill="{QUIET}">{label}</text>'
+            "A new process each, until the gradient of `norm2(A*x - b)^2` by x is a number (for UFL"
+            " and tensorgrad: a formula).",
+            "",
+            *_table(found),
         )
-
-
-def _bar(row: Found, y: int, place: Any) -> Sequence[str]:
-    ratio = row["best_peer"]
-    x, start = place(ratio), place(1.0)
-    left, width = min(x, start), abs(x - start)
-    sizes = ", ".join(f"{n}={s}" for n, s in row["sizes"].items())
-    label = escape(f"{row['name']}  {sizes}")
-    colour = OURS if ratio >= 0.95 else "#cf222e"
-    return (
-        f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end" fill="{INK}">{label}</text>',
-        f'<rect x="{left:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{ROW - 8}"'
-        f' fill="{colour}"/>',
-        f'<text x="{max(x, start) + 6:.1f}" y="{y + 14}" fill="{INK}">{_times(ratio)}×</text>',
-    )

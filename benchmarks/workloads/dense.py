@@ -1,71 +1,21 @@
-"""What is measured: formulas with their sizes, values, peers' spelling and fewest operations.
+"""Formulas of one line, with their sizes, values, peers' spelling and fewest operations.
 
-One row of the table is one workload at one size. `floor` counts by hand the fewest operations and
-the fewest entries moved (what is read once, what is written once).
+`floor` counts by hand the fewest operations and the fewest entries moved (what is read once, what
+is written once).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks import by_hand
+from benchmarks.by_hand import dense as by_hand
+from benchmarks.formulas import Formula
+from benchmarks.tasks import Array, every
 
-__all__ = ["WORKLOADS", "Workload"]
-
-Array = np.ndarray[Any, Any]
-Sizes = Mapping[str, int]
-#: Fewest operations, fewest entries moved.
-Floor = Callable[[Sizes], tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A formula by one or two names; `meaning` is it in the words of an array library."""
-
-    name: str
-    text: str
-    by: tuple[str, ...]
-    shapes: Mapping[str, str]
-    sizes: Sequence[Sizes]
-    meaning: Callable[[Any], Callable[..., Any]]
-    hand: Callable[..., Array]
-    floor: Floor
-    dtype: str = "float64"
-    #: Properties of values that the formula needs.
-    prepare: Callable[[dict[str, Array]], dict[str, Array]] = dict
-    #: What is asked, where it is no plain formula.
-    derive: Callable[[], Any] | None = None
-    #: Peers form arrays of about so many entries on the way: above a limit they are left out.
-    peer_entries: Callable[[Sizes], float] = lambda sizes: 0.0
-
-    @property
-    def kind(self) -> str:
-        """What peers call the derivative."""
-        if len(self.by) == 2:
-            return "hessian"
-        return "jacobian" if "jacobian" in self.name.lower() else "gradient"
-
-    def derivative(self) -> Any:
-        """The derivative that a person holds."""
-        import wrt
-
-        if self.derive is not None:
-            return self.derive()
-        return wrt.derivative(self.text, *self.by, shapes=self.shapes)
-
-    def values(self, sizes: Sizes) -> dict[str, Array]:
-        """Generic values of this size, the same in every process."""
-        rng = np.random.default_rng(17)
-        drawn: dict[str, Array] = {}
-        for name, dims in self.shapes.items():
-            shape = tuple(int(d) if d.isdigit() else sizes[d] for d in dims.split())
-            drawn[name] = np.asarray(rng.standard_normal(shape), self.dtype)
-        made = self.prepare(drawn)
-        return {name: np.asarray(value, self.dtype) for name, value in made.items()}
+__all__ = ["DENSE"]
 
 
 def _logistic(xp: Any) -> Callable[..., Any]:
@@ -187,12 +137,10 @@ def _invertible(values: dict[str, Array]) -> dict[str, Array]:
     return {**values, "X": X / len(X) ** 0.5 + 2 * np.eye(len(X))}
 
 
-def _every(name: str, *sizes: int) -> list[dict[str, int]]:
-    return [{name: size} for size in sizes]
+FACTORISED = [{"n": n, "k": k} for n, k in ((50, 5), (100, 10), (200, 5), (500, 5))]
 
-
-WORKLOADS: Sequence[Workload] = (
-    Workload(
+DENSE: Sequence[Formula] = (
+    Formula(
         "logistic Hessian",
         "sum(log(1+exp(-y.*(X*w))))",
         ("w", "w"),
@@ -203,7 +151,7 @@ WORKLOADS: Sequence[Workload] = (
         lambda s: (s["N"] * s["n"] ** 2, s["N"] * s["n"] + s["n"] ** 2),
         prepare=_scaled,
     ),
-    Workload(
+    Formula(
         "logistic gradient",
         "sum(log(1+exp(-y.*(X*w))))",
         ("w",),
@@ -214,82 +162,82 @@ WORKLOADS: Sequence[Workload] = (
         lambda s: (4 * s["N"] * s["n"], 2 * s["N"] * s["n"]),
         prepare=_scaled,
     ),
-    Workload(
+    Formula(
         "quadratic Hessian",
         "x'*A*x",
         ("x", "x"),
         {"A": "n n", "x": "n"},
-        _every("n", 512, 2048),
+        every("n", 512, 2048),
         _quadratic,
         by_hand.quadratic_hessian,
         lambda s: (s["n"] ** 2, 2 * s["n"] ** 2),
         dtype="float32",
     ),
-    Workload(
+    Formula(
         "factorisation Hessian",
         "norm2(T-U*V')^2",
         ("U", "U"),
         {"T": "n n", "U": "n k", "V": "n k"},
-        [{"n": 50, "k": 5}, {"n": 100, "k": 10}, {"n": 200, "k": 5}],
+        FACTORISED,
         _factorisation,
         by_hand.factorisation_hessian,
         lambda s: (s["n"] * s["k"] ** 2, s["n"] * s["k"] + s["n"] * s["k"] ** 2),
         peer_entries=lambda s: s["n"] ** 3 * s["k"],
     ),
-    Workload(
+    Formula(
         "masked factorisation Hessian",
         "norm2(M.*(T-U*V'))^2",
         ("U", "U"),
         {"M": "n n", "T": "n n", "U": "n k", "V": "n k"},
-        [{"n": 50, "k": 5}, {"n": 100, "k": 10}, {"n": 200, "k": 5}],
+        FACTORISED,
         _masked,
         by_hand.masked_factorisation_hessian,
         lambda s: (s["n"] ** 2 * s["k"] * (s["k"] + 1), s["n"] ** 2 + s["n"] * s["k"] ** 2),
         peer_entries=lambda s: s["n"] ** 3 * s["k"],
     ),
-    Workload(
+    Formula(
         "ten-layer net, first-layer Hessian",
         f"logsumexp({_net_text()}) - y'*({_net_text()})",
         ("W1", "W1"),
         {**{f"W{k}": "n n" for k in range(1, LAYERS + 1)}, "x": "n", "y": "n"},
-        _every("n", 20, 50, 80),
+        every("n", 20, 50, 80),
         _net,
         by_hand.network_hessian,
         lambda s: (16 * s["n"] ** 3, 9 * s["n"] ** 2 + s["n"] ** 4),
         prepare=_tamed,
     ),
-    Workload(
+    Formula(
         "softmax Jacobian",
         "softmax(x)",
         ("x",),
         {"x": "n"},
-        _every("n", 100, 1000, 4000),
+        every("n", 100, 1000, 4000),
         _softmax,
         by_hand.softmax_jacobian,
         lambda s: (s["n"] ** 2, s["n"] ** 2),
     ),
-    Workload(
+    Formula(
         "layernorm Jacobian",
         "(x-mean(x))/sqrt(mean((x-mean(x)).^2)+eps)",
         ("x",),
         {"x": "n", "eps": ""},
-        _every("n", 100, 1000, 4000),
+        every("n", 100, 1000, 4000),
         _layernorm,
         by_hand.layernorm_jacobian,
         lambda s: (2 * s["n"] ** 2, s["n"] ** 2),
         prepare=lambda v: {**v, "eps": np.asarray(1e-5)},
     ),
-    Workload(
+    Formula(
         "logsumexp Hessian",
         "logsumexp(x)",
         ("x", "x"),
         {"x": "n"},
-        _every("n", 100, 1000, 4000),
+        every("n", 100, 1000, 4000),
         _logsumexp,
         by_hand.softmax_jacobian,
         lambda s: (s["n"] ** 2, s["n"] ** 2),
     ),
-    Workload(
+    Formula(
         "attention gradient",
         "sum(G.*(softmax(Q*K'/sqrt(d),2)*V))",
         ("Q",),
@@ -299,18 +247,18 @@ WORKLOADS: Sequence[Workload] = (
         by_hand.attention_gradient,
         lambda s: (6 * s["n"] ** 2 * s["d"], 5 * s["n"] * s["d"]),
     ),
-    Workload(
+    Formula(
         "Gaussian log-likelihood gradient",
         "logdet(S) + (x-m)'*inv(S)*(x-m)",
         ("S",),
         {"S": "n n", "x": "n", "m": "n"},
-        _every("n", 50, 300),
+        every("n", 50, 300),
         _gaussian,
         by_hand.gaussian_gradient,
         lambda s: (2 * s["n"] ** 3, 2 * s["n"] ** 2),
         prepare=_definite,
     ),
-    Workload(
+    Formula(
         "variable projection gradient",
         "norm2(y - A*inv(A'*A)*A'*y)^2",
         ("A",),
@@ -320,12 +268,12 @@ WORKLOADS: Sequence[Workload] = (
         by_hand.projection_gradient,
         lambda s: (s["N"] * s["n"] ** 2, 2 * s["N"] * s["n"]),
     ),
-    Workload(
+    Formula(
         "a'X⁻¹b gradient",
         "a'*inv(X)*b",
         ("X",),
         {"X": "n n", "a": "n", "b": "n"},
-        _every("n", 50, 400),
+        every("n", 50, 400),
         _inverse_form,
         by_hand.quadratic_inverse_gradient,
         lambda s: (2 / 3 * s["n"] ** 3, 2 * s["n"] ** 2),

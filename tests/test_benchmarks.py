@@ -1,0 +1,401 @@
+"""The benchmarks: every system gives the same at small sizes, and what was measured is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from benchmarks import chart, growth, report, rows, tasks
+from benchmarks.__main__ import main
+from benchmarks.formulas import Formula
+from benchmarks.machine import Rates
+from benchmarks.timing import Spread, Times, alternating
+from benchmarks.workloads import WORKLOADS
+
+#: What PyTorch says of itself when its maps of derivatives are loaded.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
+SMALL = {"N": 11, "n": 8, "k": 2, "d": 3, "T": 5, "B": 3, "p": 6}
+BY_NAME = {work.name: work for work in WORKLOADS}
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    """JAX as the benchmarks set it."""
+    jax = pytest.importorskip("jax")
+    pytest.importorskip("torch")
+    with jax.enable_x64(True):
+        yield
+
+
+def small(work: tasks.Workload) -> tasks.Task:
+    """A workload at sizes that are all different."""
+    return work.task({name: SMALL[name] for name in work.sizes[0]})
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_system_gives_what_the_program_by_hand_gives(name: str) -> None:
+    task = small(BY_NAME[name])
+    wanted = task.hand.array(task.hand.run())
+    assert np.abs(wanted).max() > 0
+    assert not task.absent
+    for system, make in {**task.ours, **task.peers}.items():
+        program = make()
+        found = program.array(program.run())
+        tolerance = rows.TOLERANCE[task.dtype] * np.abs(wanted).max()
+        assert found.shape == wanted.shape, system
+        assert np.abs(found - wanted).max() <= tolerance, system
+
+
+def test_names_and_kinds_tell_workloads_apart() -> None:
+    assert len(BY_NAME) == len(WORKLOADS)
+    assert {work.group for work in WORKLOADS} == set(tasks.GROUPS)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_every_workload_has_several_sizes_and_a_floor(name: str) -> None:
+    work = BY_NAME[name]
+    assert len(work.sizes) > 1
+    assert work.quick is None or work.quick < len(work.sizes)
+    assert {frozenset(sizes) for sizes in work.sizes} == {frozenset(work.sizes[0])}
+    assert len({frozenset(sizes.items()) for sizes in work.sizes}) == len(work.sizes)
+    first, twice = (work.task({d: SMALL[d] * k for d in work.sizes[0]}).floor for k in (1, 2))
+    assert all(0 < a < b for a, b in zip(first, twice, strict=True))
+
+
+def test_every_kind_has_quick_rows() -> None:
+    quick = [work for work, _ in rows.chosen(True, "")]
+    assert {work.group for work in quick} == set(tasks.GROUPS)
+    assert len(quick) == len({work.name for work in quick})
+
+
+def test_programs_are_chosen_by_name_or_by_kind() -> None:
+    assert {work.name for work, _ in rows.chosen(False, "SOFTMAX")} == {"softmax Jacobian"}
+    assert {work.group for work, _ in rows.chosen(False, "structured")} == {"structured"}
+    assert not list(rows.chosen(False, "no such thing"))
+
+
+@pytest.mark.parametrize("name", [w.name for w in WORKLOADS if isinstance(w, Formula)])
+def test_a_question_is_asked_anew_with_other_names(name: str) -> None:
+    work = BY_NAME[name]
+    assert isinstance(work, Formula)
+    sizes = {d: SMALL[d] for d in work.sizes[0]}
+    values = work.values(sizes)
+    found, called = [], []
+    for answer in (work.asked_anew(), work.asked_anew(), work.answer()):
+        function, names = tasks.function_of(answer, "numpy", sizes)
+        called.append(set(names))
+        found.append(function(*(values[re.sub(r"q\d+z", "", name)] for name in names)))
+    assert not called[0] & called[1]
+    assert not called[0] & called[2]
+    want = tasks.as_arrays(found[2])
+    for one in found[:2]:
+        assert np.allclose(tasks.as_arrays(one), want, rtol=rows.TOLERANCE[work.dtype])
+
+
+# Rows
+
+
+def made_row(**changes: Any) -> rows.Row:
+    """A row that was measured: ours takes 1 s, by hand 0.5 s, JAX 3 s."""
+    given: dict[str, Any] = {
+        "name": "softmax Jacobian",
+        "group": "dense",
+        "sizes": {"n": 1000},
+        "dtype": "float64",
+        "best": tasks.OURS,
+        "hand": Spread(1.9, 2.0, 2.1),
+        "seconds": {tasks.OURS: 1.0, rows.HAND: 0.5, "jax": 3.0},
+        "ratios": {"jax": Spread(2.5, 3.0, 3.5)},
+        "floor": 0.25,
+        "absent": {"torch": tasks.TOO_LARGE},
+    }
+    return rows.Row(**{**given, **changes})
+
+
+def program(value: Any) -> tasks.Program:
+    return tasks.Program(lambda: value)
+
+
+def task_of(hand: Any, ours: Any, **peers: Any) -> tasks.Task:
+    makers = {name: (lambda value=value: program(value)) for name, value in peers.items()}
+    return tasks.Task(
+        "some",
+        "dense",
+        {"n": 2},
+        program(hand),
+        {tasks.OURS: lambda: program(ours)},
+        makers,
+        (1, 1),
+    )
+
+
+def test_a_row_has_its_ratios() -> None:
+    one = np.ones(2)
+    row, took = rows.measured(task_of(one, one, jax=one, torch=one), Rates(1e9, 1e9))
+    assert set(row.seconds) == {tasks.OURS, rows.HAND, "jax", "torch"}
+    assert set(row.ratios) == set(took) == {"jax", "torch"}
+    assert row.best_peer is not None
+    assert row.best_peer.median == min(s.median for s in row.ratios.values())
+    assert row.floor == 8e-9
+    assert json.loads(json.dumps(row.plain()))["best_peer"] == row.best_peer.median
+
+
+def test_what_is_not_equal_is_not_timed() -> None:
+    one = np.ones(2)
+    with pytest.raises(AssertionError, match="some: wrt gives other numbers"):
+        rows.measured(task_of(one, one + 1e-6), Rates(1e9, 1e9))
+    with pytest.raises(AssertionError, match="some: jax gives other numbers"):
+        rows.measured(task_of(one, one, jax=one * np.nan), Rates(1e9, 1e9))
+    with pytest.raises(AssertionError, match=r"some: jax gives \(3,\), not \(2,\)"):
+        rows.measured(task_of(one, one, jax=np.ones(3)), Rates(1e9, 1e9))
+
+
+def test_who_does_not_take_part_is_told() -> None:
+    one = np.ones(2)
+
+    def missing() -> tasks.Program:
+        raise ImportError("no module named jax")
+
+    task = task_of(one, one, torch=one)
+    task = tasks.Task(**{**vars(task), "peers": {**task.peers, "jax": missing}})
+    row, _ = rows.measured(task, Rates(1e9, 1e9), {"torch"})
+    assert row.absent == {"torch": rows.LATE, "jax": "ImportError: no module named jax"}
+    assert row.best_peer is None
+    (group,) = rows.summary([row]).values()
+    assert f"left out: torch ({rows.LATE}): some  n=2" in group
+
+
+def test_a_peer_that_would_be_late_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Slow:
+        name, group, quick = "slow", "dense", 0
+        sizes = ({"n": 1}, {"n": 100})
+
+        def task(self, sizes: Any) -> tasks.Task:
+            one = np.ones(2)
+            made = task_of(one, one)
+
+            def peer() -> tasks.Program:
+                asked.append(sizes["n"])
+                return program(one)
+
+            changed = {"peers": {"jax": peer}, "floor": (sizes["n"] * 1e9, 1)}
+            return tasks.Task(**{**vars(made), **changed})
+
+    monkeypatch.setattr(rows, "WORKLOADS", [Slow()])
+    monkeypatch.setattr(rows, "seconds", lambda work: 1.0)
+    first, second = rows.rows(False, "", Rates(1e9, 1e9))
+    assert asked == [1]
+    assert (first.absent, second.absent) == ({}, {"jax": rows.LATE})
+
+
+def test_the_summary_is_apart_for_each_kind() -> None:
+    behind = made_row(group="structured", ratios={"jax": Spread(0.5, 0.5, 0.5)})
+    whole = made_row(group="structured", ratios={"dense": Spread(8, 8, 8)}, hand=Spread(1, 1, 1))
+    told = rows.summary([made_row(), behind, whole])
+    assert told["dense"] == [
+        "ahead of the best peer by 3.00× in the geometric mean, 3.00× at least",
+        "2.00 times as long as by hand in the geometric mean, 2.00 at most",
+        "more than 1.25 times as long as by hand: softmax Jacobian  n=1000",
+        "left out: torch (too large for it): softmax Jacobian  n=1000",
+    ]
+    assert told["structured"][:4] == [
+        "ahead of the best peer by 2.00× in the geometric mean, 0.50× at least",
+        "ahead of the whole derivative by 8.00× in the geometric mean, 8.00× at most",
+        "1.41 times as long as by hand in the geometric mean, 2.00 at most",
+        "behind a peer: softmax Jacobian  n=1000",
+    ]
+
+
+def test_systems_take_turns() -> None:
+    order: list[str] = []
+    works = {name: (lambda name=name: order.append(name)) for name in "ab"}
+    found = alternating(works, rounds=3)
+    assert {name: len(took) for name, took in found.rounds.items()} == {"a": 3, "b": 3}
+    turns = re.findall("a+|b+", "".join(order))
+    assert len(turns) > 4
+
+
+def test_ratios_are_within_a_round() -> None:
+    times = Times({"a": [1.0, 10.0, 100.0], "b": [2.0, 20.0, 200.0]})
+    assert times.ratio("b", "a") == Spread(2.0, 2.0, 2.0)
+    assert times.median("a") == 10.0
+
+
+# Growth
+
+
+def test_the_exponent_of_a_power_is_found() -> None:
+    assert growth.exponent([1, 10, 100], [3.0, 30.0, 300.0]) == pytest.approx(1)
+    assert growth.exponent([2, 4, 8], [4.0, 16.0, 64.0]) == pytest.approx(2)
+
+
+@pytest.mark.skipif(not hasattr(growth.signal, "setitimer"), reason="no alarm here")
+def test_work_that_takes_too_long_is_stopped() -> None:
+    def endless() -> None:
+        while True:
+            pass
+
+    with pytest.raises(growth.Late):
+        growth.limited(endless, 0.05)
+    assert growth.limited(lambda: None, 10) < 10
+
+
+@pytest.mark.parametrize("make", [*growth.DAGS.values(), growth.unrolled])
+def test_formulas_of_any_length_are_derived(make: Any) -> None:
+    assert make(3) is not None
+
+
+@pytest.mark.parametrize("name", growth.PROGRAMS)
+def test_curves_are_of_workloads_that_are_there(name: str) -> None:
+    point = {d: SMALL[d] for d in growth.PROGRAMS[name][0]}
+    growth._workload(name).task(point).ours[tasks.OURS]().run()
+    assert all(len(set(p)) == len(p) for p in map(dict.items, growth.PROGRAMS[name]))
+
+
+# The page and the picture
+
+
+def found(*more: rows.Row) -> dict[str, Any]:
+    """A run with a row of every kind."""
+    measured = [
+        made_row(),
+        made_row(name="RNN | a net", group="through time", seconds={"wrt": 1.2, "wrt, jax": 1e-4}),
+        made_row(name="H · V", group="structured", ratios={"dense": Spread(900, 1234, 2000)}),
+        *more,
+    ]
+    one = {"median": 0.001, "fastest": 0.0005, "slowest": 1.5}
+    curve = {"sizes": [10, 1000], "seconds": [0.1, 10.0], "exponent": 1.0, "end": ""}
+    return {
+        "date": "2026-01-02",
+        "machine": "a machine",
+        "versions": {"python": "3.11"},
+        "programs": {
+            "rates": {"flops": 5e10, "bytes": 2e10},
+            "rows": [json.loads(json.dumps(row.plain())) for row in measured],
+            "summary": rows.summary(measured),
+        },
+        "deriving": {
+            "reading": {"norm2(a|b)": one},
+            "peers": {"wrt": one},
+            "cases": {"asked first": {"median": 0.004, "slowest": 0.25}},
+        },
+        "growth": {
+            "a chain": curve,
+            "SymPy, a chain": {**curve, "exponent": None, "end": "3,000: RecursionError"},
+        },
+        "starts": {"import wrt": one},
+    }
+
+
+def test_the_page_tells_every_kind_apart() -> None:
+    text = report.page(found())
+    headings = re.findall(r"^#+ (.*)", text, re.M)
+    assert headings == [
+        "Benchmarks",
+        "Programs",
+        "Dense answers",
+        "Through time",
+        "Structured answers",
+        "Deriving",
+        "Reading",
+        "Least squares, the gradient by x, with peers",
+        "Growth",
+        "Cold starts",
+    ]
+    assert "| softmax Jacobian | n = 1,000 | 1,000 | 3.00 (2.50–3.50) | 2.00 | 4.00 |" in text
+    assert r"| RNN \| a net | n = 1,000 | 1,200 | 0.1 | 3.00 (2.50–3.50) | 2.00 | 4.80 |" in text
+    assert "| H · V | n = 1,000 | 1,000 | 1,234 (900–2,000) | 2.00 | 4.00 |" in text
+    assert "| SymPy, a chain | 10, 1,000; 3,000: RecursionError | 100, 10,000 | – |" in text
+    assert "quick" not in text.splitlines()[2].rpartition(".")[0].partition(";")[0]
+
+
+def test_every_table_of_the_page_is_whole() -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", report.page(found()), re.M)
+    assert len(tables) == 7
+    for table in tables:
+        counts = {len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(counts) == 1, table
+
+
+@pytest.mark.parametrize("part", ["programs", "deriving", "growth", "starts"])
+def test_a_page_of_some_parts(part: str) -> None:
+    some = {
+        k: v for k, v in found().items() if k not in ("programs", "deriving", "growth", "starts")
+    }
+    text = report.page({**some, part: found()[part], "quick": True})
+    assert "This is a quick run" in text
+    assert len(re.findall(r"^## ", text, re.M)) == 1
+
+
+def test_the_picture_has_a_bar_for_every_row_with_a_peer() -> None:
+    behind = made_row(name="a < b & c", ratios={"jax": Spread(0.02, 0.03, 0.04)})
+    alone = made_row(ratios={})
+    root = ElementTree.fromstring(chart.chart(found(behind, alone)))
+    space = "{http://www.w3.org/2000/svg}"
+    bars = [bar for bar in root.iter(f"{space}rect") if "y" in bar.attrib]
+    texts = [t.text or "" for t in root.iter(f"{space}text")]
+    assert len(bars) == 4
+    assert "a < b & c  n=1000" in texts
+    assert {"Dense answers", "Through time", "Structured answers"} <= set(texts)
+    assert [bar.get("fill") for bar in bars].count(chart.THEIRS) == 1
+    width = float(root.attrib["viewBox"].split()[2])
+    for bar in bars:
+        assert (
+            0
+            < float(bar.attrib["x"])
+            <= float(bar.attrib["x"]) + float(bar.attrib["width"])
+            < width
+        )
+
+
+def test_a_picture_of_nothing_is_one() -> None:
+    assert ElementTree.fromstring(chart.chart({})).tag.endswith("svg")
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--sections", "programs,nothing"],
+            "'nothing' is none; programs, deriving, growth, starts",
+        ),
+        (["--threads", "0"], "'0' is no number of threads"),
+        (["--threads", "few"], "'few' is no number of threads"),
+        (["--only", "no such program"], "no program is called 'no such program'; there are"),
+        (["--json", "no/such/folder/file.json"], "is no file in a folder that is there"),
+    ],
+)
+def test_a_wrong_question_is_told_at_once(
+    arguments: list[str],
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_run_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    monkeypatch.setattr("benchmarks.__main__.measure", lambda section, *_: found()[section])
+    files = {word: tmp_path / f"benchmarks.{word}" for word in ("json", "svg", "docs")}
+    asked = [part for word, file in files.items() for part in (f"--{word}", str(file))]
+    main(["--sections", "programs,growth", *asked])
+    assert set(json.loads(files["json"].read_text())) >= {"programs", "growth", "machine"}
+    assert files["svg"].read_text().startswith("<svg")
+    assert files["docs"].read_text().startswith("# Benchmarks\n")
