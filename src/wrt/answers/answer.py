@@ -20,7 +20,6 @@ from wrt.answers.shown.differential import differential
 from wrt.answers.shown.layers import Layer, layers
 from wrt.answers.shown.typeset import latex
 from wrt.answers.shown.views import VIEWS
-from wrt.answers.structured import Structured, bound_to
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import CONVENTIONS, constraint
 from wrt.errors import (
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from wrt.answers.claims import Verdict
+    from wrt.answers.structured import Structured
 
     Array = np.ndarray[Any, Any]
 
@@ -265,12 +265,9 @@ class Derivative(Found):
 
     def _structured(self, backend: str, limit: int) -> Callable[..., Structured]:
         """A function that binds arrays."""
-        if self.layout is not None:
-            raise ValueMistake(
-                "a view has no structured answer; the derivative itself has one, and its "
-                "sparse() and linear_operator() are matrices between tensors laid end to end"
-            )
-        rows = self.formula.ndim - self.groups[-1]
+        from wrt.answers.structured import bound_to
+
+        rows, maps = self._split, self._ways if self.layout is None else tuple
 
         def bind(mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Structured:
             given = self._needed(by_name(mapping, values))
@@ -282,10 +279,24 @@ class Derivative(Found):
                 backend=backend,
                 limit=limit,
                 title=self.title,
-                maps=self._ways,
+                maps=maps,
             )
 
         return bind
+
+    @property
+    def _split(self) -> int:
+        """How many axes are the rows of the map: all but those of the last variable; of a view
+        those that it puts first.
+        """
+        match self.layout:
+            case None:
+                return self.formula.ndim - self.groups[-1]
+            case "vec-rows" | "vec-columns":
+                return 1
+            case "numerator":
+                return self.rows
+        return self.formula.ndim - self.rows
 
     def _ways(self) -> tuple[tuple[Node, Variable], ...]:
         """The map and the transposed map as sweeps give them, with what comes in."""

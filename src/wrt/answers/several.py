@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import meant, normal_form
@@ -11,12 +11,14 @@ from wrt.answers.answer import Derivative, derivative
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.custom import with_backward
 from wrt.answers.parts import by_name
-from wrt.answers.structured import Structured
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import gradients as swept_together
 from wrt.errors import NameMistake, ValueMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.language import Reading, Wanted
+
+if TYPE_CHECKING:
+    from wrt.answers.structured import Structured
 
 __all__ = ["Gradients", "gradients"]
 

@@ -13,9 +13,10 @@ from math import prod
 from typing import Any, NamedTuple
 
 from wrt import programs
-from wrt.algebra import is_symmetric
+from wrt.algebra import is_symmetric, normal_form
 from wrt.algebra.bounds import bounds
 from wrt.algebra.definite import definite
+from wrt.algebra.reshaping import axis_groups, reshaped
 from wrt.answers.parts import unused
 from wrt.answers.structured.arrays import library, width
 from wrt.answers.structured.exports import as_tree
@@ -25,7 +26,16 @@ from wrt.answers.structured.terms import terms
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Constant, Einsum, Factor, Node, Pattern, Sum, Variable
+from wrt.expression.nodes import (
+    Constant,
+    Einsum,
+    Factor,
+    Node,
+    Pattern,
+    Reshape,
+    Sum,
+    Variable,
+)
 from wrt.expression.walk import holds_complex, rename_dimensions
 from wrt.programs.costs import billed
 from wrt.programs.plan import plan
@@ -52,11 +62,16 @@ class Bound(NamedTuple):
 
 
 @lru_cache(maxsize=128)
-def bound(formula: Node, sizes: tuple[tuple[str, int], ...], maps: tuple[Way, ...] = ()) -> Bound:
+def bound(
+    formula: Node,
+    sizes: tuple[tuple[str, int], ...],
+    rows: int = 0,
+    maps: tuple[Way, ...] = (),
+) -> Bound:
     """The formula at these sizes, its parts named; sums in it are multiplied out to show zeros.
 
     `maps` are formulas of the map and of the transposed map as sweeps found them: they are the
-    ways where they cost less than products with the tensor.
+    ways where they cost less than products with the tensor, of which `rows` axes are rows.
 
     >>> from wrt.functions import BOOK
     >>> from wrt.expression.nodes import Apply
@@ -79,7 +94,7 @@ def bound(formula: Node, sizes: tuple[tuple[str, int], ...], maps: tuple[Way, ..
     ways: list[Way | None] = []
     for node, variable in swept:
         way = found.run(node)
-        cheaper = _time(way) < _time(_product(made, variable, transposed=bool(ways)))
+        cheaper = _time(way) < _time(_product(made, rows, variable, transposed=bool(ways)))
         ways.append((way, variable) if cheaper else None)
         used |= way.names if cheaper else frozenset()
     parts = {v: node for node, v in found.parts.items() if v in used}
@@ -90,11 +105,11 @@ def _numbered(v: Variable, sizes: Mapping[str, Dimension]) -> Variable:
     return Variable(v.name, [d.replace(sizes) for d in v.dims], v.properties)
 
 
-def _product(formula: Node, variable: Variable, transposed: bool) -> Node:
-    """A tensor times a variable of its last axes, or of its first."""
-    count, axes = variable.ndim, range(formula.ndim)
-    summed = tuple(axes[:count] if transposed else axes[formula.ndim - count :])
-    return product(formula, summed, variable.name, False, "complex" in variable.properties)
+def _product(formula: Node, rows: int, variable: Variable, transposed: bool) -> Node:
+    """A tensor times a variable along its columns, or along its rows."""
+    axes = range(formula.ndim)
+    summed = tuple(axes[:rows] if transposed else axes[rows:])
+    return product(formula, summed, variable.name, False, "complex" in variable.properties)[0]
 
 
 def _time(node: Node) -> float:
@@ -118,9 +133,11 @@ def bound_to(
     door = programs.compile(formula, backend, arguments=tuple(arguments), title=title)
     arrays, functions, sizes = door.entered(given)
     key = tuple(sorted(sizes.items()))
-    made = bound(formula, key)
+    inner, groups = unlaid(formula)
+    inner_rows = sum(groups[:rows])
+    made = bound(inner, key, inner_rows)
     if made.is_nested:
-        made = bound(formula, key, maps())
+        made = bound(inner, key, inner_rows, maps())
     values: dict[str, Any] = {v.name: a for v, a in arrays.items()}
     if made.parts:
         program = programs.compile(tuple(made.parts.values()), backend, limit=limit, title=title)
@@ -132,7 +149,8 @@ def bound_to(
     like = library(backend).like(list(arrays.values()))
     if backend == "jax":
         as_tree()
-    return Structured(made.formula, kept, rows, limit, backend, like, made.ways)
+    told = groups if inner is not formula else ()
+    return Structured(made.formula, kept, inner_rows, limit, backend, like, made.ways, told)
 
 
 def _nodes(ways: Ways) -> list[Node]:
@@ -141,6 +159,43 @@ def _nodes(ways: Ways) -> list[Node]:
 
 def _itemsize(values: Mapping[str, Any]) -> int:
     return max(map(width, values.values()), default=8)
+
+
+@lru_cache(maxsize=128)
+def unlaid(formula: Node) -> tuple[Node, tuple[int, ...]]:
+    """A tensor with the axes that stand end to end in its axes, and how many stand in each.
+
+    >>> n, m = map(Dimension.of, "nm")
+    >>> X = Variable("X", (n, m))
+    >>> unlaid(build.reshape(X, (n * m,)))
+    (<X : n, m>, (2,))
+    """
+    found = [_laid_in(formula, axis) for axis in range(formula.ndim)]
+    groups = tuple(map(len, found))
+    if max(groups, default=1) < 2:
+        return formula, groups
+    inner = normal_form(reshaped(formula, [d for dims in found for d in dims]))
+    return inner, groups
+
+
+def _laid_in(root: Node, axis: int) -> tuple[Dimension, ...]:
+    """The axes that stand end to end in an axis: those of the first reshape that it comes from."""
+    stack = [(root, axis)]
+    while stack:
+        node, at = stack.pop()
+        match node:
+            case Reshape():
+                for old, new in axis_groups(node.body.dims, node.dims) or ():
+                    if new == [at] and len(old) > 1:
+                        return tuple(node.body.dims[k] for k in old)
+            case Sum():
+                stack += [(child, at) for child in node.children]
+            case Einsum():
+                index = node.output[at]
+                for child, e, indices in node.factors:
+                    if e == 1 and index in indices:
+                        stack.append((child, indices.index(index)))
+    return (root.dims[axis],)
 
 
 class _Binding:

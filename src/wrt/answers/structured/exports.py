@@ -99,12 +99,12 @@ def as_tree() -> None:
 
     def taken_apart(D: Structured) -> tuple[list[Any], tuple[Any, ...]]:
         names = tuple(sorted(D.values))
-        told = (names, D.formula, D.rows, D.limit, str(D.like.dtype), D.ways)
+        told = (names, D.formula, D.rows, D.limit, str(D.like.dtype), D.ways, D.groups)
         return [D.values[name] for name in names], told
 
     def put_together(told: tuple[Any, ...], arrays: Any) -> Structured:
-        names, formula, rows, limit, kind, ways = told
+        names, formula, rows, limit, kind, ways, groups = told
         values = dict(zip(names, arrays, strict=True))
-        return Structured(formula, values, rows, limit, "jax", np.zeros((), kind), ways)
+        return Structured(formula, values, rows, limit, "jax", np.zeros((), kind), ways, groups)
 
     jax.tree_util.register_pytree_node(Structured, taken_apart, put_together)

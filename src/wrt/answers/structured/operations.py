@@ -29,15 +29,19 @@ def terms(formula: Node) -> tuple[Term, ...]:
 
 
 @lru_cache(maxsize=512)
-def product(formula: Node, summed: tuple[int, ...], name: str, batch: bool, complex_: bool) -> Node:
-    """A tensor times a variable along some of its axes; many at once along a leading axis."""
+def product(
+    formula: Node, summed: tuple[int, ...], name: str, batch: bool, complex_: bool
+) -> tuple[Node, Variable]:
+    """A tensor times a variable along some of its axes, and that variable; many at once along a
+    leading axis.
+    """
     dims = tuple(formula.dims[k] for k in summed)
     kind = ("complex",) if complex_ else ()
     v = Variable(name, ((Dimension.of(BATCH),) if batch else ()) + dims, kind)
     lead = int(batch)
     ties = [((0, k), (1, lead + place)) for place, k in enumerate(summed)]
     output = [(1, 0)] * lead + [(0, k) for k in range(formula.ndim) if k not in summed]
-    return joined([terms(formula), terms(v)], ties, output)
+    return joined([terms(formula), terms(v)], ties, output), v
 
 
 @lru_cache(maxsize=512)
@@ -101,6 +105,27 @@ def keys_of(key: object, shape: tuple[int, ...]) -> tuple[Key | None, ...]:
     return tuple(
         _key(one, size, axis) for axis, (one, size) in enumerate(zip(given, shape, strict=True))
     )
+
+
+def inner_keys(
+    keys: tuple[Key | None, ...], groups: tuple[int, ...], axes: tuple[int, ...]
+) -> tuple[Key | None, ...]:
+    """Keys for the axes that are laid end to end: an entry is one of each, a slice is none."""
+    found: list[Key | None] = []
+    for key, count in zip(keys, groups, strict=True):
+        sizes = axes[len(found) : len(found) + count]
+        if count > 1 and isinstance(key, tuple):
+            raise ShapeMistake(
+                "an axis in which several are laid end to end is taken whole, or one entry of it",
+                hint="dense() and sparse() give arrays of it",
+            )
+        places: list[Key | None] = []
+        for size in reversed(sizes):
+            inside = count > 1 and isinstance(key, int)
+            places.append(key % size if inside and isinstance(key, int) else key)
+            key = key // size if inside and isinstance(key, int) else key
+        found += reversed(places)
+    return tuple(found)
 
 
 def _key(one: object, size: int, axis: int) -> Key | None:

@@ -49,7 +49,7 @@ class System:
         """The solution, of many right sides along leading axes at once."""
         D = self.D
         b, lead = D.library.shaped("the right side", right, D.row_shape, D.like)
-        b = b.reshape((prod(lead), *D.row_shape))
+        b = b.reshape((prod(lead), *D.axes[: D.rows]))
         with _told(D):
             x = self.way.solve(b)
             if isinstance(self.way, _Woodbury):
@@ -58,11 +58,17 @@ class System:
 
     def refined(self, b: Any, x: Any) -> Any:
         """A solution with what it lacks added; where that is much, the core is nearly singular."""
-        more = self.way.solve(b - self.D.apply(x))
+        more = self.way.solve(b - self.applied(x))
         if self.D.backend == "numpy" and self.other is not None:
             if not abs(more).max(initial=0) <= LOOSE * abs(x).max(initial=0):
                 return self.other.solve(b)
         return x + more
+
+    def applied(self, x: Any) -> Any:
+        """What the tensor makes of many at once, by the axes of its formula."""
+        D = self.D
+        found = D.apply(x.reshape((len(x), *D.column_shape)))
+        return found.reshape((len(x), *D.axes[: D.rows]))
 
     def logdet(self) -> Any:
         """The logarithm of the absolute value of the determinant."""
@@ -206,9 +212,9 @@ class _Block:
         tied_rows, tied_columns = {r for r, _ in self.pairs}, {c for _, c in self.pairs}
         self.rest_rows = [r for r in group.rows if r not in tied_rows]
         self.rest_columns = [c for c in group.columns if c not in tied_columns]
-        self.height = prod(D.shape[k] for k in self.rest_rows)
-        self.width = prod(D.shape[k] for k in self.rest_columns)
-        self.many = tuple(D.shape[r] for r, _ in self.pairs)
+        self.height = prod(D.axes[k] for k in self.rest_rows)
+        self.width = prod(D.axes[k] for k in self.rest_columns)
+        self.many = tuple(D.axes[r] for r, _ in self.pairs)
         self.group = group
 
     @staticmethod
@@ -216,7 +222,7 @@ class _Block:
         """The factor; None where it is a system in several axes at once."""
         made = _Block(D, group, node)
         if made.height != made.width:
-            if prod(D.shape[r] for r in group.rows) != prod(D.shape[c] for c in group.columns):
+            if prod(D.axes[r] for r in group.rows) != prod(D.axes[c] for c in group.columns):
                 raise _singular_error()
             return None
         return made if len(made.rest_rows) < 2 and len(made.rest_columns) < 2 else None
@@ -259,7 +265,7 @@ class _Block:
         turned = self.D.library.permuted(x, order)
         outer = tuple(turned.shape[len(own) :])
         found = self.solver(turned.reshape((*self.many, self.height, -1)))
-        sizes = [self.D.shape[k] for k in self.rest_columns]
+        sizes = [self.D.axes[k] for k in self.rest_columns]
         found = found.reshape((*self.many, *sizes, *outer))
         lead = len(self.many) + len(sizes)
         back = self.D.library.permuted(
@@ -323,7 +329,7 @@ class _Kronecker:
         labels = list(range(self.D.rows))
         for block in self.blocks:
             b, labels = block.solve(b, labels)
-        order = [0, *(1 + labels.index(c) for c in range(self.D.rows, self.D.ndim))]
+        order = [0, *(1 + labels.index(c) for c in range(self.D.rows, len(self.D.axes)))]
         return self.D.library.permuted(b, order)
 
     def logdet(self) -> Any:
@@ -427,7 +433,7 @@ class _Woodbury:
     @cached_property
     def moved(self) -> Any:
         """The columns of U, solved with the core and laid end to end."""
-        found = self.core.solve(self.U.reshape((-1, *self.D.row_shape)))
+        found = self.core.solve(self.U.reshape((-1, *self.D.axes[: self.D.rows])))
         return found.reshape((len(self.U), -1))
 
     @cached_property
@@ -501,7 +507,7 @@ class _Sylvester:
 
 def _sylvester(D: Structured, terms: Sequence[Term]) -> _Sylvester | None:
     """Two axes, each term the identity along one of them."""
-    if D.backend != "numpy" or (D.rows, D.ndim) != (2, 4) or D.row_shape != D.column_shape:
+    if D.backend != "numpy" or D.rows != 2 or D.axes[:2] != D.axes[2:]:
         return None
     if not all(t.output for t in terms):
         return None

@@ -66,16 +66,23 @@ class Structured:
     backend: str = "numpy"
     like: Any = None
     ways: Ways = PLAIN
+    #: how many axes of the formula are laid end to end in each axis, where some are
+    groups: tuple[int, ...] = ()
+
+    @cached_property
+    def axes(self) -> tuple[int, ...]:
+        """The sizes of the axes of the formula, of which `rows` are those of the rows."""
+        return tuple(d.value or 0 for d in self.formula.dims)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The sizes of the axes."""
-        return tuple(d.value or 0 for d in self.formula.dims)
+        return self.row_shape + self.column_shape
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self.formula.ndim
+        return len(self.groups) or self.formula.ndim
 
     @property
     def size(self) -> int:
@@ -97,15 +104,26 @@ class Structured:
         """The array library that the arrays are of."""
         return library(self.backend)
 
-    @property
+    @cached_property
     def row_shape(self) -> tuple[int, ...]:
         """The sizes of the axes of f, which `apply` gives."""
-        return self.shape[: self.rows]
+        return _laid(self.axes[: self.rows], self._row_groups)
 
-    @property
+    @cached_property
     def column_shape(self) -> tuple[int, ...]:
         """The sizes of the axes of the variable, which `apply` takes."""
-        return self.shape[self.rows :]
+        return _laid(self.axes[self.rows :], self.groups[len(self._row_groups) :])
+
+    @cached_property
+    def _row_groups(self) -> tuple[int, ...]:
+        """Those of the groups that the rows are."""
+        found, count = [], 0
+        for size in self.groups:
+            if count == self.rows:
+                break
+            found.append(size)
+            count += size
+        return tuple(found)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -121,43 +139,38 @@ class Structured:
 
     def apply(self, direction: Any, /) -> Array:
         """The product with a tensor shaped as the last axes: a Jacobian times a vector."""
-        return self._times(
-            "the direction", direction, tuple(range(self.rows, self.ndim)), self.ways.apply
-        )
+        return self._times("the direction", direction, False)
 
     def pullback(self, gradient: Any, /) -> Array:
         """The product of a tensor shaped as the first axes with this one: a vector times it."""
-        return self._times("the gradient", gradient, tuple(range(self.rows)), self.ways.pullback)
+        return self._times("the gradient", gradient, True)
 
-    def _times(
-        self, name: str, value: Any, summed: tuple[int, ...], way: tuple[Node, Variable] | None
-    ) -> Array:
-        shape = tuple(self.shape[k] for k in summed)
-        v, lead = self.library.shaped(name, value, shape, self.like)
-        key = (summed, bool(lead), _is_complex(v))
+    def _times(self, name: str, value: Any, transposed: bool) -> Array:
+        taken, made = self.column_shape, self.row_shape
+        if transposed:
+            taken, made = made, taken
+        v, lead = self.library.shaped(name, value, taken, self.like)
+        key = (transposed, bool(lead), _is_complex(v))
         if key not in self._products:
-            self._products[key] = self._product(*key, way)
-        node, word = self._products[key]
-        if not lead:
-            return self._run(node, {word: v})
-        found = self._run(node, {word: v.reshape((-1, *shape))}, {BATCH: prod(lead)})
-        return found.reshape((*lead, *found.shape[1:]))
+            self._products[key] = self._product(*key)
+        node, variable = self._products[key]
+        count = prod(lead)
+        v = v.reshape(tuple(count if d.value is None else d.value for d in variable.dims))
+        found = self._run(node, {variable.name: v}, {BATCH: count} if lead else None)
+        return found.reshape((*lead, *made)) if lead or self.groups else found
 
-    def _product(
-        self,
-        summed: tuple[int, ...],
-        batch: bool,
-        complex_: bool,
-        way: tuple[Node, Variable] | None,
-    ) -> tuple[Node, str]:
-        """The formula of a product, and the name of what the tensor is multiplied by."""
+    def _product(self, transposed: bool, batch: bool, complex_: bool) -> tuple[Node, Variable]:
+        """The formula of a product, and what the tensor is multiplied by in it."""
+        way = self.ways.pullback if transposed else self.ways.apply
         if way is not None and not batch and not complex_:
-            return way[0], way[1].name
+            return way
+        axes = range(self.formula.ndim)
+        summed = tuple(axes[: self.rows] if transposed else axes[self.rows :])
         word = unused(VECTOR, list(self.values))
-        return said.product(self.formula, summed, word, batch, complex_), word
+        return said.product(self.formula, summed, word, batch, complex_)
 
     @cached_property
-    def _products(self) -> dict[tuple[tuple[int, ...], bool, bool], tuple[Node, str]]:
+    def _products(self) -> dict[tuple[bool, bool, bool], tuple[Node, Variable]]:
         """The formulas of products that were asked for."""
         return {}
 
@@ -205,40 +218,48 @@ class Structured:
     __array_ufunc__ = None  # NumPy arrays leave the operators to us
 
     def _after(self, other: Structured) -> Structured:
-        inner = self.ndim - self.rows
+        inner = len(self.axes) - self.rows
         if self.column_shape != other.row_shape:
             raise ShapeMistake(f"the axes {self.column_shape} meet {other.row_shape}")
+        if self.axes[self.rows :] != other.axes[: other.rows]:
+            raise ShapeMistake(f"{self} and {other} are laid end to end in other ways")
         formula, values = self._beside(other)
         ties = [((0, self.rows + k), (1, k)) for k in range(inner)]
         output = [(0, k) for k in range(self.rows)]
-        output += [(1, k) for k in range(other.rows, other.ndim)]
+        output += [(1, k) for k in range(other.rows, len(other.axes))]
         node = joined([terms(self.formula), terms(formula)], ties, output)
-        return self._made(node, values, self.rows)
+        groups = self._sides[0] + other._sides[1]
+        return self._made(node, values, self.rows, groups)
 
     @property
     def T(self) -> Structured:
         """The transposed map: rows and columns exchanged."""
-        order = [(0, k) for k in (*range(self.rows, self.ndim), *range(self.rows))]
+        count = len(self.axes)
+        order = [(0, k) for k in (*range(self.rows, count), *range(self.rows))]
         node = joined([terms(self.formula)], [], order)
         ways = Ways(self.ways.pullback, self.ways.apply)
-        return replace(self, formula=node, rows=self.ndim - self.rows, ways=ways)
+        groups = self._sides[1] + self._sides[0]
+        return replace(self, formula=node, rows=count - self.rows, ways=ways, groups=groups)
 
     def identity(self) -> Structured:
         """The identity between tensors shaped as the last axes: `H + 0.1 * H.identity()`."""
         dims = self.formula.dims[self.rows :]
         axes = tuple(range(len(dims)))
         node = build.product(ONE, (), (*axes, *axes), dims)
-        return self._made(node, {}, len(dims))
+        return self._made(node, {}, len(dims), 2 * self._sides[1])
 
     # As a tensor
 
     def __add__(self, other: Any) -> Structured:
         if not isinstance(other, Structured):
             return NotImplemented
-        if self.shape != other.shape or self.rows != other.rows:
+        if (self.row_shape, self.column_shape) != (other.row_shape, other.column_shape):
             raise ShapeMistake(f"{self} and {other} are not of one shape")
+        if self.axes != other.axes:
+            raise ShapeMistake(f"{self} and {other} are laid end to end in other ways")
         formula, values = self._beside(other)
-        return self._made(build.add(*_plain(self.formula), *_plain(formula)), values, self.rows)
+        node = build.add(*_plain(self.formula), *_plain(formula))
+        return self._made(node, values, self.rows, self.groups)
 
     def __neg__(self) -> Structured:
         return self * -1
@@ -255,13 +276,13 @@ class Structured:
             )
         if isinstance(factor, int) and not isinstance(factor, bool):
             nodes = [build.scale(factor, one) for one in _plain(self.formula)]
-            return self._made(build.add(*nodes), self.values, self.rows)
+            return self._made(build.add(*nodes), self.values, self.rows, self.groups)
         value = self.library.taken("the factor", factor, self.like)
         kind = ("complex",) if _is_complex(value) else ()
         c = Variable(unused("c", list(self.values)), (), kind)
-        axes = [(0, k) for k in range(self.ndim)]
+        axes = [(0, k) for k in range(len(self.axes))]
         node = joined([terms(self.formula), terms(c)], [], axes)
-        return self._made(node, {**self.values, c.name: value}, self.rows)
+        return self._made(node, {**self.values, c.name: value}, self.rows, self.groups)
 
     __rmul__ = __mul__
 
@@ -275,9 +296,15 @@ class Structured:
     def __getitem__(self, key: Any) -> Structured:
         """A part, axes counted from 0 as in NumPy: whole numbers, slices with any step."""
         keys = said.keys_of(key, self.shape)
+        groups: tuple[int, ...] = ()
+        if self.groups:
+            groups = tuple(
+                g for g, k in zip(self.groups, keys, strict=True) if not isinstance(k, int)
+            )
+            keys = said.inner_keys(keys, self.groups, self.axes)
         rows = sum(not isinstance(k, int) for k in keys[: self.rows])
         node = normal_form(said.section(self.formula, keys))
-        return self._made(node, self.values, rows)
+        return self._made(node, self.values, rows, groups)
 
     def norm(self) -> Array:
         """The square root of the sum of the squares of all entries."""
@@ -296,7 +323,7 @@ class Structured:
 
     def diagonal(self) -> Array:
         """The entries whose first axes and last axes agree."""
-        return self._run(self._tied(True), {})
+        return self._run(self._tied(True), {}).reshape(self.row_shape)
 
     def trace(self) -> Array:
         """The sum of the diagonal."""
@@ -305,13 +332,16 @@ class Structured:
     def _tied(self, kept: bool) -> Node:
         if self.row_shape != self.column_shape:
             raise ShapeMistake(f"{self} is not square")
+        if self.axes[: self.rows] != self.axes[self.rows :]:
+            raise ShapeMistake(f"rows and columns of {self} are laid end to end in other ways")
         return said.tied(self.formula, self.rows, kept)
 
     # As arrays
 
     def dense(self, limit: int | None = None) -> Array:
         """Every entry; raises TooLarge beyond `limit` of them."""
-        return self._run(self.formula, {}, limit=limit)
+        found = self._run(self.formula, {}, limit=limit)
+        return found.reshape(self.shape) if self.groups else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         import numpy as np
@@ -354,7 +384,7 @@ class Structured:
     @cached_property
     def is_symmetric(self) -> bool:
         """Whether the form shows that rows and columns may be exchanged."""
-        if self.row_shape != self.column_shape:
+        if self.axes[: self.rows] != self.axes[self.rows :]:
             return False
         return normal_form(self.T.formula) is normal_form(self.formula)
 
@@ -402,11 +432,22 @@ class Structured:
         """The programs that were run."""
         return {}
 
-    def _made(self, formula: Node, values: Mapping[str, Any], rows: int) -> Structured:
+    @cached_property
+    def _sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """How many axes of the formula stand in each axis of the rows and of the columns."""
+        if not self.groups:
+            return (1,) * self.rows, (1,) * (len(self.axes) - self.rows)
+        count = len(self._row_groups)
+        return self.groups[:count], self.groups[count:]
+
+    def _made(
+        self, formula: Node, values: Mapping[str, Any], rows: int, groups: tuple[int, ...] = ()
+    ) -> Structured:
         """Another tensor of the same library, with the values that it needs."""
         used = {v.name for v in formula.names}
         kept = {name: value for name, value in values.items() if name in used}
-        return replace(self, formula=formula, values=kept, rows=rows, ways=PLAIN)
+        plain = () if all(count == 1 for count in groups) else groups
+        return replace(self, formula=formula, values=kept, rows=rows, ways=PLAIN, groups=plain)
 
     def _beside(self, other: Structured) -> tuple[Node, dict[str, Any]]:
         """The formula of another with names of its own, and the values of both."""
@@ -420,6 +461,14 @@ class Structured:
                 moved[v] = Variable(name, v.dims, v.properties)
             values[name] = value
         return substitute(other.formula, moved) if moved else other.formula, values
+
+
+def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes of axes, some of them laid end to end."""
+    if not groups:
+        return sizes
+    starts = [sum(groups[:k]) for k in range(len(groups))]
+    return tuple(prod(sizes[s : s + g]) for s, g in zip(starts, groups, strict=True))
 
 
 def _plain(formula: Node) -> tuple[Node, ...]:
