@@ -16,7 +16,7 @@ from katex import katex
 from wrt import notation
 from wrt.algebra import equal, settled
 from wrt.algebra.equality import sample_point, sample_sizes
-from wrt.answers.derivation import in_latex
+from wrt.answers.derivation.steps import in_latex
 from wrt.answers.shown.typeset import LATEX_FORMS
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node

@@ -273,9 +273,8 @@ class Law:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words that a formula must hold; those that are written out do not count."""
-        said = (BOOK.get(word) for word in _WORD.findall(self.left))
-        return frozenset(f.name for f in said if f and not (f.einsum or f.definition))
+        """The words that a formula must hold, where others are written out."""
+        return _words_within(self.left)
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -298,6 +297,13 @@ class Law:
         """The word applied to its arguments, not written out."""
         batch = known.arguments[0].ndim if self.function.entrywise else 0
         return Apply(self.function, known.arguments, batch)
+
+
+def _words_within(sentence: str) -> frozenset[str]:
+    """The words of a sentence that are neither products nor written out."""
+    said = [BOOK[word] for word in _WORD.findall(sentence) if word in BOOK]
+    plain = {f.name for f in said if not (f.einsum or f.definition)}
+    return plain.union(*(_words_within(f.definition) for f in said if f.definition))
 
 
 def _templates(function: Function) -> Iterator[Template]:

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Any
 from wrt import notation, programs
 from wrt.algebra import normal_form, settled
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
-from wrt.answers.custom import with_backward
-from wrt.answers.derivation import Step, steps
 from wrt.answers.found import Found
 from wrt.answers.maps import Maps
 from wrt.answers.parts import by_name, needed, picked, swept, unused
 from wrt.answers.proof import Check, check
 from wrt.answers.proof.shrinking import shrunk
-from wrt.answers.shown.differential import differential
 from wrt.answers.shown.layers import Layer, layers
-from wrt.answers.shown.typeset import latex
 from wrt.answers.shown.views import VIEWS
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import CONVENTIONS, constraint
@@ -39,6 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from wrt.answers.claims import Verdict
+    from wrt.answers.derivation.steps import Step
     from wrt.answers.structured import Structured
 
     Array = np.ndarray[Any, Any]
@@ -123,6 +120,8 @@ class Derivative(Found):
     @property
     def differential(self) -> str | None:
         """How f changes with x, as in `df = tr(G'*dX)`; None where no notation says it."""
+        from wrt.answers.shown.differential import differential
+
         said = differential(self, self._names)
         return said and said[0]
 
@@ -161,10 +160,15 @@ class Derivative(Found):
         >>> print(D.latex(bold=True), "and", D.latex(macros={"A": r"\mA"}))
         (\mathbf{A} + \mathbf{A}^\top) \mathbf{x} and (\mA + \mA^\top) x
         """
-        return latex(self, form, notation.Style(bold, macros or {}))
+        from wrt.answers.shown.typeset import latex
+        from wrt.notation.latex_text import Style
+
+        return latex(self, form, Style(bold, macros or {}))
 
     def steps(self) -> tuple[Step, ...]:
         """The derivation line by line, each with the rule that gave it."""
+        from wrt.answers.derivation.steps import steps
+
         return steps(self, self._names)
 
     def entry(self, *indices: int) -> str:
@@ -338,6 +342,8 @@ class Derivative(Found):
         if custom:
             if entry is not None or direction is not None:
                 raise ValueMistake("a backward pass has no entry and no direction")
+            from wrt.answers.custom import with_backward
+
             return with_backward([self], backend)
         node, doc, more = self.formula, self.title, list[Variable]()
         if entry is not None:

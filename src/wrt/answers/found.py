@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from wrt.algebra import (
     Structure,
@@ -17,7 +18,6 @@ from wrt.algebra import (
 from wrt.answers.asking import MOST_SAID
 from wrt.answers.maps import keys
 from wrt.answers.parts import picked
-from wrt.answers.shown.remarks import Bend, bend
 from wrt.answers.shown.sentences import (
     free_sentences,
     held_sentence,
@@ -32,6 +32,9 @@ from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
 from wrt.expression.walk import is_larger
 from wrt.language import Reading, Wanted
+
+if TYPE_CHECKING:
+    from wrt.answers.shown.remarks import Bend
 
 __all__ = ["Found"]
 
@@ -163,6 +166,8 @@ class Found:
         hessian = (self.whole, self.flat) if len(self.wanted) == 2 else ()
         if any(one.selection or one.conjugate for one in self.wanted):
             return None
+        from wrt.answers.shown.remarks import bend
+
         return bend(self.f, xs.pop(), hessian, self._conditions, self._names)
 
     @property

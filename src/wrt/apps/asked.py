@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.claims.printed import refuse_misprints
@@ -96,6 +95,8 @@ def idle(text: str, names: Sequence[str], declared: Sequence[str]) -> tuple[str,
     notes = []
     for name in declared:
         if spelled(name) not in words:
+            from difflib import get_close_matches
+
             near = [w for w in sorted(words - set(declared)) if w.lower() == name.lower()]
             close = near or get_close_matches(name, sorted(words - set(declared)), 1, 0.7)
             hint = f"; did you mean {close[0]}?" if close else ""

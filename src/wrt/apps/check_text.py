@@ -12,7 +12,6 @@ import importlib.util
 import json
 import sys
 import traceback
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -45,6 +44,8 @@ def loaded(target: str) -> Any:
     found: Any = _module(place)
     for part in name.split("."):
         if not hasattr(found, part):
+            from difflib import get_close_matches
+
             near = get_close_matches(part, [n for n in vars(found) if not n.startswith("_")], 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ValueMistake(f"{place} has no function {name}{hint}")

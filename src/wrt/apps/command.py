@@ -13,7 +13,6 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import click
@@ -100,6 +99,8 @@ class Question(click.Command):
         return [*options, "--", *rest]
 
     def _unknown(self, name: str, known: Any, ctx: click.Context) -> click.UsageError:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else "a formula that begins so stands behind --"
         return click.UsageError(f"no option is called {name}; {hint}", ctx)
@@ -293,7 +294,7 @@ def _latex(D: Derivative, with_steps: bool, form: str | None, bold: bool) -> str
     """The shortest form as LaTeX, or the derivation as lines under each other."""
     if not with_steps:
         return D.latex(form, bold=bold) or _no_form(D.title, form)
-    from wrt.answers.derivation import in_latex
+    from wrt.answers.derivation.steps import in_latex
 
     return in_latex(D.steps()) or _no_form(D.title)
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["arrays", "indices", "shapes"]
 
 #: A complex number, and one that stands in JSON without quotes.
 _REAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_COMPLEX = re.compile(rf"[-+]?(?:{_REAL}[-+])?(?:{_REAL})?[ij]")
-_BARE = re.compile(rf"(?<=[\[,\s])({_COMPLEX.pattern})(?=[\],\s])")
+_COMPLEX = rf"[-+]?(?:{_REAL}[-+])?(?:{_REAL})?[ij]"
+_BARE = rf"(?<=[\[,\s])({_COMPLEX})(?=[\],\s])"
 #: A name, also in LaTeX (`W_{hh}`, `\\theta`), and what is said of it.
 _GIVEN = re.compile(r"\s*((?:[^\W\d]\w*|[\\\w][\\\w{}]*)'*)\s*=(.*)", re.DOTALL)
 #: A file of values in JSON is refused beyond this many bytes.
@@ -87,6 +88,8 @@ def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
             found[name] = _inline(name, match[2])
             filed.discard(name)
         else:
+            from pathlib import Path
+
             read = _file(Path(text))
             found.update(read)
             filed.update(read)
@@ -94,8 +97,10 @@ def arrays(given: Iterable[str]) -> tuple[dict[str, Any], frozenset[str]]:
 
 
 def _inline(name: str, text: str) -> Any:
+    import json
+
     try:
-        return _numbers(json.loads(_BARE.sub(r'"\1"', f" {text} ")))
+        return _numbers(json.loads(re.sub(_BARE, r'"\1"', f" {text} ")))
     except (ValueError, RecursionError):
         raise click.BadParameter(
             f"{name}={text} is no value; write a number or an array in JSON, as in x=[1,2,3] "
@@ -119,6 +124,8 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> dict[str, Any]:
+    import json
+
     if path.stat().st_size > MOST_BYTES:
         raise click.BadParameter(f"{path} is larger than {MOST_BYTES} bytes", param_hint="--at")
     try:
@@ -134,7 +141,7 @@ def _numbers(value: Any) -> Any:
     """A value of JSON with its texts as complex numbers, where they are such."""
     if isinstance(value, list):
         return [_numbers(one) for one in value]
-    if isinstance(value, str) and _COMPLEX.fullmatch(value.replace(" ", "")):
+    if isinstance(value, str) and re.fullmatch(_COMPLEX, value.replace(" ", "")):
         return complex(value.replace(" ", "").replace("i", "j"))
     return value
 

@@ -240,6 +240,8 @@ MOST_CHARACTERS, MOST_POWER, DEEPEST = 1000, 20, 50
 def _parse(text: str) -> Dimension:
     if len(text) > MOST_CHARACTERS:
         raise ShapeMistake(f"a dimension of more than {MOST_CHARACTERS} characters is refused")
+    if text.isascii() and text.isalpha():
+        return Dimension.of(text)
     reader = _Reader(text)
     found = reader.sum()
     if reader.tokens:

@@ -9,7 +9,6 @@ is one more record there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from wrt.errors import NameMistake
@@ -63,6 +62,8 @@ def find(word: str) -> Function:
     """
     record = BOOK.get(word)
     if record is None:
+        from difflib import get_close_matches
+
         near = get_close_matches(word, BOOK, n=2)
         hint = "perhaps " + " or ".join(near) if near else None
         raise NameMistake(f"no function is called {word}", hint=hint)

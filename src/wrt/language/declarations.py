@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 
@@ -135,9 +134,14 @@ def _text(name: str, shape: str) -> Declared:
     return _checked(name, tuple(_one(name, w) for w in axes), properties)
 
 
+def _known_words_like(word: str) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(word, sorted([*PROPERTIES, "entrywise", "scalar"]), 1, 0.75)
+
+
 def _one(name: str, word: str) -> Dimension:
-    near = [*PROPERTIES, "entrywise", "scalar"]
-    close = difflib.get_close_matches(word, sorted(near), 1, 0.75) if len(word) > 3 else []
+    close = _known_words_like(word) if len(word) > 3 else []
     if close:
         raise ShapeMistake(f"{name}: {word!r} is no property", hint=f"did you mean {close[0]}?")
     try:

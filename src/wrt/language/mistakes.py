@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -44,6 +43,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     >>> did_you_mean("sofmax", ["softmax", "sum"])
     'did you mean softmax?'
     """
+    import difflib
+
     near = difflib.get_close_matches(word, sorted(set(known)), 3, 0.6)
     near = [k for k in near if k[0] == word[0] or _likeness(k, word) > 0.7][:1]
     swapped = [k for k in known if sorted(k.lower()) == sorted(word.lower())]
@@ -52,6 +53,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def _likeness(one: str, other: str) -> float:
+    import difflib
+
     return difflib.SequenceMatcher(None, one, other).ratio()
 
 

@@ -1,35 +1,33 @@
 """Formula to the shortest sentence: matrix, index, einsum and Kronecker form, as text and as LaTeX.
 
 What is printed is input: the language room reads every text back to the same numbers. Reading
-order: `tree` (the sentence as a small tree), `text`, `latex_names` and `latex` (printing it),
+order: `tree` (the sentence as a small tree), `text`, `latex_names` and `latex_text` (printing it),
 `signs`, `sums` (the factoring move), `elimination` (a product over indices becomes matrices),
-`sentence` (whole formulas), `differential`, `indexed` and `splits`, `einsums` and `latex_einsum`,
+`sentence` (whole formulas), `differential`, `indexed` and `splits`, `einsums` and `latex_products`,
 `kronecker`, `typeset`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wrt.algebra.reshaping import axis_groups
 from wrt.expression.nodes import Einsum, Node, Reshape
-from wrt.notation.differential import Sentence, entries, sentence, written_as
-from wrt.notation.einsums import einsum_text
+from wrt.expression.on_use import on_use
 from wrt.notation.indexed import IndexSpeaker, axis_letters
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
-from wrt.notation.latex import Style, index_latex, latex_of
-from wrt.notation.latex_einsum import einsum_latex
 from wrt.notation.sentence import Definition, Speaker, with_where
 from wrt.notation.tree import Tree, flip
 from wrt.notation.typeset import typeset
 
+if TYPE_CHECKING:
+    from wrt.notation.latex_text import Style
+
 __all__ = [
-    "Sentence",
     "Style",
     "einsum",
-    "entries",
     "index",
     "kronecker",
     "latex",
@@ -37,10 +35,10 @@ __all__ = [
     "latex_index",
     "latex_kronecker",
     "matrix",
-    "sentence",
     "typeset",
-    "written_as",
 ]
+
+__getattr__ = on_use(__name__, {"Style": "latex_text"})
 
 
 def matrix(
@@ -147,6 +145,8 @@ def latex(
     >>> print(latex(2 * A.T @ (A @ x), style=Style(bold=True)))
     2 \\mathbf{A}^\\top \\mathbf{A} \\mathbf{x}
     """
+    from wrt.notation.latex_text import latex_of
+
     said = _in_matrices(node, names, row, where)
     return None if said is None else latex_of(said.tree, said.definitions, style)
 
@@ -170,6 +170,8 @@ def latex_index(
     >>> print(latex_index(build.einsum("ia,b->iab", eye, x), split=1))
     D_{iab} = \\delta_{ia} x_{b}
     """
+    from wrt.notation.latex_text import index_latex
+
     said = _in_entries(node, split, None, names, where)
     if said is None:
         return None
@@ -189,6 +191,8 @@ def latex_einsum(
     >>> print(latex_einsum(A @ B))
     D_{ij} = \\sum_{k} A_{ik} B_{kj}
     """
+    from wrt.notation.latex_products import einsum_latex
+
     said = _in_einsums(node, names)
     if said is None:
         return None
@@ -212,6 +216,8 @@ def latex_kronecker(
     >>> print(latex_kronecker(build.einsum("ik,lj->ijkl", A, B), 2))
     A \\otimes B^\\top
     """
+    from wrt.notation.latex_text import latex_of
+
     said = _in_kroneckers(node, split, order, names)
     return None if said is None else latex_of(said.tree, said.definitions, style)
 
@@ -244,6 +250,8 @@ def _in_matrices(node: Node, names: Sequence[str], row: bool, where: bool) -> _S
 
 
 def _in_einsums(node: Node, names: Sequence[str]) -> _Said | None:
+    from wrt.notation.einsums import einsum_text
+
     speaker = IndexSpeaker(node, names)
     speaker.walk()
     tree = einsum_text(node, speaker)

@@ -11,7 +11,7 @@ from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Einsum, Node, Pattern, Sum, Variable
 from wrt.functions import BOOK
 from wrt.notation.indexed import IndexSpeaker, axis_letters
-from wrt.notation.latex import Style, latex_of
+from wrt.notation.latex_text import Style, latex_of
 from wrt.notation.sentence import Speaker, shape_of, with_where
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed

@@ -11,8 +11,9 @@ words, `writing` and `new_arrays` what they do differently; `elsewhere` runs JAX
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wrt.expression.on_use import on_use
 
 if TYPE_CHECKING:
     from wrt.programs.backends import BACKENDS, Backend
@@ -37,21 +38,16 @@ __all__ = [
 MOST_ENTRIES = 250_000_000
 
 #: Loaded when they are first asked for: an answer that nobody runs needs none of them.
-_HOMES = {
-    "BACKENDS": "backends",
-    "Backend": "backends",
-    "Explanation": "explaining",
-    "Plan": "plan",
-    "Program": "running",
-    "compile": "running",
-    "explained": "explaining",
-    "source": "module",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"wrt.programs.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = on_use(
+    __name__,
+    {
+        "BACKENDS": "backends",
+        "Backend": "backends",
+        "Explanation": "explaining",
+        "Plan": "plan",
+        "Program": "running",
+        "compile": "running",
+        "explained": "explaining",
+        "source": "module",
+    },
+)

@@ -10,7 +10,6 @@ speaks only through this table, so that another library is a row here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib.util import find_spec
 from types import MappingProxyType
 
@@ -52,6 +51,8 @@ def find(name: str) -> Backend:
     """
     backend = BACKENDS.get(name)
     if backend is None:
+        from difflib import get_close_matches
+
         near = get_close_matches(str(name), BACKENDS, n=1) or ["numpy"]
         raise ValueMistake(f"no array library is called {name} (perhaps {near[0]})")
     return backend

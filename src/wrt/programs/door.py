@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from cmath import isfinite
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ValueMistake
@@ -50,6 +49,8 @@ def collected(
 
 
 def _unknown(given: str, wanted: Mapping[str, str]) -> str:
+    from difflib import get_close_matches
+
     near = get_close_matches(given, wanted, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else ""
     names = f"the names are {', '.join(wanted)}" if wanted else "it takes no values"

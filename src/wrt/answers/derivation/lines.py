@@ -19,6 +19,7 @@ from wrt.calculus import differential
 from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Apply, Einsum, Node, Result, Sum, Variable
 from wrt.expression.walk import postorder, substitute, users
+from wrt.notation.differential import Sentence, sentence, written_as
 
 __all__ = ["Derivation", "Line"]
 
@@ -244,11 +245,11 @@ class Derivation:
             text += f"{'; ' if k else ' where '}{v.name} = {part.text}"
             join = r",\; " if k else r" \quad\text{where}\quad "
             latex += f"{join}{_latex(v)} = {part.latex}"
-        said = notation.Sentence(text, latex, said.cost)
+        said = Sentence(text, latex, said.cost)
         self._add(left, said, rule, body, whole, False)
 
     def _add(
-        self, left: str, said: notation.Sentence, rule: str, node: Node, of: Node, changes: bool
+        self, left: str, said: Sentence, rule: str, node: Node, of: Node, changes: bool
     ) -> None:
         text, latex = said.text, said.latex
         if _ENTRIES.match(text):  # their letters belong to the left side
@@ -307,26 +308,26 @@ class Derivation:
 
     def in_latex(self, latex: str) -> str:
         """LaTeX with changes written as `\\mathrm{d}x`."""
-        return notation.written_as(latex, self.written)
+        return written_as(latex, self.written)
 
-    def gathered(self, node: Node) -> notation.Sentence | None:
+    def gathered(self, node: Node) -> Sentence | None:
         """A derivative times the change of x; None where matrix notation cannot say it."""
         names = (*self.names, *self.meaning)
         node = settled(substitute(node, self.held))
-        return notation.sentence(node, names=names, change=self.change, written=self.written)
+        return sentence(node, names=names, change=self.change, written=self.written)
 
-    def said(self, node: Node, row: bool = False) -> notation.Sentence:
+    def said(self, node: Node, row: bool = False) -> Sentence:
         """A formula as a sentence."""
         names = (*self.names, *self.meaning, self.change.name)
         node = substitute(node, self.held) if self.held else node
         for form in (lambda n: n, flat_form, settled):
-            said = notation.sentence(form(node), names=names, row=row, written=self.written)
+            said = sentence(form(node), names=names, row=row, written=self.written)
             if said is not None:
                 return said
         flat = flat_form(node)
         text = notation.index(flat, "", names=names) or "…"
         latex = notation.latex_index(flat, "f", names=names) or "…"
-        return notation.Sentence(text, self.in_latex(latex), (0, 0, 0))
+        return Sentence(text, self.in_latex(latex), (0, 0, 0))
 
     # What to name
 

@@ -8,13 +8,13 @@ from fractions import Fraction
 from itertools import chain, count
 from types import MappingProxyType
 
-from wrt import notation
 from wrt.algebra import expand, flat_form
 from wrt.calculus import differential
 from wrt.expression import build
 from wrt.expression.nodes import Apply, BoundedSum, Einsum, Node, Result, Variable
 from wrt.expression.walk import postorder
 from wrt.functions import BOOK
+from wrt.notation.differential import sentence
 
 __all__ = [
     "call_rule",
@@ -75,8 +75,8 @@ def _letter(child: Node, moving: Moving, taken: Collection[str]) -> Node:
 
 
 def _said(node: Node, names: Collection[str]) -> str | None:
-    said = notation.sentence(node, names=tuple(names))
-    said = said or notation.sentence(flat_form(node), names=tuple(names))
+    said = sentence(node, names=tuple(names))
+    said = said or sentence(flat_form(node), names=tuple(names))
     return said and said.text
 
 

@@ -20,6 +20,8 @@ from wrt.expression import build
 from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import postorder
+from wrt.notation.differential import entries as in_entries
+from wrt.notation.differential import sentence
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
@@ -168,7 +170,7 @@ class _Order:
             return []
         names = (*self.names, *made.meaning, made.change.name)
         name = last.left.partition("[")[0]
-        said = notation.entries(named, self.axes[0], made.change, name, names)
+        said = in_entries(named, self.axes[0], made.change, name, names)
         if said is None:
             whole = flat_form(made.last)
             text, shown = (say(whole, name, names=names) for say in _INDEX)
@@ -217,7 +219,7 @@ class _Order:
         """A derivative as text: left side, right side, LaTeX of the whole."""
         if is_final and self.is_last:
             return _answer(self.D)
-        said = notation.sentence(settled(node), names=self.names)
+        said = sentence(settled(node), names=self.names)
         if said is not None:
             return letter, said.text, f"{letter} = {said.latex}"
         groups = (self.D.f.ndim, *(x.ndim for x in self.by[: self.order]))

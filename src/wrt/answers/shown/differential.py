@@ -12,7 +12,9 @@ from wrt.answers.parts import contracted, fresh, picked, swept
 from wrt.calculus import constraint
 from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
-from wrt.notation.latex import below
+from wrt.notation.differential import entries as in_entries
+from wrt.notation.differential import sentence
+from wrt.notation.latex_text import below
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
@@ -49,7 +51,7 @@ def differential(
     for change in reversed(changes):
         whole = contracted(whole, change)
     spoken = (*names, *(change.name for change in changes))
-    said = notation.sentence(settled(whole), names=spoken, style=style)
+    said = sentence(settled(whole), names=spoken, style=style)
     if said is None:
         return None
     return f"d{order}{letter} = {said.text}", rf"\mathrm{{d}}^{{{order}}}{letter} = {said.latex}"
@@ -65,15 +67,15 @@ def _first(
 ) -> tuple[str, str] | None:
     """The derivative times the change, in matrices where they can say it, else by entries."""
     moved = settled(contracted(whole, change))
-    said = notation.sentence(whole, names=names, change=change, style=style)
-    said = said or notation.sentence(moved, names=(*names, change.name), style=style)
+    said = sentence(whole, names=names, change=change, style=style)
+    said = said or sentence(moved, names=(*names, change.name), style=style)
     if said is not None:
         is_row = D.question.row and D.split == 1
         flip, turn = ("'", r"^\top") if is_row else ("", "")
         return f"d{letter}{flip} = {said.text}", rf"\mathrm{{d}}{letter}{turn} = {said.latex}"
     if not D.split:
         return None
-    entries = notation.entries(whole, D.split, change, f"d{letter}", names, style)
+    entries = in_entries(whole, D.split, change, f"d{letter}", names, style)
     if entries is None:
         return None
     left, text, latex = entries

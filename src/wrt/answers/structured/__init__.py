@@ -5,7 +5,14 @@ are bound), `operations` (formulas of what is done), `tensor` (the object), `ent
 are not), `solving`, `exports`; `arrays` is what NumPy, JAX and PyTorch say differently.
 """
 
-from wrt.answers.structured.binding import bound_to
-from wrt.answers.structured.tensor import Structured
+from typing import TYPE_CHECKING
+
+from wrt.expression.on_use import on_use
+
+if TYPE_CHECKING:
+    from wrt.answers.structured.binding import bound_to
+    from wrt.answers.structured.tensor import Structured
 
 __all__ = ["Structured", "bound_to"]
+
+__getattr__ = on_use(__name__, {"Structured": "tensor", "bound_to": "binding"})
