@@ -302,7 +302,7 @@ class Law:
 def _words_within(sentence: str) -> frozenset[str]:
     """The words of a sentence that are neither products nor written out."""
     said = [BOOK[word] for word in _WORD.findall(sentence) if word in BOOK]
-    plain = {f.name for f in said if not (f.einsum or f.definition)}
+    plain = frozenset(f.name for f in said if not (f.einsum or f.definition))
     return plain.union(*(_words_within(f.definition) for f in said if f.definition))
 
 

@@ -142,6 +142,7 @@ def latex(
     >>> A, x = Variable("A", map(Dimension.of, "nm")), Variable("x", [Dimension.of("m")])
     >>> print(latex(2 * A.T @ (A @ x)))
     2 A^\\top A x
+    >>> from wrt.notation import Style
     >>> print(latex(2 * A.T @ (A @ x), style=Style(bold=True)))
     2 \\mathbf{A}^\\top \\mathbf{A} \\mathbf{x}
     """
