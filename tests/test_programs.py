@@ -100,7 +100,7 @@ def body(formula: Node, **more: object) -> str:
         ),
         (
             einsum("ij,j,k->ik", inv(W.T @ W), x, inv(W.T @ W) @ x),
-            "t1 = cholesky_solve(np.linalg.cholesky(W.T @ W), x)\nreturn np.outer(t1, t1)",
+            "t1 = cholesky_solve(cholesky(W.T @ W), x)\nreturn np.outer(t1, t1)",
         ),
         (BOOK["tr"](A), "return np.trace(A)"),
         (BOOK["diag"](A), "return A.diagonal()"),

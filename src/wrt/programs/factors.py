@@ -18,20 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["code", "helper_names"]
 
+# What NumPy lays out by rows LAPACK reads by columns: it is given the transpose, uncopied.
 LU_FACTOR = """\
 def lu_factor(X):
-    \"\"\"The LU factors of X and its pivots, for systems that share X.\"\"\"
+    \"\"\"The LU factors of X.T with their pivots, for systems that share X.\"\"\"
     (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (X,))
-    lu, pivots, info = getrf(X)
+    lu, pivots, info = getrf(X.T)
     if info > 0:
         raise np.linalg.LinAlgError("Singular matrix")
     return lu, pivots"""
 LU_SOLVE = """\
 def lu_solve(factors, b, trans=0):
-    \"\"\"x with X @ x = b, or X.T @ x = b with trans=1, by the LU factors of X.\"\"\"
+    \"\"\"x with X @ x = b, or X.T @ x = b with trans=1, by the factors of X.T.\"\"\"
     lu, pivots = factors
     (getrs,) = scipy.linalg.get_lapack_funcs(("getrs",), (lu, b))
-    return getrs(lu, pivots, b, trans=trans)[0]"""
+    return getrs(lu, pivots, b, trans=1 - trans)[0]"""
+CHOLESKY = """\
+def cholesky(X):
+    \"\"\"The lower triangular L with L @ L.T = X.\"\"\"
+    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (X,))
+    upper, info = potrf(X.T)
+    if info > 0:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    return upper.T"""
 CHOLESKY_SOLVE = """\
 def cholesky_solve(L, b):
     \"\"\"x with L @ L.T @ x = b.\"\"\"
@@ -74,7 +83,7 @@ def lu_det(lu, pivots):
     return (1 - 2 * (exchanges % 2)) * torch.prod(lu.diagonal())"""
 
 #: The helpers that an operation on factors of a form may need.
-HELPERS = ("lu_factor", "lu_solve", "lu_det", "cholesky_solve", "cholesky_inverse")
+HELPERS = ("lu_factor", "lu_solve", "lu_det", "cholesky", "cholesky_solve", "cholesky_inverse")
 HELPERS_TRIANGULAR = ("solve_triangular", "triangular_inverse")
 OPERATIONS = ("factor", "solve", "inverse", "det", "logdet")
 
@@ -124,7 +133,10 @@ class Lapack:
 
     def factor(self, form: str, X: Code) -> Code:
         """The factors of a matrix."""
-        return py.call(self.helper(LU_FACTOR) if form == "lu" else self.word("linalg.cholesky"), X)
+        if form == "lu":
+            return py.call(self.helper(LU_FACTOR), X)
+        solved = any(s.op in ("solve", "inverse") and s.data for s in self.e.steps.all)
+        return py.call(self.helper(CHOLESKY) if solved else self.word("linalg.cholesky"), X)
 
     def solve(self, form: str, turned: bool, factors: Code, b: Code) -> Code:
         """What solves a system."""

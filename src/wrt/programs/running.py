@@ -408,8 +408,10 @@ def _bytes(count: int) -> str:
     return f"{count:,} bytes"
 
 
+#: The line on which a factorisation or a system failed: its word, and the matrix by name.
 _LINE = re.compile(
-    r"(?:(?:np|torch)\.linalg\.|\b(?=lu_factor|solve_triangular|triangular_inverse))(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?"
+    r"(?:(?:np|torch)\.linalg\.|\b(?=(?:lu_factor|cholesky|solve_triangular|triangular_inverse)\())"
+    r"(\w+)\((?:([^\W\d]\w*)(?:\.T)?[,)])?"
 )
 
 
