@@ -1,6 +1,7 @@
 """Two tensors with named indices become one: by `@`, by broadcasting, by einsum at last.
 
-The order over a whole product is opt_einsum's; what one step of it looks like is decided here.
+The order over a whole product is the cheapest there is (`ordering`), that of many factors
+opt_einsum's; what one step of it looks like is decided here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
+from wrt.programs.ordering import cheapest
 from wrt.programs.steps import Steps
 
 __all__ = ["Operand", "order", "pair", "upright"]
@@ -34,21 +36,26 @@ class Operand(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def order(
-    inputs: tuple[Indices, ...], output: Indices, sizes: tuple[int, ...]
+    inputs: tuple[Indices, ...],
+    output: Indices,
+    sizes: tuple[int, ...],
+    inverses: tuple[int, ...] = (),
 ) -> tuple[tuple[int, ...], ...]:
-    """Which to multiply next, as places in a list that shrinks; `sizes` by index.
+    """Which to multiply next, as places in a list that shrinks; `sizes` by index. Those at the
+    places `inverses` are solved with rather than formed.
 
     >>> order(((0, 1), (1, 2), (2,)), (0,), (100, 100, 100))
     ((1, 2), (0, 1))
     """
     if len(inputs) < 3:
         return ((0, 1),) if len(inputs) == 2 else ()
+    if len(inputs) <= MOST_OPTIMAL:
+        return cheapest(inputs, output, sizes, inverses)
     from opt_einsum import paths
 
     sets = [frozenset(map(str, i)) for i in inputs]
     lengths = {str(k): size for k, size in enumerate(sizes)}
-    find = paths.optimal if len(inputs) <= MOST_OPTIMAL else paths.auto
-    path = find(sets, frozenset(map(str, output)), lengths, None)
+    path = paths.auto(sets, frozenset(map(str, output)), lengths, None)
     return tuple(tuple(sorted(places)) for places in path)
 
 

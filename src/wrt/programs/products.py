@@ -187,7 +187,8 @@ def _multiplied(
     if not tensors:
         return scale.alone()
     lengths = tuple([length(d, sizes) for d in dims]) if len(operands) > 1 else ()
-    path = order(tuple([o.indices for o in tensors]), out, lengths)
+    inverses = tuple(k for k, o in enumerate(tensors) if o.step in steps.inverses)
+    path = order(tuple([o.indices for o in tensors]), out, lengths, inverses)
     best = -1 if scale.trivial else _smallest(tensors, path, out, lengths)
     for k, o in enumerate(tensors):
         if k == best:
