@@ -41,6 +41,12 @@ def test_a_root_of_zero_is_zero() -> None:
     assert build.product(ONE, [(zeros, half, (0,))], (0,), zeros.dims) is zeros
 
 
+def test_the_inverse_of_zero_is_defined_nowhere() -> None:
+    D = wrt.derivative("inv(A - A)*x", "x")
+    with pytest.raises(CheckFailed, match="no point was found"):
+        D.check()
+
+
 def test_solving_a_negative_is_no_latex() -> None:
     assert [is_latex(t) for t in ("A\\-b", "A\\Σ", r"a \, b", r"\% x")] == [
         False,

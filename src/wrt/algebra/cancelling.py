@@ -321,6 +321,8 @@ def turned(node: Node) -> Node | None:
 
 def _without_scalars(inside: Einsum) -> Node | None:
     """The inverse of a product with its scalars before it."""
+    if build.is_zero(inside):
+        return None
     scalars = [(n, -e, i) for n, e, i in inside.factors if not i]
     if not scalars and inside.coefficient.is_one:
         return None

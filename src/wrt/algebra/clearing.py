@@ -5,7 +5,7 @@ Fractions within fractions are what the chain rule leaves: a person multiplies t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from math import lcm
 
@@ -22,6 +22,8 @@ __all__ = ["cleared"]
 MOST_NODES = 100
 #: What one pass clears can let another one clear more.
 MOST_PASSES = 3
+#: The squares of the numbers of nodes of all forms that are tried.
+MOST_WORK = 3000
 #: Denominators of one sum that are tried.
 MOST_TRIED = 4
 #: Sums of more terms are not brought on one denominator.
@@ -39,8 +41,9 @@ def cleared(root: Node) -> Node:
     """
     if not any(map(_may_clear, postorder(root))) or is_larger(MOST_NODES, root):
         return root
+    run = _Clearing()
     for _ in range(MOST_PASSES):
-        made = rewrite(root, _cleared)
+        made = rewrite(root, run.cleared)
         if made is root:
             break
         root = flat_form(made)
@@ -54,16 +57,50 @@ def _may_clear(node: Node) -> bool:
     return any(next(_below(total), None) for total in sums)
 
 
-def _cleared(node: Node) -> Node:
-    """A product with a sum in it without its denominators, as long as that makes it shorter."""
-    made = _shortest(node)
-    if isinstance(node, Sum):
-        below = list(_shared(node))
-        ways = [[one] for one in below] + ([below] if len(below) > 1 else [])
-        over = [_shortest(spread(flat_form(_over(node, shared)))) for shared in ways]
-        over += [_shortest(spread(made), thorough=True) for made in _refolded(node)]
-        made = min((node, *over), key=names_in)
-    return made
+class _Clearing:
+    """A search among forms of products and sums that ends after so much work."""
+
+    def __init__(self) -> None:
+        self.left = MOST_WORK
+        self.opened: dict[Node, Node] = {}
+
+    def tried(self, forms: Iterable[Node]) -> Iterator[Node]:
+        """The forms with their brackets opened, as long as there is work left: a form of twice
+        the nodes is four times the work.
+        """
+        if self.left > 0:
+            for form in forms:
+                self.left -= len(users(form)) ** 2
+                yield spread(flat_form(form), self.opened)
+                if self.left <= 0:
+                    return
+
+    def cleared(self, node: Node) -> Node:
+        """A product with a sum in it without its denominators, as long as that makes it shorter."""
+        made = self.shortest(node)
+        if isinstance(node, Sum):
+            over = [self.shortest(way) for way in self.tried(_shares(node))]
+            over += [self.shortest(way, thorough=True) for way in self.tried(_refolded(node))]
+            made = min((node, *over), key=names_in)
+        return made
+
+    def shortest(self, node: Node, thorough: bool = False) -> Node:
+        """A product as long as a way makes it shorter."""
+        while isinstance(node, Einsum):
+            best = min(self.tried(_ways(node, thorough)), key=names_in, default=node)
+            if names_in(best) >= names_in(node):
+                break
+            node = best
+        return node
+
+
+def _shares(total: Sum) -> Iterator[Node]:
+    """A sum over each of the sums that its terms are divided by, and over all of them."""
+    below = list(_shared(total))
+    for one in below:
+        yield _over(total, [one])
+    if len(below) > 1:
+        yield _over(total, below)
 
 
 def _shared(total: Sum) -> Iterator[Factor]:
@@ -128,25 +165,13 @@ def _times(term: Node, base: Node, exponent: Exponent, axes: tuple[int, ...]) ->
     return flat_form(build.product(ONE, ((term, 1, own), (base, exponent, axes)), own, term.dims))
 
 
-def _shortest(node: Node, thorough: bool = False) -> Node:
-    while isinstance(node, Einsum):
-        least, best = names_in(node), None
-        for made in _ways(node, thorough):
-            if (names := names_in(made)) < least:
-                least, best = names, made
-        if best is None:
-            break
-        node = best
-    return node
-
-
 def _ways(node: Einsum, thorough: bool) -> Iterator[Node]:
     for k, (child, exponent, _) in enumerate(node.factors):
         if isinstance(child, Sum):
             for tried, factor in enumerate(_below(child)):
                 able = tried < MOST_TRIED and _may_leave(factor, exponent)
                 if able and (thorough or _may_meet(node, k, factor)):
-                    yield spread(flat_form(_without(node, k, factor)))
+                    yield _without(node, k, factor)
 
 
 def _may_meet(node: Einsum, k: int, factor: Factor) -> bool:

@@ -9,6 +9,8 @@ true conjugates; a conjugate of a real variable is gone before, as those are sam
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from wrt.algebra.equality import equal
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
@@ -114,6 +116,7 @@ def has_real_values(node: Node, known: Known | None = None) -> bool:
     return is_real(node, known) or equal(node, conjugate(node, known))
 
 
+@lru_cache(maxsize=4096)
 def order_of(node: Node) -> tuple[bytes, ...]:
     """A place in an order that a formula and its conjugate share, then one of its own."""
     if not any("complex" in v.properties for v in node.names):

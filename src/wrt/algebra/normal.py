@@ -462,9 +462,11 @@ def is_minus(total: Sum) -> bool:
     numbers = [t for t in total.children if isinstance(t, (Einsum, Constant)) and not t.children]
     if len(numbers) == 1:
         return numbers[0].coefficient.value < 0
-    parts = sorted((order_of(core), c.value < 0) for c, core in map(build.split, total.children))
-    minus = sum(negative for _, negative in parts)
-    return 2 * minus > len(parts) or (2 * minus == len(parts) and parts[0][1])
+    parts = [build.split(t) for t in total.children]
+    minus = sum(number.value < 0 for number, _ in parts)
+    if 2 * minus != len(parts):
+        return 2 * minus > len(parts)
+    return min((order_of(core), number.value < 0) for number, core in parts)[1]
 
 
 def _content(total: Sum) -> Node:

@@ -32,8 +32,10 @@ __all__ = ["complemented", "names_in", "spread"]
 MOST_NODES, MOST_TERMS = 100, 10
 
 
-def spread(root: Node) -> Node:
+def spread(root: Node, known: dict[Node, Node] | None = None) -> Node:
     """A formula in flat form with the brackets opened that make it shorter.
+
+    `known` keeps what is found from one call to the next.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> x, s = (Variable(w, (Dimension.of("n"),)) for w in "xs")
@@ -42,8 +44,15 @@ def spread(root: Node) -> Node:
     """
     if not any(map(_has_bracket, postorder(root))) or is_larger(MOST_NODES, root):
         return root
-    made = rewrite(root, _opened)
+    made = rewrite(root, partial(_opened_once, {} if known is None else known))
     return root if made is root else flat_form(made)
+
+
+def _opened_once(known: dict[Node, Node], node: Node) -> Node:
+    found = known.get(node)
+    if found is None:
+        found = known[node] = _opened(node)
+    return found
 
 
 def complemented(root: Node) -> Node:
