@@ -82,11 +82,13 @@ def _asked(name: str, names: Mapping[str, str], dice: random.Random) -> str:
 def main() -> int:
     """A long run over seeds; every failure is one line with its seed."""
     import judging
+    import judging_further
 
     asked = argparse.ArgumentParser(description=main.__doc__)
     asked.add_argument("count", type=int)
     asked.add_argument("--start", type=int, default=0)
     asked.add_argument("--second", action="store_true", help="second derivatives")
+    asked.add_argument("--further", type=int, default=0, help="further judgements of each")
     asked.add_argument("--loud", action="store_true", help="tracebacks, slow ones, restless texts")
     told = asked.parse_args()
     failed, undefined, restless, texts = 0, 0, 0, 0
@@ -95,6 +97,8 @@ def main() -> int:
         begun = time.perf_counter()
         try:
             verdict = judging.judge(one)
+            if told.further and verdict.is_defined:
+                judging_further.judge_further(one, told.further)
         except Exception as error:  # whatever goes wrong is what this run looks for
             failed += 1
             said = str(error).splitlines() or [""]

@@ -28,13 +28,23 @@ __all__ = ["JUDGEMENTS", "judge_further"]
 Judgement = Callable[[wrt.Derivative, Values, Mapping[str, int], random.Random], None]
 
 
-def judge_further(D: wrt.Derivative, dice: random.Random, count: int = 3) -> list[str]:
-    """Some of the judgements below; their names."""
+def judge_further(question: Any, count: int = 3) -> None:
+    """Some of the judgements below, chosen by the seed of a question of `fuzzing`."""
+    dice = random.Random(f"judged {question.seed}")
+    D = wrt.derivative(question.text, *question.wrt, shapes=question.shapes)
     sizes, values = place(D)
-    chosen = dice.sample(list(JUDGEMENTS), count)
-    for judgement in chosen:
-        judgement(D, values, sizes, dice)
-    return [judgement.__name__ for judgement in chosen]
+    for judgement in _chosen(dice, count):
+        try:
+            judgement(D, values, sizes, dice)
+        except Exception as error:
+            error.add_note(f"by {judgement.__name__}")
+            raise
+
+
+def _chosen(dice: random.Random, count: int) -> list[Judgement]:
+    """Different judgements; one that costs seconds stands for all but seldom."""
+    chosen = dice.sample(JUDGEMENTS, count)
+    return [j for j in chosen if j is not judge_jax or dice.random() < 0.1]
 
 
 def given(D: wrt.Derivative, values: Values, sizes: Mapping[str, int]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from fuzzing import question
+from fuzzing_recurrences import judge_steps, steps_of
 from judging import Verdict, judge
+from judging_further import judge_further
 from wrt.functions import BOOK
 
 COUNT, CHUNK = 2000, 100
@@ -34,6 +36,26 @@ def test_second_derivatives(start: int) -> None:
         one = question(seed, orders=2)
         try:
             judge(one)
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}\n{one}") from error
+
+
+@pytest.mark.parametrize("start", range(0, COUNT, CHUNK * 5))
+def test_entries_directions_libraries_and_sizes(start: int, verdicts: dict[int, Verdict]) -> None:
+    for seed in range(start, start + CHUNK * 5, 20):
+        one = question(seed)
+        if seed not in verdicts or verdicts[seed].is_defined:
+            try:
+                judge_further(one)
+            except Exception as error:
+                raise AssertionError(f"{type(error).__name__}: {error}\n{one}") from error
+
+
+def test_recurrences_are_their_steps() -> None:
+    for seed in range(60):
+        one = steps_of(seed)
+        try:
+            judge_steps(one)
         except Exception as error:
             raise AssertionError(f"{type(error).__name__}: {error}\n{one}") from error
 

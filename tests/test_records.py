@@ -54,7 +54,7 @@ WORDS = """
     dot outer eye ones zeros vector matrix unit commutation matrix_power power conj real imag
     pinv adj chol eigvals eigvecs gaps svdvals svdleft svdright polar normspec normnuc
     expm logm sqrtm sinm cosm transpose diagonals arcsinh arccosh arctanh log2 log10
-    ln asin acos atan asinh acosh atanh sgn heaviside logistic swish
+    ln asin acos atan asinh acosh atanh arsinh arcosh artanh sgn heaviside logistic swish
 """
 
 

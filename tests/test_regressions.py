@@ -61,6 +61,18 @@ def test_the_imaginary_unit_beside_an_index_of_that_name() -> None:
     assert made.text == "D[i,a] = delta[i,a]*(1i/2)*x[a]"
 
 
+def test_a_range_in_latex_begins_at_the_index_of_another() -> None:
+    text = r"(\prod_{j=1}^{3} (B + j I)) \sum_{j=1}^{3} \prod_{s=j + 1}^{4} (B + s I)"
+    said = "prod(j, 1, 3, B + j*I)*sum(j1, 1, 3, prod(s, j1 + 1, 4, B + s*I))"
+    assert read(text).text == said
+
+
+def test_functions_are_read_as_they_are_printed() -> None:
+    for word in ("arcsinh", "arccosh", "arctanh"):
+        D = wrt.derivative(f"a*{word}(x)", "a")
+        assert read(f"${D.latex()}$").formula is D.formula
+
+
 def test_parts_of_slices_are_told_as_parts() -> None:
     D = wrt.derivative("sum(y.*erf(imag(W[:,1])))", "y")
     assert D.matrix == "erf(imag(W[:,1]))"

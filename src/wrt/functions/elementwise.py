@@ -132,7 +132,7 @@ RECORDS: tuple[Function, ...] = (
         array="arcsinh",
         laws=("sinh(arcsinh(x)) = x", "arcsinh(-x) = -arcsinh(x)", "arcsinh(0) = 0"),
         keeps=f"{ODD} positive",
-        aliases=("asinh",),
+        aliases=("asinh", "arsinh"),
     ),
     Function(
         "arccosh(x) -> y",
@@ -143,7 +143,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("cosh(arccosh(x)) = x",),
         keeps=ANY,
         domain="beyond",
-        aliases=("acosh",),
+        aliases=("acosh", "arcosh"),
         values="[0, inf)",
         curve="concave increasing",
     ),
@@ -156,7 +156,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("tanh(arctanh(x)) = x", "arctanh(-x) = -arctanh(x)", "arctanh(0) = 0"),
         keeps=ODD,
         domain="inside",
-        aliases=("atanh",),
+        aliases=("atanh", "artanh"),
     ),
     Function(
         "exp(x) -> y",

@@ -124,8 +124,9 @@ class MarkReader(Cursor):
     def apart(self, part: list[Token]) -> Syntax:
         """The formula of tokens that were taken out."""
         reader = type(self)([*part, end_after(part[-1])], self.text, self.known)
-        reader.step = self.step
+        reader.step, reader.bound = self.step, self.bound
         made = reader.expression()
+        self.spoken |= reader.spoken
         if reader.token.kind != "end":
             reader.stray(reader.token)
         return made
