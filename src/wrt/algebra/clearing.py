@@ -14,7 +14,7 @@ from wrt.algebra.spreading import names_in, spread
 from wrt.expression import build
 from wrt.expression.coefficient import ONE, Base, Coefficient
 from wrt.expression.nodes import Constant, Einsum, Exponent, Factor, Node, Sum, whole
-from wrt.expression.walk import is_larger, postorder, rewrite
+from wrt.expression.walk import is_larger, postorder, rewrite, users
 
 __all__ = ["cleared"]
 
