@@ -14,7 +14,8 @@ import pytest
 import scipy.sparse
 
 import wrt
-from wrt.errors import ValueMistake
+from wrt.errors import TooLarge, ValueMistake
+from wrt.programs import memory
 
 jax = pytest.importorskip("jax")
 torch = pytest.importorskip("torch")
@@ -328,3 +329,42 @@ def test_a_program_calls_a_program() -> None:
 
     got = outer({"x": [0.0, 1.0], "phi'": slope})
     np.testing.assert_allclose(got, np.diag(np.cos([0, 1])))
+
+
+# Beyond what fits
+
+
+def test_what_needs_more_than_the_machines_memory_is_refused_before_computing(
+    monkeypatch: Any,
+) -> None:
+    square = wrt.derivative("X*X*X", "X")
+    monkeypatch.setattr(memory, "installed", lambda: 10_000_000)
+    with pytest.raises(TooLarge) as caught:
+        square.compile(limit=10**12)(X=np.ones((40, 40)))
+    assert str(caught.value) == (
+        "∂(X*X*X)/∂X needs 20 MB at once, and this machine has 10 MB of memory; "
+        "apply, pullback, entry and structure answer without forming it"
+    )
+    one = np.ones((40, 40), np.float32)
+    with pytest.raises(TooLarge, match="needs 10 MB at once"):
+        square.compile(limit=10**12)(X=one)
+    assert square.apply(one, X=one).shape == (40, 40)
+    monkeypatch.setattr(memory, "installed", lambda: 10_000)
+    one = np.ones((41, 41))
+    with pytest.raises(
+        TooLarge, match=r"^a product with ∂\(X\*X\*X\)/∂X needs .* 10,000 bytes of memory$"
+    ):
+        square.apply(one, X=one)
+
+
+def test_steps_that_are_larger_than_the_result_count(monkeypatch: Any) -> None:
+    trace = wrt.derivative("sum(expm(A*B))", "A")
+    monkeypatch.setattr(memory, "installed", lambda: 2_000_000)
+    values = {"A": np.ones((1000, 2)) / 1e3, "B": np.ones((2, 1000)) / 1e3}
+    with pytest.raises(TooLarge, match="at once, and this machine has 2"):
+        trace(**values)
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    there = memory.installed()
+    assert there is None or 10**8 < there < 10**15

@@ -453,7 +453,8 @@ class Derivative(Found):
 
     def _mapped(self, node: Node, moving: Variable, value: Any, values: Mapping[str, Any]) -> Array:
         arguments = (moving, *self.arguments)
-        program = programs.compile(node, arguments=arguments, title=self.title)
+        title = f"a product with {self.title}"
+        program = programs.compile(node, arguments=arguments, title=title, instead="")
         result: Array = program({moving.name: value, **self._told(program, values)})
         return result
 

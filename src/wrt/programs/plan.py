@@ -65,16 +65,16 @@ class Plan:
 
     def shapes(self) -> Iterator[tuple[Dimension, ...]]:
         """The axes of every array that the program forms."""
-        return iter(dict.fromkeys(step.dims for step in self._formed()))
+        return iter(dict.fromkeys(self.steps[at].dims for at in self.formed()))
 
-    def _formed(self) -> Iterator[Step]:
-        """The steps that are needed for the results."""
+    def formed(self) -> Iterator[int]:
+        """The steps that are needed for the results, the last first."""
         steps = self.steps.all
         needed = set(self.results)
         for at in range(len(steps) - 1, -1, -1):
             if at in needed:
                 needed.update(steps[at].args)
-                yield steps[at]
+                yield at
 
 
 def plan(formula: Node | tuple[Node, ...], sizes: Mapping[str, int] | None = None) -> Plan:

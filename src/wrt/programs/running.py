@@ -14,9 +14,10 @@ from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Function
 from wrt.expression.nodes import Dims, Node, Variable
-from wrt.programs import MOST_ENTRIES, door, incoming
+from wrt.programs import MOST_ENTRIES, door, incoming, memory
 from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
+from wrt.programs.plan import Plan
 from wrt.programs.sized import Planned, Plans
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Program", "compile", "singular"]
 
+#: What a refusal of an array that is too large recommends.
+INSTEAD = "; apply, pullback, entry and structure answer without forming it"
 #: How many shapes of arrays a program remembers to have found right.
 MOST_KNOWN = 64
 
@@ -40,12 +43,13 @@ def compile(  # noqa: A001  # the word that people know for this
     name: str = "derivative",
     doc: str | None = None,
     title: str = "the result",
+    instead: str = INSTEAD,
 ) -> Program:
     """The program of a formula: a function of its variables by keyword, or by one mapping.
 
     Several formulas in a tuple share their work and give a tuple. `arguments` may hold variables
     that do not occur; `sizes` help the order of multiplying; `limit` is the most entries that an
-    array may have, `title` what a refusal calls the result.
+    array may have, `title` what a refusal calls the result and `instead` what it recommends.
 
     >>> import numpy as np
     >>> n = Dimension.of("n")
@@ -59,7 +63,7 @@ def compile(  # noqa: A001  # the word that people know for this
     """
     given = None if arguments is None else tuple(arguments)
     known = tuple(sorted((sizes or {}).items()))
-    return _compiled(formula, backend, given, limit, known, name, doc, title)
+    return _compiled(formula, backend, given, limit, known, name, doc, (title, instead))
 
 
 @lru_cache(maxsize=256)
@@ -71,7 +75,7 @@ def _compiled(
     sizes: tuple[tuple[str, int], ...],
     name: str,
     doc: str | None,
-    title: str,
+    title: tuple[str, str],
 ) -> Program:
     told = dict(sizes)
     if backend == "numpy":
@@ -107,7 +111,8 @@ class Program:
     several threads at once.
 
     Raises ValueMistake for values of the wrong name, shape, type or property, for NaN, and where
-    a matrix is singular; TooLarge, before computing, for arrays beyond the limit.
+    a matrix is singular; TooLarge, before computing, for arrays beyond the limit and for more
+    than the machine's memory.
     """
 
     def __init__(
@@ -115,10 +120,11 @@ class Program:
         formula: Node | tuple[Node, ...],
         made: Module,
         limit: int,
-        title: str,
+        title: tuple[str, str],
         told: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        self.formula, self.source, self.limit, self.title = formula, made.text, limit, title
+        self.formula, self.source, self.limit = formula, made.text, limit
+        self.title, self.instead = title
         self._module = made
         self._wanted = {
             **{v.name: word for v, word in made.arguments.items()},
@@ -148,7 +154,15 @@ class Program:
     def __reduce__(self) -> tuple[object, ...]:
         made = self._module
         arguments = tuple(made.arguments)
-        said = (self.formula, self.backend, arguments, self.limit, made.name, self.title)
+        said = (
+            self.formula,
+            self.backend,
+            arguments,
+            self.limit,
+            made.name,
+            self.title,
+            self.instead,
+        )
         return (_again, (*said, tuple(self._plans.told.items())))
 
     def _planned(self, made: Module) -> Planned:
@@ -296,8 +310,19 @@ class Program:
             self._small(root.dims, sizes, itemsize, self.title)
         for dims in plan.shapes():
             self._small(dims, sizes, itemsize, f"a step on the way to {self.title}")
+        if self.library == "numpy":
+            self._room(plan, sizes, itemsize)
         self._fits = key
         return planned
+
+    def _room(self, plan: Plan, sizes: Mapping[str, int], itemsize: int) -> None:
+        """Refuse what needs more than the machine's memory."""
+        wanted, there = memory.held(plan, sizes, itemsize), memory.installed()
+        if there is not None and wanted > there:
+            raise TooLarge(
+                f"{self.title} needs {memory.told(wanted)} at once, and this machine has "
+                f"{memory.told(there)} of memory{self.instead}"
+            )
 
     def _small(self, dims: Dims, sizes: Mapping[str, int], itemsize: int, what: str) -> None:
         if not all(d.names <= sizes.keys() for d in dims):
@@ -305,10 +330,9 @@ class Program:
         lengths = [d.size(sizes) for d in dims]
         entries = prod(lengths)
         if entries > self.limit:
-            shape = " × ".join(map(str, lengths))
+            shape, size = " × ".join(map(str, lengths)), memory.told(entries * itemsize)
             raise TooLarge(
-                f"{what} would have {shape} = {entries:,} entries ({_bytes(entries * itemsize)}); "
-                "apply, pullback, entry and structure answer without forming it"
+                f"{what} would have {shape} = {entries:,} entries ({size}){self.instead}"
             )
 
 
@@ -342,11 +366,10 @@ def _again(
     limit: int,
     name: str,
     title: str,
+    instead: str,
     sizes: tuple[tuple[str, int], ...],
 ) -> Program:
-    return compile(
-        formula, backend, arguments, limit=limit, sizes=dict(sizes), name=name, title=title
-    )
+    return _compiled(formula, backend, arguments, limit, sizes, name, None, (title, instead))
 
 
 def _function(made: Module) -> Callable[..., Any]:
@@ -395,17 +418,6 @@ def _needed(condition: Dimension) -> str:
         return f"{condition} must not be negative"
     factor, constant = solved
     return f"{names[0]} must be at least {-(constant // factor)}"
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return (
-                f"{round(count / size):,} {unit}"
-                if count >= 10 * size
-                else (f"{count / size:.1f} {unit}")
-            )
-    return f"{count:,} bytes"
 
 
 #: The line on which a factorisation or a system failed: its word, and the matrix by name.
