@@ -270,3 +270,49 @@ def spent(inputs, output, sizes, path):
         live.append(both & set(output).union(*live))
         total += math.prod(sizes[i] for i in both) * (1 + (both != live[-1]))
     return total
+
+
+# Brackets: multiplied out, or a common factor outside
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "shapes", "sizes", "most"),
+    [
+        # no matrix of zeros, no outer product is multiplied
+        ("(diag(p) - p*p')*M*x", ("x",), {"M": "n m"}, {"n": 1000, "m": 100}, 6e5),
+        ("(u*v' + w*z')*M*x", ("x",), {"M": "n m"}, {"n": 1000, "m": 100, "p": 1000}, 1e7),
+        ("logsumexp(A*x)", ("x", "x"), {"A": "N n"}, {"N": 1000, "n": 100}, 1.1e7),
+        ("norm2(A*x-b)^4", ("x", "x"), {"A": "N n"}, {"N": 1000, "n": 100}, 1.1e7),
+        ("norm2((A*B + C)*x)^2", ("x",), {"A": "n n", "B": "n n"}, {"n": 1000}, 2e7),
+        # one product instead of two
+        ("A*M*x + B*M*x", ("x",), {"A": "n n", "B": "n n", "M": "n m"}, {"n": 500, "m": 500}, 3e8),
+        ("u*(x'*A*x) + w*(x'*A*x)", ("x",), {"A": "n n"}, {"n": 500}, 3e6),
+    ],
+)
+def test_brackets_are_taken_the_cheaper_way(text, by, shapes, sizes, most):
+    D = wrt.derivative(text, *by, shapes=shapes)
+    assert flops(D, **sizes) < most
+    assert D.check().passed
+
+
+def test_sizes_decide_whether_a_bracket_is_multiplied_out():
+    D = wrt.derivative("(diag(p) - p*p')*M*x", "x", shapes={"M": "n m"})
+    assert "outer(p, -p)" in D.source(sizes={"n": 3, "m": 3})
+    assert "outer(p, -p)" not in D.source(sizes={"n": 500, "m": 500})
+
+
+def test_a_residual_that_cancels_is_not_multiplied_out_for_a_little():
+    D = wrt.derivative("norm2(Y - U*V')^2", "U", shapes={"Y": "n m", "U": "n k", "V": "m k"})
+    assert "Y - U @ V.T" in D.source(sizes={"n": 1000, "m": 1000, "k": 10})
+    rng = np.random.default_rng(2)
+    U, V = rng.integers(1, 9, (30, 3)) / 1.0, rng.integers(1, 9, (40, 3)) / 1.0
+    assert not np.any(D(Y=U @ V.T, U=U, V=V))
+
+
+def test_a_matrix_times_its_transpose_is_its_own_transpose():
+    D = wrt.derivative("norm2(A*X*B)^2", "X", shapes={"A": "p n", "B": "m q"})
+    text = D.source(sizes={"n": 10, "m": 10, "p": 1000, "q": 1000})
+    assert "A.T @ A" in text
+    assert "B @ B.T" in text
+    assert ").T" not in text
+    assert D.plan(n=10, m=10, p=1000, q=1000).lines[0].cost.flops == 1000 * 10**2

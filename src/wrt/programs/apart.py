@@ -14,7 +14,7 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Constant, Dims, Einsum, Factor, Node, Sum
 from wrt.expression.walk import postorder
 
-__all__ = ["apart"]
+__all__ = ["apart", "groups"]
 
 #: A formula and which axes of the whole its axes are.
 Part = tuple[Node, tuple[int, ...]]
@@ -74,12 +74,12 @@ def _product(node: Einsum, table: _Table) -> None:
             factors.append((table.whole[child], exponent, indices))
     taken = len(factors) > len(node.factors)
     made = build.product(node.coefficient, factors, node.output, node.index_dims) if taken else None
-    groups = _groups(factors)
+    hanging = groups(factors)
     carried = {i for _, _, indices in factors for i in indices}
-    if len(groups) < 2 or not carried.issuperset(range(len(node.index_dims))):
+    if len(hanging) < 2 or not carried.issuperset(range(len(node.index_dims))):
         table.put(node, (), made)
         return
-    parts = [_group(group, node.output, node.index_dims) for group in groups]
+    parts = [_group(group, node.output, node.index_dims) for group in hanging]
     if node.coefficient != ONE:
         parts.append((Constant(node.coefficient), ()))
     table.put(node, tuple(parts), _joined(parts, node) if taken else None)
@@ -91,7 +91,7 @@ def _joined(parts: Sequence[Part], node: Node) -> Node:
     return build.product(ONE, factors, tuple(range(node.ndim)), node.dims)
 
 
-def _groups(factors: Sequence[Factor]) -> list[list[Factor]]:
+def groups(factors: Sequence[Factor]) -> list[list[Factor]]:
     """The factors that hang together by indices; numbers are a group of their own."""
     groups: list[tuple[set[int], list[Factor]]] = []
     for factor in factors:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
+from wrt.programs.costs import is_gram
 from wrt.programs.ordering import cheapest
 from wrt.programs.steps import Steps
 
@@ -218,6 +219,8 @@ def _flat_product(steps: Steps, a: int, b: int, shape: Dims) -> int:
     a = _laid(steps, a, (*rows, *steps[a].dims[-1:]))
     b = _laid(steps, b, (*steps[b].dims[:1], *columns))
     made = steps.add("matmul", (a, b), None, (*rows, *columns))
+    if is_gram(steps, a, b):
+        steps.symmetric.add(made)
     return _laid(steps, made, shape)
 
 

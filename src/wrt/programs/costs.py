@@ -15,7 +15,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
 from wrt.programs.steps import VIEWS, Step, Steps, reached
 
-__all__ = ["ASSUMED", "Bill", "Cost", "billed", "collides", "length"]
+__all__ = ["ASSUMED", "Bill", "Cost", "billed", "collides", "is_gram", "length"]
 
 #: What an unnamed size is taken for.
 ASSUMED = 100
@@ -172,7 +172,8 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
     moved = ITEM * (made + sum(read))
     match step.op:
         case "matmul" | "tensordot" | "einsum" | "vdot":
-            return Cost(2 * _cells(steps, step, sizes), moved)
+            half = step.op == "matmul" and is_gram(steps, *step.args)
+            return Cost((1 if half else 2) * _cells(steps, step, sizes), moved)
         case "gram":
             return Cost(_cells(steps, step, sizes), moved + 2 * ITEM * read[0])
         case "factor" | "solve" | "inverse":
@@ -198,6 +199,14 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
         case "stack":
             return Cost(0, ITEM * made)
     return Cost(made, moved)
+
+
+def is_gram(steps: Steps, a: int, b: int) -> bool:
+    """Whether two matrices are transposes of one another: half of their product is enough."""
+    for one, other in ((a, b), (b, a)):
+        if steps[one].op == "transpose" and steps[one].args == (other,):
+            return len(steps[other].dims) == 2
+    return False
 
 
 def _touched(steps: Steps, at: int, user: Step, sizes: Mapping[str, int]) -> int:

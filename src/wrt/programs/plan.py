@@ -101,8 +101,8 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
         return billed(plan.steps, plan.results, known).nanoseconds
 
     plans = []
-    for ways in _ways(roots):
-        ready = prepared(*ways)
+    ways = [prepared(*w, sizes=known, out=out) for w in _ways(roots) for out in (False, True)]
+    for ready in dict.fromkeys(ways):
         solved, matrices = _solvable(ready), forms(ready)
         for chosen in (solved, frozenset[Node]()) if solved else (solved,):
             plans.append(_lowered(roots, ready, chosen, matrices, known))

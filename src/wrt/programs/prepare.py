@@ -1,40 +1,41 @@
 """What a formula needs before it is planned: equal formulas that cost less to run than to read.
 
 Diagonal factors become equal indices, so that their zeros are never formed; terms of a sum that
-share an array of two axes or more are added before they are multiplied with it. What a recurrence
-need not compute step by step is taken out of its loop.
+share an array are added before they are multiplied with it, and products of sums are multiplied
+out, where that costs less. What a recurrence need not compute step by step is taken out of its
+loop.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
 from wrt.expression.function import Function
 from wrt.expression.nodes import (
     Apply,
-    Constant,
     Einsum,
-    Exponent,
     Factor,
     Node,
-    Pattern,
     Result,
     Scan,
     Sum,
 )
 from wrt.expression.walk import postorder, rewrite
+from wrt.programs.brackets import bracketed, multiplied_out
 from wrt.programs.hoisting import hoisted
 from wrt.programs.keeping import beside, inside_out, kept
 
 __all__ = ["prepared"]
 
 
-def prepared(*roots: Node) -> tuple[Node, ...]:
-    """The same formulas, cheaper to run together.
+def prepared(
+    *roots: Node, sizes: Mapping[str, int] = MappingProxyType({}), out: bool = False
+) -> tuple[Node, ...]:
+    """The same formulas, cheaper to run together; `out` multiplies sums out where that may pay.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.expression.nodes import Variable
@@ -45,14 +46,22 @@ def prepared(*roots: Node) -> tuple[Node, ...]:
     """
     ready = kept(*hoisted([_joint(root) for root in roots]))
     # brackets that were formed now may hold no state either
-    found, _ = hoisted([one for root in ready for one in _together((root,))])
+    known = tuple(sorted(sizes.items()))
+    found, _ = hoisted([one for root in ready for one in _together((root,), known, out)])
     return found
 
 
 @lru_cache(maxsize=256)
-def _together(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+def _together(
+    roots: tuple[Node, ...], known: tuple[tuple[str, int], ...], out: bool
+) -> tuple[Node, ...]:
     """Formulas that are computed in one place: what a program returns, or what a step makes."""
-    order = list(inside_out(roots))
+    sizes = dict(known)
+    open_ = multiplied_out(roots, sizes) if out else roots
+    order = list(inside_out(open_))
+    if out and open_ == roots and not any(isinstance(node, Scan) for node in order):
+        return _together(roots, known, False)
+    roots = open_
     count = Counter([*roots, *(c for node in order for c in beside(node))])
     done: dict[Node, Node] = {}
     factored: set[Node] = set()
@@ -62,14 +71,14 @@ def _together(roots: tuple[Node, ...]) -> tuple[Node, ...]:
         same = all(a is b for a, b in zip(children, parts, strict=True))
         if isinstance(node, Scan):
             # a step is looked at by itself, so that all states of a recurrence stay in one loop
-            children += _together(node.nexts)
+            children += _together(node.nexts, known, out)
             done[node] = node.rebuild(children)
             continue
         made = node if same else node.rebuild(children)
         if isinstance(made, Einsum) and not build.is_zero(made):
             made = _united(_absorbed(made, factored))
         elif isinstance(made, Sum):
-            common = _factored(made)
+            common = bracketed(made, sizes)
             if common is not made and count[node] == 1:
                 factored.add(common)
             made = common
@@ -166,61 +175,3 @@ def _absorbed(node: Einsum, factored: set[Node]) -> Einsum:
         factors += [(f, e, tuple(place[i] for i in own)) for f, e, own in child.factors]
     made = build.product(coefficient, factors, node.output, dims)
     return made if isinstance(made, Einsum) else node
-
-
-#: A factor of a term with the axes of the sum that its own axes are.
-Shared = tuple[Node, Exponent, tuple[int, ...]]
-
-
-def _factored(node: Sum) -> Node:
-    """The sum with an array that several terms share outside the bracket."""
-    terms = list(node.children)
-    shared = [_shareable(term) for term in terms]
-    counts: dict[Shared, int] = {}
-    for found in shared:
-        for one in found:
-            counts[one] = counts.get(one, 0) + 1
-    best = max(counts, key=lambda s: (counts[s], len(s[2])), default=None)
-    if best is None or counts[best] < 2:
-        return node
-    inside = [(t, f[best]) for t, f in zip(terms, shared, strict=True) if best in f]
-    outside = [t for t, f in zip(terms, shared, strict=True) if best not in f]
-    kept = sorted({axis for term, place in inside for axis in _axes_without(term, place)})
-    axes = tuple(range(node.ndim))
-    bracket = build.add(*[_without(term, place, kept) for term, place in inside])
-    product = build.product(ONE, [(bracket, 1, tuple(kept)), best], axes, node.dims)
-    return build.add(product, *outside) if outside else product
-
-
-def _shareable(term: Node) -> dict[Shared, int]:
-    """The factors with two axes or more, all of them axes of the sum; and their places."""
-    if isinstance(term, (Constant, Pattern)):
-        return {}
-    if not isinstance(term, Einsum):
-        axes = tuple(range(term.ndim))
-        return {(term, 1, axes): 0} if len(axes) > 1 else {}
-    if term.repeats:
-        return {}
-    found: dict[Shared, int] = {}
-    for k, (factor, exponent, indices) in enumerate(term.factors):
-        plain = len(set(indices)) == len(indices) > 1 and not isinstance(factor, Pattern)
-        if plain and set(indices) <= set(term.output):
-            found[factor, exponent, tuple(term.output.index(i) for i in indices)] = k
-    return found
-
-
-def _axes_without(term: Node, place: int) -> set[int]:
-    """The axes of a term that a factor other than the shared one carries."""
-    if not isinstance(term, Einsum):
-        return set()
-    carried = {i for k, own in enumerate(term.indices) if k != place for i in own}
-    return {axis for axis, i in enumerate(term.output) if i in carried}
-
-
-def _without(term: Node, place: int, kept: Sequence[int]) -> Node:
-    """What a term multiplies the shared factor with, on the axes that are kept."""
-    if not isinstance(term, Einsum):
-        return build.ones([term.dims[axis] for axis in kept])
-    rest = [f for k, f in enumerate(term.factors) if k != place]
-    output = [term.output[axis] for axis in kept]
-    return build.product_carried(term.coefficient, rest, output, term.index_dims)
