@@ -26,7 +26,7 @@ from wrt.expression.function import Function
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = "docs/through-time.md"
-PAGES = ("README.md", LESSON, "CONTRIBUTING.md")
+PAGES = ("README.md", LESSON, "docs/structured.md", "CONTRIBUTING.md")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: How large the largest error is depends on the machine's arithmetic.
 ERROR = re.compile(r"largest error (\S+)")
@@ -89,13 +89,13 @@ def comparable(text: str) -> str:
 
 @pytest.mark.parametrize(
     ("command", "shown"),
-    [c for page in PAGES[:2] for b in blocks(page, "console") for c in commands(b)],
+    [c for page in PAGES[:-1] for b in blocks(page, "console") for c in commands(b)],
 )
 def test_pages_show_what_commands_print(command: str, shown: str) -> None:
     assert comparable(output(command)) == comparable(shown)
 
 
-@pytest.mark.parametrize("page", PAGES[:2])
+@pytest.mark.parametrize("page", PAGES[:-1])
 def test_pages_show_what_python_prints(page: str) -> None:
     text = "\n".join(blocks(page, "python"))
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

@@ -246,6 +246,23 @@ def exactly_solved(matrix: list[list[Fraction]], right: list[Fraction]) -> list[
     return [float(row[-1] / row[k]) for k, row in enumerate(rows)]
 
 
+def test_blocks_with_few_columns_added_are_not_formed() -> None:
+    n, m = 300, 400  # 300 blocks of 160,000 entries
+    J = wrt.derivative("tanh(W*x)", "W").compile(structured=True)
+    S = J(W=RNG.normal(size=(n, m)) / m, x=RNG.normal(size=m))
+    damped = S.T @ S + 0.1 * (S.T @ S).identity()
+    b = RNG.normal(size=(n, m))
+    tracemalloc.start()
+    found = damped.solve(b)
+    determinant = damped.logdet()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * b.nbytes
+    assert close(damped.apply(found), b)
+    rows = (S.pullback(np.ones(n)) ** 2).sum(axis=1)
+    assert close(determinant, n * m * np.log(0.1) + np.log1p(rows / 0.1).sum())
+
+
 @pytest.mark.parametrize(("scale", "least"), [(1e6, 1.0), (1.0, 1e-18), (1.0, 0.0)])
 def test_a_solution_keeps_its_digits(scale: float, least: float) -> None:
     """Where what is added is large; where the diagonal alone is nearly singular, or is."""
@@ -257,6 +274,15 @@ def test_a_solution_keeps_its_digits(scale: float, least: float) -> None:
         outer[k][k] += Fraction(d[k])
     S = D(d=d, a=a, x=np.ones(6))
     assert np.allclose(S.solve(b), exactly_solved(outer, [Fraction(v) for v in b]), rtol=1e-9)
+
+
+def test_digits_that_would_be_lost_are_refused() -> None:
+    D = wrt.derivative("sum(D.*X.^2)/2 + sum(A.*X)^2/2", "X", "X").compile(structured=True)
+    A, weights = RNG.normal(size=(3, 4)), np.ones((3, 4))
+    assert D(D=weights, A=A, X=A).solve(A).shape == (3, 4)
+    weights[1, 2] = 1e-20
+    with pytest.raises(ValueMistake, match="nearly singular"):
+        D(D=weights, A=A, X=A).solve(A)
 
 
 def test_what_no_structure_solves_is_refused() -> None:

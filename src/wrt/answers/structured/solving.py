@@ -14,11 +14,18 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wrt.answers.structured.factors import (
+    factorised,
+    halves,
+    is_lost,
+    rank,
+    singular,
+    turned,
+)
 from wrt.answers.structured.operations import terms as terms_of
 from wrt.answers.structured.terms import Term, component, joined
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
 from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
 from wrt.expression.products import connected
@@ -31,19 +38,12 @@ __all__ = ["System", "system"]
 Axes = tuple[int, ...]
 
 
-#: A correction larger than this part of a solution tells that a way has lost its digits.
-LOOSE = 1e-6
-
-
 @dataclass(frozen=True)
 class System:
-    """A tensor and the way to solve with it; `other` is the one matrix that it is, where that is
-    a way as well.
-    """
+    """A tensor and the way to solve with it."""
 
     D: Structured
     way: Any
-    other: Any = None
 
     def solve(self, right: Any) -> Any:
         """The solution, of many right sides along leading axes at once."""
@@ -52,23 +52,7 @@ class System:
         b = b.reshape((prod(lead), *D.axes[: D.rows]))
         with _told(D):
             x = self.way.solve(b)
-            if isinstance(self.way, _Woodbury):
-                x = self.refined(b, x)
         return x.reshape((*lead, *D.column_shape))
-
-    def refined(self, b: Any, x: Any) -> Any:
-        """A solution with what it lacks added; where that is much, the core is nearly singular."""
-        more = self.way.solve(b - self.applied(x))
-        if self.D.backend == "numpy" and self.other is not None:
-            if not abs(more).max(initial=0) <= LOOSE * abs(x).max(initial=0):
-                return self.other.solve(b)
-        return x + more
-
-    def applied(self, x: Any) -> Any:
-        """What the tensor makes of many at once, by the axes of its formula."""
-        D = self.D
-        found = D.apply(x.reshape((len(x), *D.column_shape)))
-        return found.reshape((len(x), *D.axes[: D.rows]))
 
     def logdet(self) -> Any:
         """The logarithm of the absolute value of the determinant."""
@@ -98,16 +82,17 @@ def system(D: Structured) -> System:
     terms = [t for t in terms_of(D.formula) if t.coefficient.value]
     with _told(D):
         if not terms:
-            raise _singular_error()
+            raise singular()
         whole = _kronecker(D, terms)
         if whole is not None and not whole.dense:
             return System(D, whole)
         thin = [t for t in terms if _rank(t, D.rows) * 2 <= prod(D.row_shape)]
         rest = [t for t in terms if not any(t is one for one in thin)]
         core = _kronecker(D, rest) if rest and thin else None
-        if core is not None and not core.dense and _few(thin, D):
+        few = sum(_rank(t, D.rows) for t in thin) * 2 <= prod(D.row_shape)
+        if core is not None and not core.dense and few:
             if whole is None or core.is_regular:
-                return System(D, _Woodbury(D, core, thin), whole)
+                return System(D, _Woodbury(D, core, thin, whole))
         if whole is not None:
             return System(D, whole)
         sylvester = _sylvester(D, terms)
@@ -120,10 +105,8 @@ def system(D: Structured) -> System:
     )
 
 
-def _singular_error() -> Exception:
-    import numpy as np
-
-    return np.linalg.LinAlgError("singular")
+def _rank(term: Term, rows: int) -> float:
+    return rank(term, term.output[:rows], term.output[rows:])
 
 
 # Kronecker products of blocks
@@ -223,7 +206,7 @@ class _Block:
         made = _Block(D, group, node)
         if made.height != made.width:
             if prod(D.axes[r] for r in group.rows) != prod(D.axes[c] for c in group.columns):
-                raise _singular_error()
+                raise singular()
             return None
         return made if len(made.rest_rows) < 2 and len(made.rest_columns) < 2 else None
 
@@ -249,9 +232,21 @@ class _Block:
         return value.reshape((*self.many, self.height, self.width))
 
     @cached_property
+    def thin(self) -> _Thin | None:
+        """The blocks as diagonals and few columns added; None where they are not."""
+        if self.height == 1 or not self.rest_rows:
+            return None
+        return _Thin.of(self)
+
+    @cached_property
     def solver(self) -> Any:
-        """The factorised matrix."""
-        return _factorised(self.D, self.matrix)
+        """A function that solves with the blocks, factorised once."""
+        return self.whole if self.thin is None else self.thin.solve
+
+    @cached_property
+    def whole(self) -> Any:
+        """A function that solves with the matrix itself."""
+        return factorised(self.D, self.matrix)
 
     def solve(self, x: Any, labels: list[int]) -> tuple[Any, list[int]]:
         """An array whose axes behind the first are those of `labels`, solved along its own."""
@@ -278,6 +273,8 @@ class _Block:
         words = self.D.library.words
         if self.is_identity:
             return words.zeros((), dtype=self.D.like.dtype)
+        if self.thin is not None:
+            return self.thin.logdet()
         if self.height == 1:
             return words.log(words.abs(self.matrix)).sum()
         return words.linalg.slogdet(self.matrix)[1].sum()
@@ -339,96 +336,21 @@ class _Kronecker:
         return sum(block.logdet() * often for block, often in each)
 
 
-def _factorised(D: Structured, matrix: Any) -> Any:
-    """A function that solves with a matrix, or with many, factorised once."""
-    words = D.library.words
-    if matrix.shape[-1] == 1:
-        if D.backend == "numpy" and not matrix.all():
-            raise _singular_error()
-        return lambda b: b / matrix
-    if D.backend != "numpy" or matrix.ndim > 2:
-        return lambda b: words.linalg.solve(matrix, b)
-    return _factorised_once(matrix)
-
-
-def _factorised_once(matrix: Any) -> Any:
-    """One matrix of NumPy: triangular, symmetric positive definite, or any."""
-    import warnings
-
-    import numpy as np
-    from scipy import linalg
-
-    if not np.isfinite(matrix).all():
-        raise ValueMistake("what is to be solved with has entries that are no numbers")
-    lower, upper = np.array_equal(matrix, np.tril(matrix)), np.array_equal(matrix, np.triu(matrix))
-    if lower or upper:
-        return lambda b: linalg.solve_triangular(matrix, b, lower=lower, check_finite=False)
-    mirrored = matrix.conj().T
-    if np.abs(matrix - mirrored).max() <= 4 * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
-        try:
-            factor = linalg.cho_factor(matrix, check_finite=False)
-            return lambda b: linalg.cho_solve(factor, b, check_finite=False)
-        except linalg.LinAlgError:
-            pass  # symmetric, and not positive definite
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", linalg.LinAlgWarning)
-        lu = linalg.lu_factor(matrix, check_finite=False)
-    if not np.diagonal(lu[0]).all():
-        raise _singular_error()
-    return lambda b: linalg.lu_solve(lu, b, check_finite=False)
-
-
 # Few columns added
 
 
-def _sides(term: Term, rows: int) -> tuple[list[int], list[int]] | None:
-    """Factors on the side of the rows and the others; None where they hang together by an axis.
-
-    The cut goes through the fewer numbers: behind the factors of the rows, or before those of the
-    columns.
-    """
-    above, below = set(term.output[:rows]), set(term.output[rows:])
-    if above & below:
-        return None
-    held = [set(f[2]) for f in term.factors]
-    first = [k for k, own in enumerate(held) if own & above]
-    last = [k for k, own in enumerate(held) if own & below]
-    if set(first) & set(last):
-        return None
-    cuts = [(first, [k for k in range(len(held)) if k not in first])]
-    cuts.append(([k for k in range(len(held)) if k not in last], last))
-    return min(cuts, key=lambda cut: prod(_sizes(term, cut)))
-
-
-def _link(term: Term, cut: tuple[Sequence[int], Sequence[int]]) -> list[int]:
-    """The indices that both sides of a cut have."""
-    one, two = ({i for k in side for i in term.factors[k][2]} for side in cut)
-    return sorted((one & two) - set(term.output))
-
-
-def _sizes(term: Term, cut: tuple[Sequence[int], Sequence[int]]) -> list[int]:
-    return [term.dims[i].value or 0 for i in _link(term, cut)]
-
-
-def _rank(term: Term, rows: int) -> float:
-    """How many products of a column and a row a term is made of, at most."""
-    cut = _sides(term, rows) if term.output else None
-    return float("inf") if cut is None else prod(_sizes(term, cut))
-
-
-def _few(terms: Sequence[Term], D: Structured) -> bool:
-    return sum(_rank(t, D.rows) for t in terms) * 2 <= prod(D.row_shape)
-
-
 class _Woodbury:
-    """A system with U V' added, by a small system with as many rows as U has columns."""
+    """A system with U V' added, by a small system with as many rows as U has columns.
 
-    def __init__(self, D: Structured, core: _Kronecker, thin: Sequence[Term]) -> None:
-        self.D, self.core = D, core
-        words = D.library.words
-        halves = [_halves(D, term) for term in thin]
-        self.U = words.concatenate([u for u, _ in halves])
-        self.V = words.concatenate([v for _, v in halves])
+    `whole` is the one matrix that it is, where the core alone is nearly singular.
+    """
+
+    def __init__(
+        self, D: Structured, core: _Kronecker, thin: Sequence[Term], whole: _Kronecker | None
+    ) -> None:
+        self.D, self.core, self.whole = D, core, whole
+        rows = D.rows
+        self.U, self.V = halves(D, [(t, t.output[:rows], t.output[rows:]) for t in thin])
 
     @cached_property
     def moved(self) -> Any:
@@ -439,42 +361,93 @@ class _Woodbury:
     @cached_property
     def small(self) -> Any:
         """The small matrix."""
-        return self.D.library.eye(len(self.U), self.U) + self.V @ _turned(self.moved)
+        return self.D.library.eye(len(self.U), self.U) + self.V @ turned(self.moved)
 
     @cached_property
     def solver(self) -> Any:
         """The small matrix, factorised."""
-        return _factorised(self.D, self.small)
+        return factorised(self.D, self.small)
 
     def solve(self, b: Any) -> Any:
-        """Many right sides along the first axis."""
+        """Many right sides along the first axis; refined once."""
+        first, x = self.once(b)
+        if self.D.backend == "numpy" and is_lost(first, x):
+            if self.whole is None:
+                raise ValueMistake(f"{self.D} without what has few columns is nearly singular")
+            return self.whole.solve(b)
+        return x + self.once(b - self.applied(x))[1]
+
+    def once(self, b: Any) -> tuple[Any, Any]:
+        """The solution with the core, and what the small system makes of it."""
         first = self.core.solve(b)
         flat = first.reshape((len(b), -1))
-        weights = self.solver(self.V @ _turned(flat))
-        return (flat - _turned(weights) @ self.moved).reshape(first.shape)
+        weights = self.solver(self.V @ turned(flat))
+        return first, (flat - turned(weights) @ self.moved).reshape(first.shape)
+
+    def applied(self, x: Any) -> Any:
+        """What the tensor makes of many at once, by the axes of its formula."""
+        D = self.D
+        found = D.apply(x.reshape((len(x), *D.column_shape)))
+        return found.reshape((len(x), *D.axes[: D.rows]))
 
     def logdet(self) -> Any:
         """That of the core and that of the small matrix."""
         return self.core.logdet() + self.D.library.words.linalg.slogdet(self.small)[1]
 
 
-def _turned(matrix: Any) -> Any:
-    return matrix.swapaxes(0, 1)
+class _Thin:
+    """Blocks that are diagonals with few columns added each, never formed."""
 
+    def __init__(self, block: _Block, diagonal: Any, U: Any, V: Any) -> None:
+        self.block, self.diagonal, self.U, self.V = block, diagonal, U, V
+        self.moved = U / diagonal[..., None, :]
 
-def _halves(D: Structured, term: Term) -> tuple[Any, Any]:
-    """U and V of a term, a row for each column that is added."""
-    cut = _sides(term, D.rows)
-    assert cut is not None
-    link = _link(term, cut)
-    sides = []
-    for places, ends, number in zip(
-        cut, (term.output[: D.rows], term.output[D.rows :]), (term.coefficient, ONE), strict=True
-    ):
-        node = build.scale(number, component(term, places, (*link, *ends)))
-        value = D._run(node, {})
-        sides.append(value.reshape((prod(_sizes(term, cut)), -1)))
-    return sides[0], sides[1]
+    @staticmethod
+    def of(block: _Block) -> _Thin | None:
+        """The blocks apart; None where they are of another kind, or singular without columns."""
+        D, group = block.D, block.group
+        places = {a: k for k, a in enumerate((*group.rows, *group.columns))}
+        (row,), (column,) = block.rest_rows, block.rest_columns
+        many = [places[r] for r, _ in block.pairs]
+        terms = terms_of(block.node)
+        flat = [t for t in terms if t.output[places[row]] == t.output[places[column]]]
+        thin = [t for t in terms if t.output[places[row]] != t.output[places[column]]]
+        ends = [((t.output[places[row]],), (t.output[places[column]],)) for t in thin]
+        ranks = sum(rank(t, *sides) for t, sides in zip(thin, ends, strict=True))
+        if not flat or not thin or 2 * ranks > block.height:
+            return None
+        output = [*many, places[row]]
+        diagonal = D._run(build.add(*(_along(t, output) for t in flat)), {})
+        if D.backend == "numpy" and not diagonal.all():
+            return None
+        shared = [tuple(t.output[k] for k in many) for t in thin]
+        cut = [(t, *sides, own) for t, sides, own in zip(thin, ends, shared, strict=True)]
+        return _Thin(block, diagonal, *halves(D, cut))
+
+    @cached_property
+    def small(self) -> Any:
+        """A small matrix for each block."""
+        return self.block.D.library.eye(self.U.shape[-2], self.U) + self.V @ turned(self.moved)
+
+    def solve(self, b: Any) -> Any:
+        """Right sides along the last axis of each block; refined once."""
+        first, x = self.once(b)
+        if self.block.D.backend == "numpy" and is_lost(first, x):
+            return self.block.whole(b)
+        added = turned(self.U) @ (self.V @ x)
+        return x + self.once(b - self.diagonal[..., None] * x - added)[1]
+
+    def once(self, b: Any) -> tuple[Any, Any]:
+        """The solution with the diagonals, and what the small systems make of it."""
+        first = b / self.diagonal[..., None]
+        weights = self.block.D.library.words.linalg.solve(self.small, self.V @ first)
+        return first, first - turned(self.moved) @ weights
+
+    def logdet(self) -> Any:
+        """Of all blocks together."""
+        words = self.block.D.library.words
+        small = words.linalg.slogdet(self.small)[1]
+        return words.log(words.abs(self.diagonal)).sum() + small.sum()
 
 
 # Sylvester's equation
@@ -494,7 +467,7 @@ class _Sylvester:
         values = np.add.outer(np.linalg.eigvals(self.P), np.linalg.eigvals(self.Q))
         size = np.finfo(self.P.dtype).eps * np.abs(values).max()
         if np.abs(values).min() <= size * len(values):
-            raise _singular_error()
+            raise singular()
         return np.array([solve_sylvester(self.P, self.Q, one) for one in b], dtype=None)
 
     def logdet(self) -> Any:

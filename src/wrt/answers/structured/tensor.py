@@ -277,8 +277,11 @@ class Structured:
         if isinstance(factor, int) and not isinstance(factor, bool):
             nodes = [build.scale(factor, one) for one in _plain(self.formula)]
             return self._made(build.add(*nodes), self.values, self.rows, self.groups)
+        if isinstance(factor, float) and factor < 0:
+            return -(self * -factor)
         value = self.library.taken("the factor", factor, self.like)
-        kind = ("complex",) if _is_complex(value) else ()
+        known = ("positive",) if isinstance(factor, float) and factor > 0 else ()
+        kind = ("complex",) if _is_complex(value) else known
         c = Variable(unused("c", list(self.values)), (), kind)
         axes = [(0, k) for k in range(len(self.axes))]
         node = joined([terms(self.formula), terms(c)], [], axes)
@@ -289,6 +292,8 @@ class Structured:
     def __truediv__(self, factor: Any) -> Structured:
         if isinstance(factor, Structured):
             return NotImplemented
+        if isinstance(factor, (int, float)) and factor:
+            return self * (1.0 / factor)
         divisor: Any = self.library.taken("the divisor", factor, self.like)
         scaled: Structured = self * (1 / divisor)
         return scaled
@@ -319,7 +324,7 @@ class Structured:
             from wrt.answers.structured.entries import entries
 
             return words.asarray(words.linalg.norm(entries(self, self.limit).data))
-        return words.sqrt(words.abs(square))
+        return words.asarray(words.sqrt(words.abs(square)))
 
     def diagonal(self) -> Array:
         """The entries whose first axes and last axes agree."""
