@@ -66,13 +66,19 @@ def flat_form(root: Node) -> Node:
     return _settled(root, flat=True)
 
 
+#: How a formula is marked that is in normal form, and in flat form.
+_NORMAL, _FLAT = 1, 2
+
+
 def _settled(root: Node, flat: bool) -> Node:
-    if is_larger(MOST_NODES, root):
+    mark = _FLAT if flat else _NORMAL
+    if root.settled & mark or is_larger(MOST_NODES, root):
         return root
     settled: dict[Node, tuple[bool, ...]] = {}
     for _ in range(MOST_PASSES):
         before, root = root, _Pass(root, flat, settled).run()
         if root is before:
+            root.settled |= mark
             break
     return root
 

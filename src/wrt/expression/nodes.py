@@ -76,12 +76,14 @@ class Node:
     its identity.
     """
 
-    __slots__ = ("__weakref__", "children", "digest", "dims", "names")
+    __slots__ = ("__weakref__", "children", "digest", "dims", "names", "settled")
     __array_ufunc__ = None  # NumPy arrays leave the operators to us
     dims: Dims
     children: tuple[Node, ...]
     names: frozenset[Variable]
     digest: bytes
+    #: what the algebra has found out: in which of its normal forms this is
+    settled: int
 
     #: the fields, in the order of the constructor, that pickling and rebuilding use
     fields: ClassVar[tuple[str, ...]] = ()
@@ -96,7 +98,7 @@ class Node:
             node = kept and kept()
             if node is None:
                 node = object.__new__(cls)
-                node.digest, node.children, node.dims = digest, children, dims
+                node.digest, node.children, node.dims, node.settled = digest, children, dims, 0
                 for name, value in fields.items():
                     setattr(node, name, value)
                 node.names = node._free()
@@ -292,12 +294,13 @@ class Einsum(Node):
     The constructor only puts into canonical form; `build.product` melts, folds and flattens.
     """
 
-    __slots__ = ("coefficient", "exponents", "index_dims", "indices", "output")
+    __slots__ = ("_factors", "coefficient", "exponents", "index_dims", "indices", "output")
     coefficient: Coefficient
     exponents: tuple[Exponent, ...]
     indices: tuple[tuple[int, ...], ...]
     index_dims: Dims
     output: tuple[int, ...]
+    _factors: tuple[Factor, ...] | None
     fields = ("coefficient", "factors", "output", "index_dims")
 
     def __new__(
@@ -339,6 +342,7 @@ class Einsum(Node):
             indices=indices,
             index_dims=dims,
             output=out,
+            _factors=None,
         )
         return made
 
@@ -351,7 +355,9 @@ class Einsum(Node):
     @property
     def factors(self) -> tuple[Factor, ...]:
         """The factors as (node, exponent, indices)."""
-        return tuple(zip(self.children, self.exponents, self.indices, strict=True))
+        if self._factors is None:
+            self._factors = tuple(zip(self.children, self.exponents, self.indices, strict=True))
+        return self._factors
 
     @property
     def summed(self) -> tuple[int, ...]:
