@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     line = described()
     installed = ", ".join(f"{name} {number}" for name, number in versions().items())
     print(f"{line}\n{installed}")
-    start = time.perf_counter()
     found: dict[str, Any] = {"machine": line, "versions": versions(), "date": f"{date.today()}"}
     found["quick"] = options.quick
     for section in options.sections:
+        start = time.perf_counter()
         found[section] = measure(section, options.quick, options.only)
-    print(f"\nin {time.perf_counter() - start:.0f} s")
+        print(f"\n{section} measured in {time.perf_counter() - start:.0f} s", flush=True)
     write(found, options)
 
 

@@ -15,7 +15,7 @@ __all__ = ["chart"]
 Found = Mapping[str, Any]
 Place = Callable[[float], float]
 
-ROW, LEFT, WIDTH, RIGHT, TOP = 22, 400, 520, 80, 28
+ROW, LEFT, WIDTH, RIGHT, TOP = 22, 450, 520, 80, 28
 INK, QUIET, LINE, OURS, THEIRS = "#1f2328", "#656d76", "#d0d7de", "#0969da", "#cf222e"
 
 

@@ -69,7 +69,7 @@ def _programs(found: Found | None) -> Iterable[str]:
         "## Programs",
         "",
         "How many times as long as ours each system takes, in the same round: medians of seven"
-        " alternating rounds (three where a round takes more than four seconds), results checked"
+        " alternating rounds, results checked"
         " equal first (1e-9, in single precision 1e-4). Ours is the faster of our programs for"
         " NumPy and for JAX (jitted). `by hand` and `floor` are the time of the one for NumPy over"
         " that of the best that a person would write in NumPy, and over the least that this machine"

@@ -13,12 +13,13 @@ __all__ = ["ROUNDS", "Spread", "Times", "alternating", "seconds", "table"]
 ROUNDS = 7
 #: A call that is shorter is repeated until it has taken this long: the clock has a grain.
 SHORTEST = 5e-4
-#: Work that takes longer than this is done in fewer rounds.
-LONG = 4.0
-FEWEST = 3
+#: What takes longer than this has warmed up after one call.
+LONG = 1.0
 #: A sample takes about so long and so many calls.
 SAMPLE = 0.05
 MOST_CALLS = 12
+#: Two calls at least where one takes less: the memory of a large result may be found anew.
+TWICE = 0.5
 
 Work = Callable[[], object]
 
@@ -71,9 +72,9 @@ def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
     memory came from, is not what is asked.
     """
     warm = {name: seconds(work) for name, work in works.items()}
-    warm = {name: min(warm[name], seconds(work)) for name, work in works.items()}
-    if sum(warm.values()) > LONG:
-        rounds = min(rounds, FEWEST)
+    for name, took in warm.items():
+        if took < LONG:
+            warm[name] = min(took, seconds(works[name]))
     times = Times({name: [] for name in works})
     names = list(works)
     for turn in range(rounds):
@@ -85,7 +86,8 @@ def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
 
 def _sample(work: Work, took: float) -> float:
     inner = max(1, min(1000, round(SHORTEST / max(took, 1e-9))))
-    calls = max(1, min(MOST_CALLS, round(SAMPLE / max(took * inner, 1e-9))))
+    fewest = 2 if took < TWICE else 1
+    calls = max(fewest, min(MOST_CALLS, round(SAMPLE / max(took * inner, 1e-9))))
     return min(seconds(work, inner) for _ in range(calls))
 
 

@@ -90,7 +90,7 @@ def _torch_along(work: Formula, values: Values) -> Program:
     import torch
 
     f = _moving(work, torch, values)
-    x, *rest = tensors(dict(enumerate(_given(work, values)))).values()  # type: ignore[arg-type]
+    x, *rest = tensors(dict(enumerate(_given(work, values)))).values()
     d = torch.from_numpy(_direction(values, work.by[0]))
     return Program(lambda: torch.func.jvp(lambda x: f(x, *rest), (x,), (d,))[1])
 
@@ -148,7 +148,7 @@ class Product:
             self._hand(values),
             {OURS: lambda: self._ours(values)},
             {
-                name: lambda make=make: make(self.work, values)  # type: ignore[misc]
+                name: lambda make=make: make(self.work, values)
                 for name, make in makers.items()
                 if not (large and name == "dense")
             },
@@ -210,7 +210,7 @@ class Question:
 
 
 def _bound(makers: Mapping[str, Callable[[Values], Program]], values: Values) -> dict[str, Maker]:
-    return {name: lambda make=make: make(values) for name, make in makers.items()}  # type: ignore[misc]
+    return {name: lambda make=make: make(values) for name, make in makers.items()}
 
 
 # Newton's steps
