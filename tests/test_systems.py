@@ -18,6 +18,7 @@ LIBRARIES = ["numpy", "jax", "torch"]
 GAUSSIAN = "-0.5*logdet(S) - 0.5*(x-m)'*inv(S)*(x-m)"
 SPD = {"S": "n n spd", "x": "n", "m": "n"}
 PLAIN = {"S": "n n", "x": "n", "m": "n"}
+NOISY = {"K": "n n spd", "s": "positive", "y": "n"}
 #: A formula, by what, its declarations, and how often its program says each of some words.
 SYSTEMS: list[tuple[str, list[str], dict[str, str], dict[str, int]]] = [
     (GAUSSIAN, ["S", "m"], SPD, {"cholesky(": 1, "linalg.inv": 0, "slogdet": 0}),
@@ -31,7 +32,7 @@ SYSTEMS: list[tuple[str, list[str], dict[str, str], dict[str, int]]] = [
     (
         "0.5*y'*inv(K + s*eye(n))*y + 0.5*logdet(K + s*eye(n))",
         ["s", "y"],
-        {"K": "n n spd", "s": "positive", "y": "n"},
+        NOISY,
         {"cholesky(": 1, "linalg.inv": 0},
     ),
     (
@@ -56,11 +57,17 @@ SYSTEMS: list[tuple[str, list[str], dict[str, str], dict[str, int]]] = [
     ("b'*inv(L)*a + det(L)", ["a", "b"], {"L": "n n upper"}, {"linalg.": 0, "det(": 1}),
     ("norm2(inv(L)*B)^2", ["L", "B"], {"L": "n n lower", "B": "n m"}, {"linalg.inv": 0}),
     ("logdet(tril(X)) + b'*inv(tril(X))*b", ["X", "b"], {"X": "n n"}, {"linalg.inv": 0}),
+    ("b'*inv(D)*b + logdet(D)", ["D", "b"], {"D": "n n diagonal"}, {"linalg.": 0, "solve": 0}),
+    ("b'*inv(D*E)*a + det(D)", ["a"], {"D": "n n diagonal", "E": "n n diagonal"}, {"g.": 0}),
+    ("norm2(A*D*x)^2", ["A", "x"], {"D": "n n diagonal"}, {"D.diagonal()": 1, "D @": 0}),
     ("a'*chol(S)*b + b'*inv(S)*a", ["a"], {"S": "n n spd"}, {"cholesky(": 1}),
     ("a'*inv(X)*b", ["X"], {"X": "n n complex", "a": "n complex"}, {"lu_factor(X)": 1}),
     ("a'*inv(L)*b", ["a", "b"], {"L": "n n complex lower"}, {"solve_triangular(L": 2}),
 ]
 IDS = [f"{text} by {', '.join(by)} {shapes}" for text, by, shapes, _ in SYSTEMS]
+
+
+CUTS = {"lower": np.tril, "upper": np.triu, "diagonal": lambda a: np.diag(np.diag(a))}
 
 
 def values_of(D: Any) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def values_of(D: Any) -> dict[str, Any]:
         if "spd" in v.properties:
             a = a @ a.T
         found[v.name] = np.abs(a) + 0.1 if "positive" in v.properties else a
-        for word, cut in (("lower", np.tril), ("upper", np.triu)):
+        for word, cut in CUTS.items():
             if word in v.properties:
                 found[v.name] = cut(a)
     return found
@@ -177,6 +184,14 @@ def test_definite_matrices_cost_half() -> None:
 def test_triangles_are_solved_with_in_n_squared() -> None:
     D = wrt.gradients("b'*inv(L)*a + logdet(L)", "a", "b", shapes={"L": "n n lower"})
     assert operations(D, n=300) < 3 * 300**2
+
+
+def test_diagonals_cost_n() -> None:
+    D = wrt.gradients("b'*inv(D)*b + logdet(D)", "b", shapes={"D": "n n diagonal"})
+    assert operations(D, n=1000) < 20_000
+    trace = wrt.derivative("logdet(K + s*eye(n)) - y'*inv(K + s*eye(n))*y", "s", shapes=NOISY)
+    assert "np.outer" not in trace.source()
+    assert trace.check().passed
 
 
 def test_a_plan_tells_the_factorisation() -> None:

@@ -34,6 +34,7 @@ from wrt.functions import BOOK
 from wrt.programs.additions import lower_sum
 from wrt.programs.apart import apart
 from wrt.programs.costs import billed
+from wrt.programs.diagonals import by_diagonals
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
@@ -111,6 +112,7 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
     """The formulas as they are, and with their outer products formed last."""
+    roots = tuple(map(by_diagonals, roots))
     later = tuple(map(apart, roots))
     same = all(a is b for a, b in zip(roots, later, strict=True))
     return (roots,) if same else (roots, later)
