@@ -188,7 +188,7 @@ def test_triangles_are_solved_with_in_n_squared() -> None:
 
 def test_diagonals_cost_n() -> None:
     D = wrt.gradients("b'*inv(D)*b + logdet(D)", "b", shapes={"D": "n n diagonal"})
-    assert operations(D, n=1000) < 20_000
+    assert operations(D, n=1000) < 30_000
     trace = wrt.derivative("logdet(K + s*eye(n)) - y'*inv(K + s*eye(n))*y", "s", shapes=NOISY)
     assert "np.outer" not in trace.source()
     assert trace.check().passed

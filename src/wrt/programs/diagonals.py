@@ -70,11 +70,12 @@ def _applied(node: Apply, matrix: Node) -> Node:
     """A function of a whole diagonal matrix."""
     if node.function is BOOK["inv"]:
         return _matrix(matrix, -1)
+    made: Node = node
     if node.function is BOOK["det"]:
-        return BOOK["prod"](_entries(matrix))
-    if node.function is BOOK["logdet"]:
-        return BOOK["sum"](BOOK["log"](BOOK["abs"](_entries(matrix))))
-    return node
+        made = BOOK["prod"](_entries(matrix))
+    elif node.function is BOOK["logdet"]:
+        made = BOOK["sum"](BOOK["log"](BOOK["abs"](_entries(matrix))))
+    return made
 
 
 def _entries(matrix: Node, exponent: Exponent = 1) -> Node:

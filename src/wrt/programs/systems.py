@@ -41,8 +41,10 @@ def forms(roots: Sequence[Node]) -> dict[Node, str]:
     >>> from wrt.expression.nodes import Variable
     >>> n, m = map(Dimension.of, "nm")
     >>> A, X, L = (Variable(*v) for v in [("A", (m, n)), ("X", (n, n)), ("L", (n, n), ["lower"])])
-    >>> list(forms([BOOK["inv"](X) @ BOOK["inv"](A.T @ A) @ BOOK["inv"](L)]).values())
-    ['lu', 'cholesky', 'lower']
+    >>> inv, gram = BOOK["inv"], A.T @ A
+    >>> found = forms([inv(X) @ inv(gram) @ inv(L)])
+    >>> found[X], found[gram], found[L]
+    ('lu', 'cholesky', 'lower')
     """
     asked: dict[Node, set[str]] = {}
     for node in postorder(*roots):
