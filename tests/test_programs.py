@@ -11,6 +11,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
+import wrt
 from wrt import programs
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression import build
@@ -534,3 +535,9 @@ def test_power_and_fractions():
 def test_unit_coefficients_leave_no_trace():
     assert Coefficient.of(1) == ONE
     assert body(1 * x + 0 * w) == "return x"
+
+
+def test_equal_formulas_share_a_program_whatever_their_text():
+    one, other = wrt.derivative("tanh(W*x)", "x"), wrt.derivative("tanh((W * x))", "x")
+    assert one.compile() is one.compile()
+    assert one.compile().function is other.compile().function

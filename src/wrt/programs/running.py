@@ -167,7 +167,7 @@ class Program:
 
     def _planned(self, made: Module) -> Planned:
         """A module with what runs it."""
-        function = _function(made)
+        function = _function(made.text, made.name)
         return Planned(made, function, function)
 
     def _again(self, sizes: Mapping[str, int]) -> Planned:
@@ -372,10 +372,12 @@ def _again(
     return _compiled(formula, backend, arguments, limit, sizes, name, None, (title, instead))
 
 
-def _function(made: Module) -> Callable[..., Any]:
+@lru_cache(maxsize=256)
+def _function(text: str, name: str) -> Callable[..., Any]:
+    """The function of a text, the same for all who ask for it."""
     space: dict[str, Any] = {}
-    exec(builtins.compile(made.text, f"<{made.name}>", "exec"), space)
-    function: Callable[..., Any] = space[made.name]
+    exec(builtins.compile(text, f"<{name}>", "exec"), space)
+    function: Callable[..., Any] = space[name]
     return function
 
 
