@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,11 +57,10 @@ SLOW = ("torch", "tensorgrad")
 
 
 def process(*arguments: str) -> Callable[[], object]:
-    """A new Python as work."""
-    command = [sys.executable, *arguments]
-    return lambda: subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    """A new Python as work, that keeps its bytecode as an installed one does."""
+    command, quiet = [sys.executable, *arguments], subprocess.DEVNULL
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return lambda: subprocess.run(command, check=True, stdout=quiet, stderr=quiet, env=kept)
 
 
 def measure(quick: bool) -> dict[str, Any]:
