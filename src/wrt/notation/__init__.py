@@ -18,8 +18,9 @@ from wrt.expression.on_use import on_use
 from wrt.notation.indexed import IndexSpeaker, axis_letters
 from wrt.notation.joining import unfolded
 from wrt.notation.kronecker import kronecker_tree
+from wrt.notation.phrases import flip
 from wrt.notation.sentence import Definition, Speaker, with_where
-from wrt.notation.tree import Tree, flip
+from wrt.notation.tree import Tree
 from wrt.notation.typeset import typeset
 
 if TYPE_CHECKING:

@@ -12,22 +12,9 @@ from functools import lru_cache
 
 from wrt.expression.coefficient import IMAGINARY, MINUS_ONE, ONE, Coefficient
 from wrt.expression.dataclass import replace
+from wrt.notation.phrases import chain_of, entrywise, flip, pick, power, raised, scalars_of, times
 from wrt.notation.traces import least, traces
-from wrt.notation.tree import (
-    SCALAR,
-    Exponent,
-    Tree,
-    call,
-    chain_of,
-    cheaper,
-    entrywise,
-    flip,
-    pick,
-    power,
-    raised,
-    scalars_of,
-    times,
-)
+from wrt.notation.tree import SCALAR, Exponent, Tree, call, cheaper
 
 __all__ = ["conjugated", "folded", "joined", "moduli", "modulus", "parts_of_pairs"]
 

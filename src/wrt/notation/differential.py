@@ -12,22 +12,12 @@ from wrt.expression.nodes import Einsum, Node, Pattern, Sum, Variable
 from wrt.functions import BOOK
 from wrt.notation.indexed import IndexSpeaker, axis_letters
 from wrt.notation.latex_text import Style, latex_of
+from wrt.notation.phrases import chain_of, entrywise, flip, is_ones, scalars_of, times
 from wrt.notation.sentence import Speaker, shape_of, with_where
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed
 from wrt.notation.text import spaced
-from wrt.notation.tree import (
-    SCALAR,
-    Tree,
-    call,
-    chain_of,
-    entrywise,
-    flip,
-    is_ones,
-    name,
-    scalars_of,
-    times,
-)
+from wrt.notation.tree import SCALAR, Tree, call, name
 
 __all__ = ["Sentence", "entries", "gathered", "sentence", "written_as"]
 

@@ -11,22 +11,11 @@ from wrt.expression.nodes import Einsum, Node, Pattern, Sum
 from wrt.notation.directions import said_axes
 from wrt.notation.elimination import pattern_phrase
 from wrt.notation.indexed import free_letters
+from wrt.notation.phrases import chain_of, eye, flip, ones, raised, scalars_of, times, zeros
 from wrt.notation.sentence import Speaker, shape_of
 from wrt.notation.signs import settled
 from wrt.notation.sums import listed
-from wrt.notation.tree import (
-    Tree,
-    call,
-    chain_of,
-    eye,
-    flip,
-    literal,
-    ones,
-    raised,
-    scalars_of,
-    times,
-    zeros,
-)
+from wrt.notation.tree import Tree, call, literal
 
 __all__ = ["einsum_text"]
 

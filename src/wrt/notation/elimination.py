@@ -19,20 +19,13 @@ from wrt.expression.nodes import BoundedSum, Einsum, Node, Pattern, Reshape
 from wrt.notation.conjugates import conjugated
 from wrt.notation.directions import said_axes
 from wrt.notation.joining import is_split, opened
-from wrt.notation.traces import least, traces
-from wrt.notation.tree import (
-    SCALAR,
-    Shape,
-    Tree,
-    call,
+from wrt.notation.phrases import (
     chain_of,
-    cheaper,
     diagonal,
     diagonal_of,
     entrywise,
     eye,
     flip,
-    literal,
     ones,
     pick,
     power,
@@ -40,6 +33,8 @@ from wrt.notation.tree import (
     scalars_of,
     times,
 )
+from wrt.notation.traces import least, traces
+from wrt.notation.tree import SCALAR, Shape, Tree, call, cheaper, literal
 
 __all__ = ["Network", "network", "pattern_phrase", "within"]
 

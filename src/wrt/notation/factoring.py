@@ -13,9 +13,7 @@ from fractions import Fraction
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dataclass import dataclass, replace
 from wrt.notation.layout import unvec, vec
-from wrt.notation.tree import (
-    Tree,
-    call,
+from wrt.notation.phrases import (
     chain_of,
     diagonal,
     entrywise,
@@ -28,6 +26,7 @@ from wrt.notation.tree import (
     scalars_of,
     times,
 )
+from wrt.notation.tree import Tree, call
 
 __all__ = ["factored"]
 

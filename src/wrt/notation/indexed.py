@@ -18,24 +18,12 @@ from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Su
 from wrt.notation.conjugates import conjugated
 from wrt.notation.directions import said_axes
 from wrt.notation.elimination import Network, network
+from wrt.notation.phrases import chain_of, flip, is_ones, power, scalars_of, times
 from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
 from wrt.notation.splits import tells_sizes
 from wrt.notation.sums import collected, listed, total
-from wrt.notation.tree import (
-    LETTER,
-    LETTERS,
-    SCALAR,
-    Tree,
-    chain_of,
-    cheaper,
-    flip,
-    is_ones,
-    name,
-    power,
-    scalars_of,
-    times,
-)
+from wrt.notation.tree import LETTER, LETTERS, SCALAR, Tree, cheaper, name
 
 __all__ = ["IndexSpeaker", "axis_letters", "free_letters"]
 
@@ -247,7 +235,8 @@ def entries_of(tree: Tree, letters: Letters) -> Tree:
 def entry_of(tree: Tree, letters: Letters) -> Tree:
     """The entry of a phrase at letters, as a scalar.
 
-    >>> from wrt.notation.tree import name, wrapped
+    >>> from wrt.notation.phrases import wrapped
+    >>> from wrt.notation.tree import name
     >>> from wrt.expression.dimensions import Dimension
     >>> A = name("A", (Dimension.of("n"), Dimension.of("m")))
     >>> entry_of(wrapped(A), ["i", "j"]).text

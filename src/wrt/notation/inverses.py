@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from wrt.expression.coefficient import ONE
 from wrt.expression.dataclass import replace
-from wrt.notation.tree import Tree, call, chain_of, flip, scalars_of, times, wrapped
+from wrt.notation.phrases import chain_of, flip, scalars_of, times, wrapped
+from wrt.notation.tree import Tree, call
 
 __all__ = ["adjugates", "pseudoinverses"]
 

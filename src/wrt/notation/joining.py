@@ -15,15 +15,8 @@ from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Exponent, Node, Reshape
 from wrt.notation.layout import kron, unvec, vec
-from wrt.notation.tree import (
-    Tree,
-    diagonal,
-    entrywise,
-    eye,
-    flip,
-    ones,
-    times,
-)
+from wrt.notation.phrases import diagonal, entrywise, eye, flip, ones, times
+from wrt.notation.tree import Tree
 
 if TYPE_CHECKING:
     from wrt.notation.elimination import Network

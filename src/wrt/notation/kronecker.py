@@ -22,21 +22,10 @@ from wrt.expression.products import connected
 from wrt.notation.elimination import Network, network
 from wrt.notation.joining import unfolded
 from wrt.notation.layout import size, vec
+from wrt.notation.phrases import chain_of, diagonal, entrywise, eye, flip, scalars_of, times, zeros
 from wrt.notation.signs import settled
 from wrt.notation.sums import collected
-from wrt.notation.tree import (
-    Tree,
-    call,
-    chain_of,
-    diagonal,
-    entrywise,
-    eye,
-    flip,
-    literal,
-    scalars_of,
-    times,
-    zeros,
-)
+from wrt.notation.tree import Tree, call, literal
 
 if TYPE_CHECKING:
     from wrt.notation.sentence import Speaker

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.notation.latex_text import Scribe, Style, below, every, fit, side_by_side
+from wrt.notation.phrases import chain_of, is_ones, scalars_of, times
 from wrt.notation.sentence import Definition
 from wrt.notation.text import PRODUCT
-from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, times
+from wrt.notation.tree import Tree
 
 __all__ = ["einsum_latex"]
 

@@ -14,6 +14,7 @@ from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.notation.latex_names import latex_name, spellings
+from wrt.notation.phrases import chain_of, is_ones, scalars_of, spread
 from wrt.notation.runs import runs
 from wrt.notation.sentence import Definition, needed
 from wrt.notation.text import (
@@ -27,7 +28,7 @@ from wrt.notation.text import (
     plain,
     rows_of,
 )
-from wrt.notation.tree import Tree, chain_of, is_ones, scalars_of, spread
+from wrt.notation.tree import Tree
 
 __all__ = [
     "Scribe",

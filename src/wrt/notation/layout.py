@@ -7,7 +7,8 @@ from math import prod
 
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.notation.tree import Tree, call, chain_of, eye, flip, scalars_of, times
+from wrt.notation.phrases import chain_of, eye, flip, scalars_of, times
+from wrt.notation.tree import Tree, call
 
 __all__ = ["kron", "size", "unvec", "vec"]
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from itertools import chain
 
 from wrt.expression.coefficient import ONE
+from wrt.notation.phrases import chain_of, flip, pick, scalars_of, times, wrapped, zeros
 from wrt.notation.signs import settled
 from wrt.notation.sums import total
-from wrt.notation.tree import SCALAR, Tree, chain_of, flip, pick, scalars_of, times, wrapped, zeros
+from wrt.notation.tree import SCALAR, Tree
 
 __all__ = ["listed"]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence, Set
 
 from wrt.expression.dataclass import replace
-from wrt.notation.tree import Shape, Tree, entrywise, flip, name, times, wrapped
+from wrt.notation.phrases import entrywise, flip, times, wrapped
+from wrt.notation.tree import Shape, Tree, name
 
 __all__ = ["letter", "named_parts", "rebuilt"]
 

@@ -15,11 +15,7 @@ from wrt.expression.dataclass import replace
 from wrt.functions import BOOK
 from wrt.notation.listing import listed
 from wrt.notation.naming import rebuilt
-from wrt.notation.signs import settled
-from wrt.notation.sums import total
-from wrt.notation.tree import (
-    Tree,
-    call,
+from wrt.notation.phrases import (
     chain_of,
     entrywise,
     eye,
@@ -30,6 +26,9 @@ from wrt.notation.tree import (
     scalars_of,
     times,
 )
+from wrt.notation.signs import settled
+from wrt.notation.sums import total
+from wrt.notation.tree import Tree, call
 
 __all__ = ["polished"]
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from wrt.expression.coefficient import ONE
 from wrt.notation.conjugates import joined
-from wrt.notation.tree import Tree, times
+from wrt.notation.phrases import times
+from wrt.notation.tree import Tree
 
 __all__ = ["runs"]
 

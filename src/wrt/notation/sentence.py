@@ -36,27 +36,12 @@ from wrt.notation.kronecker import kronecker_tree
 from wrt.notation.layout import unvec
 from wrt.notation.lines import Lines, diagonals, lines_of, replaced
 from wrt.notation.naming import named_parts
+from wrt.notation.phrases import chain_of, flip, is_ones, ones, scalars_of, times, wrapped, zeros
 from wrt.notation.polishing import polished
 from wrt.notation.signs import parity, settled
 from wrt.notation.sums import listed, total
 from wrt.notation.text import spaced
-from wrt.notation.tree import (
-    SCALAR,
-    Shape,
-    Tree,
-    call,
-    chain_of,
-    cheaper,
-    flip,
-    is_ones,
-    literal,
-    name,
-    ones,
-    scalars_of,
-    times,
-    wrapped,
-    zeros,
-)
+from wrt.notation.tree import SCALAR, Shape, Tree, call, cheaper, literal, name
 
 __all__ = ["Definition", "Speaker", "finished", "needed", "places", "shape_of", "with_where"]
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.dataclass import replace
 from wrt.functions import BOOK
-from wrt.notation.tree import Tree, times
+from wrt.notation.phrases import times
+from wrt.notation.tree import Tree
 
 __all__ = ["difference", "negated", "parity", "settled"]
 

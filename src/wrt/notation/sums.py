@@ -10,10 +10,7 @@ from math import lcm
 from wrt.expression.coefficient import MINUS_ONE, ONE, Base, Coefficient
 from wrt.notation.conjugates import conjugated, parts_of_pairs
 from wrt.notation.factoring import factored
-from wrt.notation.signs import negated
-from wrt.notation.tree import (
-    SCALAR,
-    Tree,
+from wrt.notation.phrases import (
     chain_of,
     diagonal,
     eye,
@@ -24,6 +21,8 @@ from wrt.notation.tree import (
     times,
     wrapped,
 )
+from wrt.notation.signs import negated
+from wrt.notation.tree import SCALAR, Tree
 
 __all__ = ["collected", "listed", "total"]
 

@@ -9,8 +9,9 @@ from fractions import Fraction
 from wrt.expression.coefficient import Base, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.language.operators import INFIX, OPERATORS
+from wrt.notation.phrases import chain_of, is_ones, scalars_of, spread
 from wrt.notation.runs import runs
-from wrt.notation.tree import SCALAR, Tree, chain_of, is_ones, scalars_of, spread
+from wrt.notation.tree import SCALAR, Tree
 
 __all__ = [
     "ADD",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wrt.expression.coefficient import ONE
-from wrt.notation.tree import Tree, call, flip, times
+from wrt.notation.phrases import flip, times
+from wrt.notation.tree import Tree, call
 
 __all__ = ["least", "traces"]
 
