@@ -115,7 +115,7 @@ def multiplied_out(roots: tuple[Node, ...], sizes: Sizes) -> tuple[Node, ...]:
     >>> p, M = Variable("p", (n,)), Variable("M", (n, m))
     >>> outer, diagonal = build.einsum("i,j->ij", p, p), build.einsum("i->ii", p)
     >>> multiplied_out(((diagonal - outer) @ M,), {"n": 1000})
-    (<({-1 M[kj] p[k] p[i] -> ij} + {M[ij] p[i] -> ij}) : n, m>,)
+    (<({-1 p[k] p[i] M[kj] -> ij} + {p[i] M[ij] -> ij}) : n, m>,)
     """
     found = _changed(roots, lambda node: _paired(node, sizes))
     for count in range(MOST_SUMS):
