@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from hashlib import blake2b
-from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import ref
 
+from wrt.expression import interning
 from wrt.expression.canonical import canonical
 from wrt.expression.coefficient import Coefficient
 from wrt.expression.dataclass import dataclass
@@ -47,28 +45,6 @@ __all__ = [
 Dims = tuple[Dimension, ...]
 
 
-class _Kept(ref["Node"]):
-    """A node of the table, that does not keep it alive; the table forgets it with its node."""
-
-    __slots__ = ("digest",)
-    digest: bytes
-
-
-_table: dict[bytes, _Kept] = {}
-_lock = RLock()  # a node may be freed, and forgotten, while another is made
-
-
-def _forget(kept: _Kept) -> None:
-    with _lock:
-        if _table.get(kept.digest) is kept:
-            del _table[kept.digest]
-
-
-def _digest(kind: str, parts: Sequence[object], children: Iterable[Node]) -> bytes:
-    said = [f"{kind}{parts!r}".encode(), *[child.digest for child in children]]
-    return blake2b(b"".join(said), digest_size=16).digest()
-
-
 class Node:
     """A formula: a tensor-valued expression with named dimensions.
 
@@ -92,18 +68,16 @@ class Node:
     def _intern(
         cls, parts: Sequence[object], children: tuple[Node, ...], dims: Dims, **fields: Any
     ) -> Any:
-        digest = _digest(cls.__name__, parts, children)
-        with _lock:
-            kept = _table.get(digest)
-            node = kept and kept()
+        digest = interning.digest_of(cls.__name__, parts, children)
+        with interning.lock:
+            node = interning.find(digest)
             if node is None:
                 node = object.__new__(cls)
                 node.digest, node.children, node.dims, node.settled = digest, children, dims, 0
                 for name, value in fields.items():
                     setattr(node, name, value)
                 node.names = node._free()
-                _table[digest] = kept = _Kept(node, _forget)
-                kept.digest = digest
+                interning.keep(digest, node)
         return node
 
     def _free(self) -> frozenset[Variable]:
