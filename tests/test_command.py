@@ -219,6 +219,20 @@ def test_latex_and_code_stand_alone() -> None:
     np.testing.assert_allclose(scope["derivative"](A=A, x=x, b=b), 2 * x)
 
 
+def test_code_with_its_own_backward_pass() -> None:
+    one = wrt("norm2(A*x-b)^2", "x", "--code", "torch", "--custom").out
+    assert "class Function(torch.autograd.Function)" in one
+    assert "the gradient by A was not derived" in one
+    every = wrt("norm2(A*x-b)^2", "--all", "--code", "jax", "--custom").out
+    assert "@jax.custom_vjp" in every
+    assert "g_A, g_x, g_b = pullback" in every
+    done = wrt("norm2(A*x-b)^2", "x", "--code", "numpy", "--custom")
+    assert (done.code, done.err) == (
+        1,
+        "a backward pass of one's own is for jax and torch; numpy has none\n",
+    )
+
+
 # Numbers
 
 
@@ -366,6 +380,8 @@ def test_declared_functions() -> None:
         (("W*x", "W", "--at", "values.txt"), ".npz or .json"),
         (("W*x", "W", "--at", "x=[1,"), "JSON"),
         (("W*x", "W", "--shape"), "requires an argument"),
+        (("W*x", "W", "--custom"), "--custom goes with --code torch or --code jax"),
+        (("W*x", "W", "--code", "jax", "--custom", "--direction", "V"), "--custom does not go"),
         (("help", "--jsn"), "--jsn"),
     ],
 )

@@ -53,6 +53,7 @@ Examples:
   wrt "A*X*b" X --shape A=2,3 --shape X=3,4
   wrt "sum(x.^2)" x --at "x=[1,2,3]"
   wrt "x'*A*x" x --claim "2*A*x"
+  wrt "norm2(A*x - b)^2" --all --code torch --custom
   echo "log(det(X))" | wrt - X
 
 \b
@@ -141,6 +142,9 @@ class Question(click.Command):
 @click.option("--form", type=click.Choice(FORMS), help="Print this form only, as text or LaTeX.")
 @click.option("--bold", is_flag=True, help="Print LaTeX, vectors and matrices in bold type.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
+@click.option(
+    "--custom", is_flag=True, help="With --code: FORMULA itself, with the derived backward pass."
+)
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
 @click.version_option(__version__, prog_name="wrt", message="%(prog)s %(version)s")
@@ -181,6 +185,7 @@ class Options:
     form: str | None
     bold: bool
     code: str | None
+    custom: bool
     as_data: bool
     full: bool
 
@@ -190,6 +195,7 @@ _APART = {
     "every": ("view", "entry", "direction", "claim", "steps", "form", "latex", "bold"),
     "claim": ("steps", "form", "latex", "bold", "code", "entry", "direction"),
     "code": ("form", "latex", "bold"),
+    "custom": ("entry", "direction", "as_data"),
     "form": ("steps", "entry", "direction", "as_data"),
     "latex": ("entry", "direction"),
     "bold": ("entry", "direction", "steps"),
@@ -201,6 +207,8 @@ def _refuse_apart(options: Options, names: Sequence[str], ctx: click.Context) ->
     """Refuse options that do not go together."""
     if options.every and names:
         raise click.UsageError(f"--all does not go together with {names[0]}", ctx)
+    if options.custom and options.code is None:
+        raise click.UsageError("--custom goes with --code torch or --code jax", ctx)
     for one, others in _APART.items():
         for other in others if getattr(options, one) else ():
             if getattr(options, other):
@@ -241,7 +249,12 @@ def _print(found: Found, options: Options) -> None:
         click.echo(as_json(found))
     elif options.code:
         asked = found.asked
-        source = D.source(options.code, entry=asked.entry, direction=asked.direction)
+        source = D.source(
+            options.code,
+            entry=asked.entry,
+            direction=asked.direction,
+            custom=options.custom,
+        )
         click.echo(source.rstrip())
     elif options.latex or options.bold:
         click.echo(_latex(D, options.steps, options.form, options.bold))
@@ -274,7 +287,7 @@ def _answer_all(text: str, declared: dict[str, str], options: Options) -> None:
 
         click.echo(all_as_json(found))
     elif options.code:
-        click.echo(together.source(options.code).rstrip())
+        click.echo(together.source(options.code, custom=options.custom).rstrip())
     else:
         from wrt.apps.every_text import write_every
 

@@ -13,6 +13,7 @@ from wrt.errors import ValueMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.programs.backends import find
 from wrt.programs.module import Module, module
+from wrt.programs.names import identifier
 
 __all__ = ["custom_source"]
 
@@ -24,7 +25,7 @@ class {Name}(torch.autograd.Function):
 
     @staticmethod
     def forward({parameters}):
-        return value({parameters})
+        return {value}({parameters}){own}
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -47,11 +48,11 @@ JAX = '''\
 @jax.custom_vjp
 def {name}({parameters}):
     """{doc}"""
-    return value({parameters})
+    return {value}({parameters})
 
 
 def forward({parameters}):
-    return value({parameters}), {saved}
+    return {value}({parameters}), {saved}
 
 
 def backward(saved, {g}):
@@ -79,7 +80,8 @@ def custom_source(
     if any("complex" in v.properties for v in arguments):
         raise ValueMistake("a backward pass of one's own is written for real variables only")
     given = tuple(arguments)
-    forward = module(value, backend, "value", given, None, ())
+    taken = {identifier(v.name) for v in given}
+    forward = module(value, backend, _apart("value", taken), given, None, ())
     formulas = tuple(node for _, node in pulled)
     root = formulas if len(formulas) > 1 else formulas[0]
     backward = module(root, backend, "pullback", (gradient, *given), None, ())
@@ -89,7 +91,9 @@ def custom_source(
     missing = {v: k for k, v in enumerate(given) if v not in wanted}
     text = (TORCH if library.name == "torch" else JAX).format(
         name="function",
-        Name="Function",
+        Name=_apart("Function", taken),
+        value=forward.name,
+        own=_own(forward),
         doc=f"{title}, with the derived gradients by {', '.join(v.name for v in wanted)}.",
         parameters=", ".join(words),
         saved=_tuple(words),
@@ -104,6 +108,19 @@ def custom_source(
         results=_results(given, wanted, library.name),
     )
     return _joined([forward.text, backward.text], text, library.name)
+
+
+def _own(forward: Module) -> str:
+    """A copy where the value is a parameter itself: PyTorch saves none that it gives back."""
+    (result,) = forward.plan.results
+    return ".clone()" if forward.plan.steps[result].op == "load" else ""
+
+
+def _apart(name: str, taken: set[str]) -> str:
+    """A name that no parameter has, by underscores behind it."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _results(given: Sequence[Variable], wanted: dict[Variable, str], library: str) -> str:
