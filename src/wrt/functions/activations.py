@@ -27,6 +27,10 @@ _SOFTPLUS_ALONG = """\
 def softplus_along(x):
     e = np.exp(np.where(x.real < 0, x, -x))
     return np.where(x.real < 0, 0, x) + np.log1p(e)"""
+_LOGADDEXP_ALONG = """\
+def logaddexp_along(x, y):
+    top = np.where(x.real < y.real, y, x)
+    return top + np.log(np.exp(x - top) + np.exp(y - top))"""
 _SOFTMAX = """\
 def softmax(x):
     e = np.exp(x - x.max(axis=-1, keepdims=True))
@@ -108,6 +112,22 @@ RECORDS: tuple[Function, ...] = (
         holomorphic=True,
         values="(0, inf)",
         curve="convex increasing",
+    ),
+    Function(
+        "logaddexp(x, y) -> z",
+        "The logarithm of exp(x) + exp(y).",
+        latex=r"\operatorname{logaddexp}({x}, {y})",
+        differential="sigmoid(x-y)*dx + sigmoid(y-x)*dy",
+        array="logaddexp",
+        laws=(
+            "log(exp(x)+exp(y)) = logaddexp(x, y)",
+            "exp(x)/(exp(x)+exp(y)) = sigmoid(x-y)",
+            "logaddexp(x, y) = logaddexp(y, x)",
+        ),
+        analytic=_LOGADDEXP_ALONG,
+        holomorphic=True,
+        curve="convex increasing",
+        examples=("logaddexp(A*x, y)",),
     ),
     Function(
         "gelu(x) -> y",

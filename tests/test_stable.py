@@ -1,0 +1,176 @@
+"""Numbers where exponentials overflow and vanish: values and derivatives are finite and right.
+
+The reference is decimal arithmetic with a hundred digits, from closed forms written by hand.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, getcontext
+
+import numpy as np
+import pytest
+
+import wrt
+from wrt import programs
+
+getcontext().prec = 100
+BACKENDS = ["numpy", "jax", "torch"]
+POINTS = [-800.0, -300.0, -30.0, -1.0, -1e-9, 0.0, 0.5, 20.0, 300.0, 800.0]
+
+
+def sigmoid(x: Decimal) -> Decimal:
+    return 1 / (1 + (-x).exp())
+
+
+def tanh(x: Decimal) -> Decimal:
+    return 1 - 2 / (1 + (2 * x).exp())
+
+
+def softplus(x: Decimal) -> Decimal:
+    return (1 + x.exp()).ln()
+
+
+def bell(x: Decimal) -> Decimal:
+    return sigmoid(x) * sigmoid(-x)
+
+
+def bent(x: Decimal) -> Decimal:
+    return bell(x) * (1 - 2 * sigmoid(x))
+
+
+#: A formula with its value and its first two derivatives.
+SCALARS = {
+    "log(1+exp(x))": (softplus, sigmoid, bell),
+    "softplus(x)": (softplus, sigmoid, bell),
+    "log(1+exp(-x))": (lambda x: softplus(-x), lambda x: -sigmoid(-x), bell),
+    "exp(x)/(1+exp(x))": (sigmoid, bell, bent),
+    "1/(1+exp(-x))": (sigmoid, bell, bent),
+    "log(sigmoid(x))": (lambda x: -softplus(-x), lambda x: sigmoid(-x), lambda x: -bell(x)),
+    "log(1-sigmoid(x))": (lambda x: -softplus(x), lambda x: -sigmoid(x), lambda x: -bell(x)),
+    "log(1/(1+exp(-x)))": (lambda x: -softplus(-x), lambda x: sigmoid(-x), lambda x: -bell(x)),
+    "tanh(x)": (tanh, lambda x: 1 - tanh(x) ** 2, lambda x: 2 * tanh(x) * (tanh(x) ** 2 - 1)),
+    "(exp(x)-exp(-x))/(exp(x)+exp(-x))": (
+        tanh,
+        lambda x: 1 - tanh(x) ** 2,
+        lambda x: 2 * tanh(x) * (tanh(x) ** 2 - 1),
+    ),
+    "log(exp(x)+exp(-x))": (
+        lambda x: softplus(2 * x) - x,
+        tanh,
+        lambda x: 1 - tanh(x) ** 2,
+    ),
+    "exp(x)/(1+exp(x))^2": (bell, bent, lambda x: bell(x) * (1 - 6 * bell(x))),
+    "x*sigmoid(x)": (
+        lambda x: x * sigmoid(x),
+        lambda x: sigmoid(x) + x * bell(x),
+        lambda x: 2 * bell(x) + x * bent(x),
+    ),
+}
+
+
+def evaluated(node: object, values: dict[str, np.ndarray], backend: str) -> np.ndarray:
+    """The program of a formula, at doubles in every library."""
+    if backend == "jax":
+        import jax
+
+        with jax.enable_x64(True):
+            return np.asarray(programs.compile(node, backend)(values))
+    return np.asarray(programs.compile(node, backend)(values))
+
+
+def formulas(text: str, name: str, shapes: dict[str, str]) -> list[object]:
+    found = [wrt.derivative(text, *[name] * k, shapes=shapes).formula for k in (1, 2)]
+    return [wrt.derivative(f"c*({text})", "c", shapes={**shapes, "c": ""}).formula, *found]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("text", SCALARS)
+def test_scalars_far_out(text: str, backend: str) -> None:
+    orders = formulas(text, "x", {"x": ""})
+    for node, reference in zip(orders, SCALARS[text], strict=True):
+        for point in POINTS:
+            found = float(evaluated(node, {"x": np.asarray(point)}, backend))
+            wanted = float(reference(Decimal(point)))
+            assert np.isfinite(found)
+            assert abs(found - wanted) <= 1e-14 * max(1, abs(wanted)), (node, point)
+
+
+FAR = np.array([-800.0, 0.0, 799.0, 800.0])
+
+
+def softmax() -> np.ndarray:
+    powers = [Decimal(x).exp() for x in FAR]
+    return np.array([float(p / sum(powers)) for p in powers])
+
+
+def spread(s: np.ndarray) -> np.ndarray:
+    return np.diag(s) - np.outer(s, s)
+
+
+VECTORS = {
+    "log(sum(exp(x)))": (softmax, lambda: spread(softmax())),
+    "logsumexp(x)": (softmax, lambda: spread(softmax())),
+    "log(mean(exp(x)))": (softmax, lambda: spread(softmax())),
+    "exp(x)/sum(exp(x))": (lambda: spread(softmax()), None),
+    "log(softmax(x))": (
+        lambda: np.eye(4) - softmax(),
+        lambda: np.broadcast_to(-spread(softmax()), (4, 4, 4)),
+    ),
+    "sum(log(softmax(x)))": (lambda: 1 - 4 * softmax(), lambda: -4 * spread(softmax())),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("text", VECTORS)
+def test_vectors_far_out(text: str, backend: str) -> None:
+    for order, reference in enumerate(VECTORS[text], 1):
+        if reference is not None:
+            node = wrt.derivative(text, *["x"] * order, shapes={"x": "n"}).formula
+            given = {v.name: np.asarray(FAR) for v in node.names}
+            found = evaluated(node, given, backend)
+            np.testing.assert_allclose(found, reference(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_exponentials(backend: str) -> None:
+    a, b = 800.0, 801.5
+    share = float(1 / (1 + Decimal(b - a).exp()))
+    both = {"a": np.asarray(a), "b": np.asarray(b)}
+    shapes = {"a": "", "b": ""}
+    cases = {
+        ("log(exp(a)+exp(b))", 1): share,
+        ("log(exp(a)+exp(b))", 2): share * (1 - share),
+        ("exp(a)/(exp(a)+exp(b))", 1): share * (1 - share),
+    }
+    for (text, order), wanted in cases.items():
+        node = wrt.derivative(text, *["a"] * order, shapes=shapes).formula
+        assert abs(float(evaluated(node, both, backend)) - wanted) < 1e-14
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("text", ["log(det(X'*X))", "logdet(X'*X)"])
+def test_determinants_that_overflow(text: str, backend: str) -> None:
+    X = 1e3 * np.random.default_rng(1).normal(size=(160, 120))
+    with np.errstate(over="ignore"):
+        assert not np.isfinite(np.linalg.det(X.T @ X))
+    value = wrt.derivative(f"c*{text}", "c", shapes={"X": "n m", "c": ""}).formula
+    slope = wrt.derivative(text, "X", shapes={"X": "n m"}).formula
+    logarithm = np.linalg.slogdet(X.T @ X)[1]
+    np.testing.assert_allclose(evaluated(value, {"X": X}, backend), logarithm, rtol=1e-12)
+    inverse = 2 * np.linalg.pinv(X).T
+    np.testing.assert_allclose(evaluated(slope, {"X": X}, backend), inverse, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_losses_of_sure_predictions(backend: str) -> None:
+    shapes = {"X": "N n"}
+    X, y = 1000 * np.eye(3), np.array([0.0, 1.0, 1.0])
+    w = np.array([-1.0, 0.0, 1.0])
+    for text in (
+        "sum(log(1+exp(X*w)) - y.*(X*w))",
+        "-sum(y.*log(sigmoid(X*w)) + (1-y).*log(1-sigmoid(X*w)))",
+    ):
+        found = evaluated(
+            wrt.derivative(text, "w", shapes=shapes).formula, {"X": X, "y": y, "w": w}, backend
+        )
+        np.testing.assert_allclose(found, [0, -500, 0], atol=1e-12)
