@@ -26,7 +26,7 @@ from wrt.expression.function import Function
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = "docs/through-time.md"
-PAGES = ("README.md", LESSON, "docs/structured.md", "CONTRIBUTING.md")
+PAGES = ("README.md", LESSON, "docs/structured.md", "docs/programs.md", "CONTRIBUTING.md")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: How large the largest error is depends on the machine's arithmetic.
 ERROR = re.compile(r"largest error (\S+)")
