@@ -242,9 +242,30 @@ def test_a_determinant_of_a_singular_matrix_has_a_value() -> None:
     assert wrt.programs.compile(wrt.read("logdet(X'*X)"))(X=np.zeros((2, 2))) == -np.inf
 
 
-def test_what_is_singular_in_jax_is_no_number() -> None:
-    D = wrt.derivative("inv(X)*b", "b")
-    assert not np.isfinite(D.compile("jax")(X=np.zeros((2, 2)), b=np.ones(2))).any()
+def test_what_is_singular_in_jax_is_refused_where_it_is_known() -> None:
+    import jax
+
+    program = wrt.derivative("inv(X)*b", "b").compile("jax")
+    zeros, b = np.zeros((2, 2)), np.ones(2)
+    with pytest.raises(ValueMistake, match=r"^X is singular: inv\(X\) does not exist"):
+        program(X=zeros, b=b)
+    assert not np.isfinite(jax.jit(lambda X: program(X=X, b=b))(zeros)).any()
+    definite = wrt.derivative("x'*inv(S)*x", "x", shapes={"S": "n n spd", "x": "n"})
+    with pytest.raises(ValueMistake, match="S is not positive definite at this point"):
+        definite.compile("jax")(S=np.diag([1.0, -1.0]), x=b)
+    single = wrt.gradients("a'*inv(L)*b", "a", shapes={"L": "n n lower"}).compile("jax")
+    with pytest.raises(ValueMistake, match="L is singular"):
+        single(L=np.diag([1.0, 0.0]), a=b, b=b)
+    assert np.isnan(wrt.derivative("inv(X)*b", "X").compile("jax")(X=np.eye(2), b=b * np.nan)).any()
+
+
+def test_matrices_without_entries_have_a_value_or_are_refused() -> None:
+    D = wrt.gradients("norm2(y - A*inv(A'*A)*A'*y)^2", "y", shapes={"A": "N n", "y": "N"})
+    empty = {"A": np.zeros((3, 0)), "y": np.ones(3)}
+    for library in ("jax", "torch"):
+        assert float(D.compile(library, value=True)(empty)[0]) == 3
+    with pytest.raises(ValueMistake, match="n = 0"):
+        D.compile()(empty)
 
 
 AGAIN = [SYSTEMS[k] for k in (0, 2, 3, 4, 6, 8, 9, 12, 14)]

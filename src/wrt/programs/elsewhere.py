@@ -14,13 +14,14 @@ from typing import Any
 
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Variable
-from wrt.programs import door, incoming
+from wrt.programs import door, incoming, running
 from wrt.programs.costs import PRODUCTS, WHOLE, billed
 from wrt.programs.module import Module
 from wrt.programs.plan import Plan
 from wrt.programs.running import MOST_KNOWN, Program, by_zero, empty, singular
 from wrt.programs.sized import Planned
 from wrt.programs.steps import VIEWS, whole_by_form
+from wrt.programs.systems import factorises
 
 __all__ = ["Automatic", "JaxProgram", "TorchProgram"]
 
@@ -46,7 +47,8 @@ class JaxProgram(Program):
     """A formula as a function of JAX's arrays, jitted by itself where nothing forbids it.
 
     Under `jax.jit`, `vmap` and `grad` it is part of what these trace. It computes in the types
-    that JAX is set to: without `jax_enable_x64` in float32, whatever is given.
+    that JAX is set to: without `jax_enable_x64` in float32, whatever is given. JAX has no errors
+    for singular matrices but entries that are no numbers; outside traces these are looked for.
     """
 
     backend = library = "jax"
@@ -58,7 +60,22 @@ class JaxProgram(Program):
         called: Sequence[Any],
         sizes: Mapping[str, int],
     ) -> Any:
-        return self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
+        found = self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
+        if factorises(planned.module.plan) and _is_infinite(found):
+            self._refuse_singular(arrays, called, sizes)
+        return found
+
+    def _refuse_singular(
+        self, arrays: Mapping[Variable, Any], called: Sequence[Any], sizes: Mapping[str, int]
+    ) -> None:
+        """ValueMistake where NumPy meets a matrix that cannot be inverted or factorised."""
+        import numpy as np
+
+        made = self._module
+        plain = running.compile(self.formula, arguments=tuple(made.arguments), limit=self.limit)
+        given = {v.name: np.asarray(a) for v, a in arrays.items()}
+        given |= {f.name: one for f, one in zip(made.functions, called, strict=True)}
+        plain.bare(given, sizes)
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
@@ -118,6 +135,16 @@ KINDS = {
     (False, False): "float64",
     (False, True): "complex128",
 }
+
+
+def _is_infinite(found: Any) -> bool:
+    """Whether a result that is known has entries that are no numbers."""
+    import jax
+    import jax.numpy as jnp
+
+    results = found if isinstance(found, tuple) else (found,)
+    known = not any(isinstance(r, jax.core.Tracer) for r in results)
+    return known and not all(bool(jnp.isfinite(r).all()) for r in results)
 
 
 def _is_jax(value: Any) -> bool:

@@ -294,6 +294,10 @@ class Program:
         except (ValueError, IndexError, OverflowError) as error:
             said = empty(self.title, sizes) if 0 in sizes.values() else str(error)
             raise ValueMistake(said) from error
+        except Exception as error:  # LAPACK knows no matrix without entries
+            if 0 in sizes.values():
+                raise ValueMistake(empty(self.title, sizes)) from error
+            raise
 
     def _fit(self, sizes: Mapping[str, int], itemsize: int) -> Planned:
         """The plan for these sizes; what would be too large is refused before it is computed."""

@@ -8,7 +8,9 @@ array library.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from wrt.algebra.definite import definite
 from wrt.algebra.triangles import triangle
@@ -18,7 +20,10 @@ from wrt.expression.walk import postorder
 from wrt.functions import BOOK
 from wrt.programs.steps import Step, Steps, reached
 
-__all__ = ["SYSTEMS", "TRIANGULAR", "forms", "share"]
+if TYPE_CHECKING:
+    from wrt.programs.plan import Plan
+
+__all__ = ["SYSTEMS", "TRIANGULAR", "factorises", "forms", "share"]
 
 TRIANGULAR = ("lower", "upper")
 #: The functions that factorise a matrix, and the operations that read its factors.
@@ -99,6 +104,16 @@ def share(steps: Steps, results: Sequence[int]) -> None:
             factors = steps.factors(matrix, "lu")
             for at in places:
                 steps.all[at] = _reading(steps, steps[at], factors)
+
+
+@lru_cache(maxsize=256)
+def factorises(plan: Plan) -> bool:
+    """Whether a program fails where a matrix is singular, or not definite."""
+    return any(
+        step.op in ("factor", "solve", "inverse")
+        or (step.op == "call" and step.data[0] is BOOK["inv"])
+        for step in map(plan.steps.all.__getitem__, reached(plan.steps, plan.results))
+    )
 
 
 def _operation(step: Step) -> str:
