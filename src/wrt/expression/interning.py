@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -27,10 +27,10 @@ class _Kept(ref["Node"]):
 _table: dict[bytes, _Kept] = {}
 
 
-def digest_of(kind: str, parts: Sequence[object], children: Iterable[Node]) -> bytes:
+def digest_of(kind: str, said: str, children: Sequence[Node]) -> bytes:
     """What tells a node from any other, the same in every process."""
-    said = [f"{kind}{parts!r}".encode(), *[child.digest for child in children]]
-    return blake2b(b"".join(said), digest_size=16).digest()
+    parts = [f"{kind}{said}".encode(), *[child.digest for child in children]]
+    return blake2b(b"".join(parts), digest_size=16).digest()
 
 
 def find(digest: bytes) -> Node | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wrt.expression import interning
@@ -65,10 +66,8 @@ class Node:
     fields: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def _intern(
-        cls, parts: Sequence[object], children: tuple[Node, ...], dims: Dims, **fields: Any
-    ) -> Any:
-        digest = interning.digest_of(cls.__name__, parts, children)
+    def _intern(cls, said: str, children: tuple[Node, ...], dims: Dims, **fields: Any) -> Any:
+        digest = interning.digest_of(cls.__name__, said, children)
         with interning.lock:
             node = interning.find(digest)
             if node is None:
@@ -190,8 +189,8 @@ class Variable(Node):
         cls, name: str, dims: Iterable[Dimension], properties: Iterable[str] = ()
     ) -> Variable:
         dims, properties = tuple(dims), frozenset(properties)
-        parts = (name, [str(d) for d in dims], sorted(properties))
-        made: Variable = cls._intern(parts, (), dims, name=name, properties=properties)
+        said = repr((name, [str(d) for d in dims], sorted(properties)))
+        made: Variable = cls._intern(said, (), dims, name=name, properties=properties)
         return made
 
     def _free(self) -> frozenset[Variable]:
@@ -209,7 +208,7 @@ class Constant(Node):
     fields = ("coefficient",)
 
     def __new__(cls, coefficient: Coefficient) -> Constant:
-        made: Constant = cls._intern((str(coefficient),), (), (), coefficient=coefficient)
+        made: Constant = cls._intern(f"({coefficient._text!r},)", (), (), coefficient=coefficient)
         return made
 
     def rebuild(self, children: Sequence[Node]) -> Node:
@@ -241,8 +240,8 @@ class Pattern(Node):
     def __new__(cls, dims: Iterable[Dimension], relations: Iterable[Relation]) -> Pattern:
         dims = tuple(dims)
         relations = tuple(sorted(set(relations), key=str))
-        parts = ([str(d) for d in dims], [str(r) for r in relations])
-        made: Pattern = cls._intern(parts, (), dims, relations=relations)
+        said = repr(([str(d) for d in dims], [str(r) for r in relations]))
+        made: Pattern = cls._intern(said, (), dims, relations=relations)
         return made
 
     def rebuild(self, children: Sequence[Node]) -> Node:
@@ -256,6 +255,18 @@ Factor = tuple[Node, Exponent, tuple[int, ...]]
 def whole(exponent: Exponent) -> Exponent:
     """An exponent in its canonical type: an int where it is whole."""
     return exponent.numerator if exponent.denominator == 1 else exponent
+
+
+@lru_cache(maxsize=4096)
+def _layout(
+    exponents: tuple[Exponent, ...],
+    indices: tuple[tuple[int, ...], ...],
+    out: tuple[int, ...],
+    dims: Dims,
+) -> str:
+    """What tells products of the same factors and coefficient apart."""
+    parts = (*map(str, exponents), indices, out, *[d._text for d in dims])
+    return repr(parts)[1:]
 
 
 class Einsum(Node):
@@ -306,9 +317,8 @@ class Einsum(Node):
         out: tuple[int, ...],
         dims: Dims,
     ) -> Einsum:
-        parts = (coefficient._text, *map(str, exponents), indices, out, *[d._text for d in dims])
         made: Einsum = cls._intern(
-            parts,
+            f"({coefficient._text!r}, {_layout(exponents, indices, out, dims)}",
             children,
             tuple([dims[i] for i in out]),
             coefficient=coefficient,
@@ -358,7 +368,7 @@ class Sum(Node):
     def __new__(cls, terms: Iterable[Node]) -> Sum:
         terms = tuple(terms)
         assert len(terms) > 1
-        made: Sum = cls._intern((), terms, terms[0].dims)
+        made: Sum = cls._intern("()", terms, terms[0].dims)
         return made
 
     def rebuild(self, children: Sequence[Node]) -> Node:
@@ -382,7 +392,7 @@ class BoundedSum(Node):
     ) -> BoundedSum:
         children = (low, high, body)
         made: BoundedSum = cls._intern(
-            (kind, variable.name), children, body.dims, kind=kind, variable=variable
+            repr((kind, variable.name)), children, body.dims, kind=kind, variable=variable
         )
         return made
 
@@ -425,7 +435,7 @@ class Apply(Node):
         arguments = tuple(arguments)
         form, results = function.called(arguments, batch)
         made: Apply = cls._intern(
-            (function.key, batch),
+            repr((function.key, batch)),
             arguments,
             results[0],
             function=function,
@@ -447,7 +457,9 @@ class Result(Node):
     fields = ("call", "position")
 
     def __new__(cls, call: Apply, position: int) -> Result:
-        made: Result = cls._intern((position,), (call,), call.results[position], position=position)
+        made: Result = cls._intern(
+            f"({position},)", (call,), call.results[position], position=position
+        )
         return made
 
     @property
@@ -470,7 +482,7 @@ class Reshape(Node):
 
     def __new__(cls, body: Node, dims: Iterable[Dimension]) -> Reshape:
         dims = tuple(dims)
-        made: Reshape = cls._intern(([str(d) for d in dims],), (body,), dims)
+        made: Reshape = cls._intern(repr(([str(d) for d in dims],)), (body,), dims)
         return made
 
     @property
@@ -516,7 +528,7 @@ class Scan(Node):
         assert len(children) == 2 * count + len(elements)
         bound = ([v.digest for v in carries], [v.digest for v in elements])
         made: Scan = cls._intern(
-            (bound, str(length), position, before, reverse),
+            repr((bound, str(length), position, before, reverse)),
             children,
             (length, *carries[position].dims),
             carries=carries,
