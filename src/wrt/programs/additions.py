@@ -79,8 +79,8 @@ def _split(steps: Steps, terms: Sequence[Term], dims: Dims) -> tuple[list[Term],
         else:
             few.append(found)
     if not rest:
-        rest = [term for term in terms if term[0] > 0][:1]
-        few = [f for f, term in zip(few, terms, strict=True) if term not in rest]
+        first = next((k for k, (sign, _) in enumerate(terms) if sign > 0), len(terms))
+        rest, few = list(terms[first : first + 1]), few[:first] + few[first + 1 :]
     elif not any(_makes_all(steps, at, dims) for _, at in rest):
         return None
     if not (few and rest):

@@ -87,12 +87,12 @@ class _Plan:
         import numpy as np
 
         at: dict[int, Array] = {}
-        grid = np.indices([self.sizes[i] for i in self.free]).reshape(len(self.free), -1)
+        grid = np.indices([self.sizes[i] for i in self.free]).reshape(len(self.free), self.count)
         at.update(zip(self.free, grid, strict=True))
         keep = np.ones(self.count, dtype=bool)
         for i in reversed(self.given):  # what is given by others comes after them
             sign, condition = self.given[i]
-            at[i] = -sign * _sum(condition, at, without=i)
+            at[i] = np.broadcast_to(-sign * _sum(condition, at, without=i), self.count)
             keep &= (at[i] >= 0) & (at[i] < self.sizes[i])
         for condition in self.rest:
             value = _sum(condition, at)

@@ -11,7 +11,7 @@ from itertools import product
 from typing import NamedTuple
 
 from wrt.expression import build
-from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Constant, Einsum, Factor, Node, Pattern, Sum
 
@@ -39,7 +39,9 @@ def terms(node: Node) -> tuple[Term, ...]:
     What has zeros shows them then; a vector meets the sum of a matrix and of products of few
     columns without that matrix being formed.
     """
-    return tuple(_opened(_opened(_plain_terms(node), _has_zeros, MOST_TERMS), _is_sum, FEW_TERMS))
+    found = _opened(_opened(_plain_terms(node), _has_zeros, MOST_TERMS), _is_sum, FEW_TERMS)
+    kept = tuple(term for term in found if not _is_empty(term))
+    return kept or (found[0]._replace(coefficient=ZERO, factors=()),)
 
 
 def _opened(found: list[Term], asked: Callable[[Factor], bool], most: int) -> list[Term]:
@@ -59,6 +61,48 @@ def _opened(found: list[Term], asked: Callable[[Factor], bool], most: int) -> li
 
 def _is_sum(factor: Factor) -> bool:
     return factor[1] == 1 and isinstance(factor[0], Sum)
+
+
+def _is_empty(term: Term) -> bool:
+    """Whether no indices meet what the patterns of a product ask for: by the bounds of each."""
+    masks = [f for f in term.factors if isinstance(f[0], Pattern)]
+    if not masks or any(term.dims[i].value is None for _, _, indices in masks for i in indices):
+        return False
+    low = dict.fromkeys((i for f in masks for i in f[2]), 0)
+    high = {i: (term.dims[i].value or 0) - 1 for i in low}
+    conditions = [
+        ([(indices[p], c) for p, c in relation.terms], relation.constant.value or 0, relation.kind)
+        for mask, _, indices in masks
+        if isinstance(mask, Pattern)
+        for relation in mask.relations
+    ]
+    for _ in range(len(conditions)):  # what one says of an index may tell of another
+        for held, constant, kind in conditions:
+            most = [(i, c, c * (high if c > 0 else low)[i]) for i, c in held]
+            least = [(i, c, c * (low if c > 0 else high)[i]) for i, c in held]
+            _narrow(low, high, most, constant, up=False)
+            if kind == "==":
+                _narrow(low, high, least, constant, up=True)
+        if any(low[i] > high[i] for i in low):
+            return True
+    return False
+
+
+def _narrow(
+    low: dict[int, int],
+    high: dict[int, int],
+    ends: Sequence[tuple[int, int, int]],
+    constant: int,
+    up: bool,
+) -> None:
+    """The bounds of each index, where all others of a relation are at their ends."""
+    total = sum(end for _, _, end in ends) + constant
+    for i, c, end in ends:
+        rest = total - end  # c * i + rest is at least zero, or at most where `up`
+        if (c > 0) != up:
+            low[i] = max(low[i], -(rest // c))
+        else:
+            high[i] = min(high[i], (-rest) // c)
 
 
 def _plain_terms(node: Node) -> list[Term]:
