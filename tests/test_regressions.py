@@ -12,9 +12,10 @@ import pytest
 import wrt
 from judging import judge_answer
 from judging_further import JUDGEMENTS, Judgement, judge_gradients, place
+from wrt.algebra import equal, flat_form
 from wrt.errors import CheckFailed
 from wrt.expression import build
-from wrt.expression.coefficient import ONE, ZERO
+from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.nodes import Constant, Node
 from wrt.language import read
 from wrt.language.latex_tokens import is_latex
@@ -96,6 +97,22 @@ def test_what_a_law_sums_over_stands_nowhere_else() -> None:
     """Σ_k hardmax(y)_k G_kj z_j is no largest entry of G*z where j is summed outside."""
     D = wrt.derivative("max(G*exp(V*q))", "q")
     assert D.matrix == "V'*((G'*hardmax(G*exp(V*q))).*exp(V*q))"
+
+
+def test_a_product_over_itself_is_counted() -> None:
+    """Σ_i (A*x)_i/(A*x)_i is their number."""
+    x, A = wrt.vector("x", "n"), wrt.matrix("A", "m n")
+    once = build.product(ONE, [((A @ x), -1, (0,)), (A, 1, (0, 1)), (x, 1, (1,))], (), A.dims)
+    assert flat_form(once) is build.number(Coefficient.of(A.dims[0]))
+    D = wrt.derivative("prod(u*y'*A*diag(x))*x", "x")
+    assert D.check().passed
+
+
+def test_terms_that_are_too_large_to_evaluate_are_left_as_they_are() -> None:
+    sizes = dict.fromkeys("ABC", "n n n n")
+    said = "D[i,j,k,l,a,b,c,d,e,f,g,h] = A[i,j,k,l]*B[a,b,c,d]*C[e,f,g,h]"
+    f = read(said, {k: v.replace("n", k.lower()) for k, v in sizes.items()} | {"Sizes": "a b c"})
+    assert equal(f.formula, 2 * f.formula) is False
 
 
 def test_a_form_that_is_told_must_have_the_value_of_the_answer() -> None:

@@ -82,10 +82,11 @@ def _divided(node: Einsum, k: int, divisor: Einsum, indices: tuple[int, ...]) ->
     own = held.pop(k)
     for _, rest, known in matcher.factors(wanted, held, found, partly=True):
         used = {i for _, _, labels in rest for i in labels} | {*node.output, *indices}
-        if used.isdisjoint(known.places[b] for b in bound.values()):
+        gone = {known.places[b] for b in bound.values()}
+        if used.isdisjoint(gone):
             left = [] if own.exponent == -1 else [own._replace(exponent=whole(own.exponent + 1))]
-            made = build.product_carried(
-                node.coefficient, [*rest, *left], node.output, node.index_dims
+            made = build.product_without(
+                node.coefficient, [*rest, *left], node.output, node.index_dims, gone
             )
             return build.scale(divisor.coefficient**-1, made)
     return None

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from wrt.errors import TooLarge
 from wrt.expression.function import Function
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.room import with_room
@@ -253,8 +254,12 @@ def values_at_random(
         values = sample_point(roots, sizes, seed)
         try:
             found = evaluate_all(roots, values, sizes, watch)
-        except ValueError:  # a power X^(k-r) that would be negative here
-            return [np.full([d.size(sizes) for d in root.dims], np.nan) for root in roots]
+        except (
+            ValueError,
+            TooLarge,
+        ):  # a power X^(k-r) that would be negative here; an outer product
+            shapes = [[d.size(sizes) for d in root.dims] for root in roots]
+            return [np.broadcast_to(np.nan, shape) for shape in shapes]
         if regular[0]:
             break
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import TooLarge, ValueMistake
@@ -223,12 +224,14 @@ def _times(
 ) -> tuple[Array, tuple[int, ...]]:
     import numpy as np
 
-    out = tuple(i for i in dict.fromkeys((*left, *right)) if i in needed)
-    order = {i: k for k, i in enumerate(dict.fromkeys((*left, *right)))}
+    lengths = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
+    out = tuple(i for i in lengths if i in needed)
+    entries = prod([lengths[i] for i in out])
+    if entries > MOST_ENTRIES:
+        raise TooLarge(f"an intermediate array of {entries:,} entries is refused here")
+    order = {i: k for k, i in enumerate(lengths)}
     args = (a, [order[i] for i in left], b, [order[i] for i in right], [order[i] for i in out])
     product: Array = np.asarray(np.einsum(*args))
-    if product.size > MOST_ENTRIES:
-        raise TooLarge(f"an intermediate array of {product.size:,} entries is refused here")
     return product, out
 
 
