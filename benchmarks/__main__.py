@@ -2,8 +2,8 @@
 
 `--quick` takes small sizes and few of them, `--only TEXT` the programs whose name or kind has it
 (`dense`, `through time`, `structured`), `--sections programs,deriving` some of the parts;
-`--threads 1` steadies times on a busy machine. `--json FILE`, `--svg FILE` and `--docs FILE` write
-what was measured.
+`--threads 1` steadies times on a busy machine. `--json FILE`, `--svg FILE` (and beside it the file
+of the curves, `…-growth.svg`) and `--docs FILE` write what was measured.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ def write(found: dict[str, Any], options: argparse.Namespace) -> None:
         options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if options.svg:
         options.svg.write_text(chart.chart(found))
+        options.svg.with_stem(f"{options.svg.stem}-growth").write_text(chart.curves(found))
     if options.docs:
         options.docs.write_text(report.page(found))
 

@@ -1,16 +1,16 @@
-"""What was measured as a picture: how far ahead of the best peer, row by row."""
+"""What was measured as pictures: how far ahead of the best peer, and how time grows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.report import KINDS, times
 from benchmarks.tasks import GROUPS
 
-__all__ = ["chart"]
+__all__ = ["chart", "curves"]
 
 Found = Mapping[str, Any]
 Place = Callable[[float], float]
@@ -85,3 +85,83 @@ def _bar(row: Found, y: int, place: Place) -> Sequence[str]:
         f' fill="{colour}"/>',
         f'<text x="{max(x, start) + 6:.1f}" y="{y + 14}" fill="{INK}">{times(ratio)}×</text>',
     )
+
+
+# Growth: time against a size, both axes logarithmic
+
+PANEL, GAP, NAMES = 300, 90, 360
+COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#57606a", "#cf222e", "#0a7ea4")
+
+
+def curves(found: Found) -> str:
+    """Time against size: formulas of growing length, and programs of growing sizes."""
+    every = found.get("growth", {})
+    drawn = {name: one for name, one in every.items() if one["exponent"] is not None}
+    running = {k: c for k, c in drawn.items() if k.startswith("running ")}
+    deriving = {k: c for k, c in drawn.items() if k not in running}
+    panels = {"Deriving": deriving, "Running": running}
+    width = PANEL + NAMES + GAP
+    height = (PANEL + GAP) * len(panels)
+    lines: list[str] = []
+    for k, (title, some) in enumerate(panels.items()):
+        lines += _panel(title, some, GAP, 40 + k * (PANEL + GAP))
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
+            ' font-family="sans-serif" font-size="12" role="img">',
+            "<title>How time grows with size</title>",
+            '<rect width="100%" height="100%" fill="white"/>',
+            *lines,
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def _panel(title: str, drawn: Mapping[str, Found], left: int, top: int) -> Iterable[str]:
+    """Curves on axes of their own, their names and exponents beside them."""
+    yield f'<text x="{left}" y="{top - 12}" font-weight="bold" fill="{INK}">{title}</text>'
+    if not drawn:
+        return
+    across = _scale([s for c in drawn.values() for s in c["sizes"]], left, left + PANEL)
+    up = _scale([s for c in drawn.values() for s in c["seconds"]], top + PANEL, top)
+    for value, x in across.marks:
+        yield (
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + PANEL}" stroke="{LINE}"/>'
+            f'<text x="{x:.1f}" y="{top + PANEL + 16}" text-anchor="middle"'
+            f' fill="{QUIET}">{value:,.0f}</text>'
+        )
+    for value, y in up.marks:
+        said = f"{value:g} s" if value >= 1 else f"{1e3 * value:g} ms"
+        yield (
+            f'<line x1="{left}" x2="{left + PANEL}" y1="{y:.1f}" y2="{y:.1f}" stroke="{LINE}"/>'
+            f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{QUIET}">{said}</text>'
+        )
+    for k, (name, curve) in enumerate(drawn.items()):
+        colour = COLOURS[k % len(COLOURS)]
+        points = " ".join(
+            f"{across.place(s):.1f},{up.place(t):.1f}"
+            for s, t in zip(curve["sizes"], curve["seconds"], strict=True)
+        )
+        y = top + 14 + 20 * k
+        x = left + PANEL + 14
+        said = escape(f"{name.partition(' ')[2] if title == 'Running' else name}")
+        yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        yield f'<text x="{x}" y="{y}" fill="{colour}">{said}: {curve["exponent"]:.2f}</text>'
+
+
+class _Scale(NamedTuple):
+    """A logarithmic axis: where a value stands, and the powers of ten on it."""
+
+    place: Place
+    marks: Sequence[tuple[float, float]]
+
+
+def _scale(values: Sequence[float], start: float, end: float) -> _Scale:
+    low = math.floor(math.log10(min(values)))
+    high = max(low + 1, math.ceil(math.log10(max(values))))
+
+    def place(value: float) -> float:
+        return start + (end - start) * (math.log10(value) - low) / (high - low)
+
+    return _Scale(place, [(10.0**k, place(10.0**k)) for k in range(low, high + 1)])

@@ -88,7 +88,7 @@ def measure(quick: bool) -> dict[str, Curve]:
     lengths = LENGTHS[:2] if quick else LENGTHS
     found = {f"deriving {name}": _curve(name, make, lengths) for name, make in DAGS.items()}
     steps = UNROLLED[:2] if quick else UNROLLED
-    name = "a recurrent net written out, and its program"
+    name = "a net of T steps written out, and its program"
     found[f"deriving {name}"] = _curve(name, unrolled, steps)
     for system, dag in {
         "SymPy": others.dag_of_sympy,

@@ -167,15 +167,17 @@ def _growth(found: Found | None) -> Iterable[str]:
         " grows with, fitted to all points. Peers go on until they take too long or fail, which is"
         " told; SymPy derives scalars, tensorgrad simplifies once.",
         "",
+        "![how time grows](benchmarks-growth.svg)",
+        "",
         "| | sizes | milliseconds | exponent |",
         "|---|---|---|--:|",
     )
     for name, curve in found.items():
-        sizes = [f"{s:,}" for s in curve["sizes"]]
-        took = ", ".join(_milliseconds(t) for t in curve["seconds"])
+        sizes = ", ".join(f"{s:,}" for s in curve["sizes"])
+        took = ", ".join(_milliseconds(t) for t in curve["seconds"]) or "–"
         slope = "–" if curve["exponent"] is None else f"{curve['exponent']:.2f}"
-        ends = [curve["end"]] if curve["end"] else []
-        yield f"| {name} | {'; '.join([', '.join(sizes), *ends])} | {took} | {slope} |"
+        told = "; ".join(filter(None, (sizes, curve["end"])))
+        yield f"| {name} | {told} | {took} | {slope} |"
     yield ""
 
 

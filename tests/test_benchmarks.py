@@ -358,7 +358,24 @@ def test_the_picture_has_a_bar_for_every_row_with_a_peer() -> None:
 
 
 def test_a_picture_of_nothing_is_one() -> None:
-    assert ElementTree.fromstring(chart.chart({})).tag.endswith("svg")
+    for picture in (chart.chart, chart.curves):
+        assert ElementTree.fromstring(picture({})).tag.endswith("svg")
+
+
+def test_curves_go_up_with_their_exponents_beside_them() -> None:
+    one = {"sizes": [10, 100, 1000], "seconds": [0.002, 0.02, 0.2], "exponent": 1.0, "end": ""}
+    short = {**one, "sizes": [10], "seconds": [0.1], "exponent": None}
+    growth = {"deriving a & b": one, "SymPy, a chain": short, "running c": {**one, "exponent": 2.5}}
+    root = ElementTree.fromstring(chart.curves({"growth": growth}))
+    space = "{http://www.w3.org/2000/svg}"
+    lines = [line.attrib["points"] for line in root.iter(f"{space}polyline")]
+    assert len(lines) == 2
+    (x0, y0), (x1, y1), (x2, y2) = (map(float, p.split(",")) for p in lines[0].split())
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
+    assert y0 > y1
+    texts = {t.text for t in root.iter(f"{space}text")}
+    assert {"deriving a & b: 1.00", "c: 2.50", "1 s", "1 ms", "1,000"} <= texts
 
 
 # The command
@@ -393,9 +410,10 @@ def test_a_wrong_question_is_told_at_once(
 def test_a_run_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
     monkeypatch.setattr("benchmarks.__main__.measure", lambda section, *_: found()[section])
-    files = {word: tmp_path / f"benchmarks.{word}" for word in ("json", "svg", "docs")}
+    files = {word: tmp_path / f"bench.{word}" for word in ("json", "svg", "docs")}
     asked = [part for word, file in files.items() for part in (f"--{word}", str(file))]
     main(["--sections", "programs,growth", *asked])
     assert set(json.loads(files["json"].read_text())) >= {"programs", "growth", "machine"}
     assert files["svg"].read_text().startswith("<svg")
+    assert (tmp_path / "bench-growth.svg").read_text().startswith("<svg")
     assert files["docs"].read_text().startswith("# Benchmarks\n")
