@@ -23,6 +23,12 @@ def canonical(factors: list[Factor], output: tuple[int, ...]) -> tuple[list[Fact
     """The factors in canonical order, and the indices in canonical order."""
     if len(factors) == 1:
         return factors, list(dict.fromkeys(output + factors[0][2]))
+    if len(factors) == 2:
+        first, last = factors
+        if first[0] is not last[0]:
+            if last[0].digest < first[0].digest:
+                first, last = last, first
+            return [first, last], list(dict.fromkeys(output + first[2] + last[2]))
     if len({f[0] for f in factors}) == len(factors):
         factors.sort(key=_by_digest)
     elif factors:

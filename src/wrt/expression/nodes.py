@@ -297,9 +297,7 @@ class Einsum(Node):
     ) -> Einsum:
         out = tuple(output)
         ordered, names = canonical(list(factors), out)
-        children = tuple([node for node, _, _ in ordered])
-        exponents = tuple([exponent for _, exponent, _ in ordered])
-        indices = tuple([idx for _, _, idx in ordered])
+        children, exponents, indices = zip(*ordered, strict=True) if ordered else ((), (), ())
         dims = tuple([index_dims[i] for i in names])
         if names != list(range(len(names))):
             place = {old: new for new, old in enumerate(names)}
