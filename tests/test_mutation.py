@@ -8,7 +8,6 @@ their own; any other that the bench does not report is a survivor, and there mus
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 
@@ -18,6 +17,7 @@ import pytest
 from bench import RECORDS, Bench, bench, points, products_agree
 from sentences import says, side, syntax
 from wrt.errors import WrtError
+from wrt.expression.dataclass import replace
 from wrt.expression.function import Function
 from wrt.functions import BOOK
 from wrt.language.operators import INFIX, OPERATORS
