@@ -256,6 +256,15 @@ def test_auto_takes_jax_where_joining_operations_pays() -> None:
     product = wrt.derivative("norm2(A*X)^2", "X").compile("auto")
     assert [entries.chosen({"n": n, "m": n}) for n in (10, 2000)] == ["numpy", "jax"]
     assert product.chosen(dict.fromkeys("nmp", 2000)) == "numpy"
+    attention = wrt.derivative(
+        "sum(G.*(softmax(Q*K'/sqrt(d),2)*V))", "Q", shapes=dict.fromkeys("QKVG", "n d")
+    ).compile("auto")
+    assert [attention.chosen({"n": n, "d": 64}) for n in (16, 512)] == ["numpy", "jax"]
+    # a result that is only written, or is mostly zeros, is NumPy's at any size
+    for text, name in (("softmax(x)", "x"), ("W*x", "W")):
+        written = wrt.derivative(text, name).compile("auto")
+        for n in (10, 100, 300):
+            assert written.chosen({"n": n, "m": n}) == "numpy"
     X = np.random.default_rng(0).normal(size=(700, 700))
     got = entries(X=X)
     assert type(got) is np.ndarray

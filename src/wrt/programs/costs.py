@@ -15,7 +15,7 @@ from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
 from wrt.programs.steps import VIEWS, Step, Steps, reached
 
-__all__ = ["ASSUMED", "Bill", "Cost", "billed", "collides", "is_gram", "length"]
+__all__ = ["ASSUMED", "Bill", "Cost", "billed", "collides", "entries", "is_gram", "length"]
 
 #: What an unnamed size is taken for.
 ASSUMED = 100
@@ -71,13 +71,15 @@ PERIOD, ROWS, LINE = 256, 512, 8
 class Bill:
     """The cost of every step that runs, their sum, the least there is, and about how long it takes.
 
-    `least` are the operations of the plan with every input read and every result written once.
+    `least` are the operations of the plan with every input read and every result written once;
+    `rounds` tells how often a step runs.
     """
 
     steps: Mapping[int, Cost]
     total: Cost
     least: Cost
     nanoseconds: float
+    rounds: Mapping[int, float]
 
 
 def length(dim: Dimension, sizes: Mapping[str, int]) -> int:
@@ -113,14 +115,15 @@ def billed(steps: Steps, results: Sequence[int], sizes: Mapping[str, int]) -> Bi
         step = steps[at]
         if step.op in LOOKS:
             continue
-        often = rounds.get(step.block, 1.0)
+        again = rounds.get(step.block, 1.0)
         cost = _cost(steps, step, sizes)
-        found[at] = cost.times(often)
-        time += often * _nanoseconds(step.op, cost)
+        found[at] = cost.times(again)
+        time += again * _nanoseconds(step.op, cost)
     total = sum(found.values(), NOTHING)
     loads = [at for at in live if steps[at].op == "load" and not steps[at].block]
-    moved = sum(ITEM * _entries(steps[at].dims, sizes) for at in [*loads, *dict.fromkeys(results)])
-    return Bill(found, total, Cost(total.flops, moved), time)
+    moved = sum(ITEM * entries(steps[at].dims, sizes) for at in [*loads, *dict.fromkeys(results)])
+    often = {at: rounds.get(steps[at].block, 1.0) for at in found}
+    return Bill(found, total, Cost(total.flops, moved), time, often)
 
 
 def _rounds(steps: Steps, live: Sequence[int], sizes: Mapping[str, int]) -> dict[int, float]:
@@ -159,14 +162,15 @@ def _nanoseconds(op: str, cost: Cost) -> float:
     return CALL + cost.flops / rate + cost.bytes / BANDWIDTH
 
 
-def _entries(dims: Dims, sizes: Mapping[str, int]) -> int:
+def entries(dims: Dims, sizes: Mapping[str, int]) -> int:
+    """How many entries an array has."""
     return prod(length(d, sizes) for d in dims)
 
 
 def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
     """One step, run once."""
-    made = _entries(step.dims, sizes)
-    read = [_entries(steps[a].dims, sizes) for a in step.args]
+    made = entries(step.dims, sizes)
+    read = [entries(steps[a].dims, sizes) for a in step.args]
     if step.op == "add":
         read = [_touched(steps, a, step, sizes) for a in step.args]
     moved = ITEM * (made + sum(read))
@@ -214,7 +218,7 @@ def _touched(steps: Steps, at: int, user: Step, sizes: Mapping[str, int]) -> int
     dims = steps[at].dims
     plain = any(steps[a].op != "transpose" and steps[a].dims == user.dims for a in user.args)
     far = plain and steps[at].op == "transpose" and len(dims) == 2
-    return _entries(dims, sizes) * (LINE if far and collides(dims[::-1], sizes) else 1)
+    return entries(dims, sizes) * (LINE if far and collides(dims[::-1], sizes) else 1)
 
 
 #: Operations of factorising a matrix, in n³, and of inverting it then.
@@ -238,18 +242,18 @@ def _cells(steps: Steps, step: Step, sizes: Mapping[str, int]) -> float:
     """How many pairs of entries a product multiplies."""
     first, second = (steps[a].dims for a in step.args[:2])
     if step.op == "gram":
-        return _entries((*first, step.dims[0]), sizes)
+        return entries((*first, step.dims[0]), sizes)
     if step.op == "matmul":
         summed = first[-1:]
     elif step.op == "tensordot":
         summed = tuple(first[k] for k in step.data[0])
     elif step.op == "vdot":
-        return _entries(first, sizes)
+        return entries(first, sizes)
     else:
         left = step.data.partition("->")[0]
         letters = dict(zip(left.replace(",", ""), (*first, *second), strict=True))
-        return _entries(tuple(letters.values()), sizes)
-    return _entries((*step.dims, *summed), sizes)
+        return entries(tuple(letters.values()), sizes)
+    return entries((*step.dims, *summed), sizes)
 
 
 def _called(steps: Steps, step: Step, sizes: Mapping[str, int], made: int) -> float:
@@ -257,8 +261,8 @@ def _called(steps: Steps, step: Step, sizes: Mapping[str, int], made: int) -> fl
     form = function.forms[0]
     squares = [a for a in form.arrays if a.dims is not None and len(a.dims) == 2]
     if not squares:
-        first = _entries(steps[step.args[0]].dims, sizes) if step.args else made
+        first = entries(steps[step.args[0]].dims, sizes) if step.args else made
         return ENTRY * max(made, first)
     n = max(length(d, sizes) for d in steps[step.args[0]].dims[-2:])
-    batch = _entries(steps[step.args[0]].dims[:-2], sizes)
+    batch = entries(steps[step.args[0]].dims[:-2], sizes)
     return CUBIC.get(function.name, OTHER_CUBIC) * batch * n**3

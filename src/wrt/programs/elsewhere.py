@@ -15,7 +15,7 @@ from typing import Any
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Variable
 from wrt.programs import door, incoming, running
-from wrt.programs.costs import PRODUCTS, WHOLE, billed
+from wrt.programs.choosing import faster
 from wrt.programs.module import Module
 from wrt.programs.plan import Plan
 from wrt.programs.running import MOST_KNOWN, Program, by_zero, empty, singular
@@ -251,12 +251,9 @@ def _told_of(error: Exception, title: str, sizes: Mapping[str, int]) -> Exceptio
 class Automatic(Program):
     """A formula as a function of NumPy's arrays, run by NumPy or by JAX, whichever pays.
 
-    JAX joins operations entry by entry into one pass over memory. So it is asked where at least
-    `LARGE` entries are computed so, and more time goes there than into products, which NumPy does
-    as fast; only where it is installed.
+    What each of them does better is counted by `choosing`; JAX only where it is installed.
     """
 
-    LARGE = 300_000
     backend = "auto"
     other: JaxProgram | None = None
 
@@ -299,16 +296,4 @@ class Automatic(Program):
         """The library for these sizes: "numpy" or "jax"."""
         if self.other is None:
             return "numpy"
-        plan = self._plans.at(sizes).module.plan
-        bill = billed(plan.steps, plan.results, sizes)
-        heavy = [at for at in bill.steps if plan.steps[at].op in PRODUCTS | WHOLE - {"call"}]
-        calls = [at for at in bill.steps if _is_whole_call(plan.steps[at])]
-        light = bill.total.bytes - sum(bill.steps[at].bytes for at in (*heavy, *calls))
-        fused = light / 24  # two numbers read and one written for each
-        work = sum(bill.steps[at].flops for at in (*heavy, *calls))
-        return "jax" if fused >= self.LARGE and 10 * fused > work else "numpy"
-
-
-def _is_whole_call(step: Any) -> bool:
-    """Whether a step is a function of whole matrices, which JAX does as NumPy does."""
-    return step.op == "call" and not step.data[0].entrywise and len(step.dims) > 1
+        return faster(self._plans.at(sizes).module.plan, sizes)
