@@ -39,6 +39,7 @@ QUESTIONS = [
     ("A*x", ["x"], "complex"),
     ("log(1 + abs(h^H*w)^2)", ["conj(w)"], "complex"),
     ("1i*X*b", ["X"], "complex"),
+    ("sum(r, 0, 2, r*W)*x", ["W"], ""),
     ("phi: entrywise\nphi(W*x)", ["W"], "function"),
 ]
 

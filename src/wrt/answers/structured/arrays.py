@@ -45,6 +45,14 @@ class Library:
         single = bool(arrays) and all(width(a) <= 4 for a in arrays)
         return np.zeros((), np.float32 if single else np.float64)
 
+    def held(self, value: Any, like: Any) -> Any:
+        """What a program computed as an array, which a plain number is not yet."""
+        if hasattr(value, "dtype"):
+            return value
+        kind = "complex" if isinstance(value, complex) else "float"
+        bits = (2 if isinstance(value, complex) else 1) * (32 if width(like) <= 4 else 64)
+        return self.cast(self.words.asarray(value), getattr(self.words, f"{kind}{bits}"))
+
     def taken(self, name: str, value: Any, like: Any) -> Any:
         """A value as an array of floats, in the type of `like` where it has none of its own."""
         if type(value) is type(like) and value.dtype == like.dtype:
@@ -163,6 +171,9 @@ class Torch(Library):
         if torch.is_tensor(value):
             return value
         return torch.as_tensor(super().plain(name, value))
+
+    def held(self, value: Any, like: Any) -> Any:
+        return super().held(value, like).to(like.device)
 
     def taken(self, name: str, value: Any, like: Any) -> Any:
         return super().taken(name, value, like).to(like.device)

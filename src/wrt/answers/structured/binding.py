@@ -139,14 +139,15 @@ def bound_to(
     if made.is_nested:
         made = bound(inner, key, inner_rows, maps())
     values: dict[str, Any] = {v.name: a for v, a in arrays.items()}
+    home = library(backend)
+    like = home.like(list(arrays.values()))
     if made.parts:
         program = programs.compile(tuple(made.parts.values()), backend, limit=limit, title=title)
         found = program.bare({**values, **functions}, sizes, _itemsize(values))
         found = found if len(made.parts) > 1 else (found,)
-        values |= {v.name: a for v, a in zip(made.parts, found, strict=True)}
+        values |= {v.name: home.held(a, like) for v, a in zip(made.parts, found, strict=True)}
     used = {v.name for node in (made.formula, *_nodes(made.ways)) for v in node.names}
     kept = {name: value for name, value in values.items() if name in used}
-    like = library(backend).like(list(arrays.values()))
     if backend == "jax":
         as_tree()
     told = groups if inner is not formula else ()
