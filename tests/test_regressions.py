@@ -146,3 +146,10 @@ def test_every_judgement_judges(judgement: Judgement, monkeypatch: pytest.Monkey
         monkeypatch.setattr(wrt, "derivative", lambda f, *names: derivative(2 * f, *names))
     with pytest.raises(AssertionError, match="off by"):
         judgement(Spoiled(D), values, sizes, random.Random(1))
+
+
+def test_a_part_of_a_structured_answer_whose_brackets_are_opened() -> None:
+    D = wrt.derivative("b*norm2(a*ones(m) + x)^2", "x", shapes={"x": "m", "a": "", "b": "n"})
+    S = D.compile(structured=True)(a=2, b=[1, 3], x=[1, 2, 4])
+    assert np.allclose(S[1].dense(), S.dense()[1])
+    assert np.allclose(S[:, 1:].dense(), S.dense()[:, 1:])

@@ -88,7 +88,7 @@ def _section(term: Term, keys: tuple[Key | None, ...]) -> Node:
             output.append(len(dims) - 1)
             at = Relation(((0, -step), (1, 1)), Dimension.of(-start))
             factors.append((Pattern((dims[-1], dims[index]), (at,)), 1, (len(dims) - 1, index)))
-    return build.product(term.coefficient, factors, output, dims)
+    return build.product_carried(term.coefficient, factors, output, dims)
 
 
 def keys_of(key: object, shape: tuple[int, ...]) -> tuple[Key | None, ...]:
