@@ -104,7 +104,7 @@ def drawn(shapes: Mapping[str, str], sizes: Sizes, dtype: str = "float64") -> di
     rng = np.random.default_rng(17)
     found = {}
     for name, dims in shapes.items():
-        shape = tuple(sizes[d] for d in dims.split())
+        shape = tuple(sizes[d] for d in dims.split() if d in sizes)  # not what is declared
         found[name] = np.asarray(rng.standard_normal(shape), dtype)
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 Array = np.ndarray[Any, Any]
 
@@ -105,6 +106,14 @@ def attention_gradient(Q: Array, K: Array, V: Array, G: Array) -> Array:
 
 def gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
     inverse = np.linalg.inv(S)
+    t = inverse @ (x - m)
+    return inverse - np.outer(t, t)
+
+
+def definite_gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
+    factor, _ = scipy.linalg.lapack.dpotrf(S)
+    half, _ = scipy.linalg.lapack.dpotri(factor)
+    inverse = half + np.triu(half, 1).T
     t = inverse @ (x - m)
     return inverse - np.outer(t, t)
 

@@ -259,6 +259,17 @@ DENSE: Sequence[Formula] = (
         prepare=_definite,
     ),
     Formula(
+        "Gaussian log-likelihood gradient, S definite",
+        "logdet(S) + (x-m)'*inv(S)*(x-m)",
+        ("S",),
+        {"S": "n n spd", "x": "n", "m": "n"},
+        every("n", 50, 300),
+        _gaussian,
+        by_hand.definite_gaussian_gradient,
+        lambda s: (s["n"] ** 3, 2 * s["n"] ** 2),
+        prepare=_definite,
+    ),
+    Formula(
         "variable projection gradient",
         "norm2(y - A*inv(A'*A)*A'*y)^2",
         ("A",),
