@@ -1,4 +1,4 @@
-"""The best NumPy program that a person would write for each workload: the second yardstick.
+"""The best NumPy program (with SciPy where it shares work) that a person would write for each.
 
 Every function takes the values of its workload by name and returns a new array.
 """
@@ -124,5 +124,9 @@ def projection_gradient(A: Array, y: Array) -> Array:
 
 
 def quadratic_inverse_gradient(X: Array, a: Array, b: Array) -> Array:
-    inverse = np.linalg.inv(X)
-    return np.outer(-(a @ inverse), inverse @ b)
+    """One factorisation for both systems."""
+    from scipy.linalg import lu_factor, lu_solve
+
+    factors = lu_factor(X, check_finite=False)
+    left = lu_solve(factors, -a, trans=1, check_finite=False)
+    return np.outer(left, lu_solve(factors, b, check_finite=False))
