@@ -467,6 +467,10 @@ def test_types_are_kept() -> None:
 
 def test_what_comes_back_is_its_own() -> None:
     S = wrt.derivative("sum(A.*X)", "X").compile(structured=True)(A=np.eye(2), X=np.eye(2))
+    V = np.eye(2)
+    same = wrt.derivative("X + A", "X").compile(structured=True)(A=V, X=V)
+    same.apply(V)[:] = 7
+    assert close(V, np.eye(2))
     S.dense()[:] = 7
     S.pullback(1.0)[:] = 7
     assert close(S.dense(), np.eye(2))

@@ -249,6 +249,23 @@ class Program:
         with np.errstate(all="ignore"):
             return self._run(planned, [*arguments, *functions], sizes)
 
+    def along(self, given: Mapping[str, Any], name: str, itemsize: int = 8) -> Callable[[Any], Any]:
+        """The program as a function of one array, the others known to be right: see `bare`."""
+        import numpy as np
+
+        planned = self._fit({}, itemsize)
+        arguments = [given.get(v.name) for v in self._module.arguments]
+        places = [k for k, v in enumerate(self._module.arguments) if v.name == name]
+
+        def run(value: Any) -> Any:
+            now = arguments.copy()
+            for place in places:
+                now[place] = value
+            with np.errstate(all="ignore"):
+                return self._run(planned, now, {})
+
+        return run
+
     def measured(self, mapping: Mapping[str, Any]) -> Mapping[str, int]:
         """The size of every dimension at these values."""
         return self._measured(door.collected(self._wanted, mapping, {}))[1]

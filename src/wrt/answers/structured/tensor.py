@@ -7,7 +7,7 @@ so that what is done a second time is only run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -99,7 +99,7 @@ class Structured:
             self.like, words.complex64 if self._single else words.complex128
         ).dtype
 
-    @property
+    @cached_property
     def library(self) -> Library:
         """The array library that the arrays are of."""
         return library(self.backend)
@@ -149,15 +149,29 @@ class Structured:
         taken, made = self.column_shape, self.row_shape
         if transposed:
             taken, made = made, taken
-        v, lead = self.library.shaped(name, value, taken, self.like)
-        key = (transposed, bool(lead), _is_complex(v))
-        if key not in self._products:
-            self._products[key] = self._product(*key)
-        node, variable = self._products[key]
+        home = self.library
+        v, lead = home.shaped(name, value, taken, self.like)
+        if v.dtype == self.like.dtype and not lead and not self.groups:
+            run = self._runs.get(transposed) or self._prepared(transposed)
+            return home.own(run(v), {**self.values, VECTOR: v}, self._single)
+        node, variable = self._product(transposed, bool(lead), _is_complex(v))
         count = prod(lead)
         v = v.reshape(tuple(count if d.value is None else d.value for d in variable.dims))
         found = self._run(node, {variable.name: v}, {BATCH: count} if lead else None)
         return found.reshape((*lead, *made)) if lead or self.groups else found
+
+    def _prepared(self, transposed: bool) -> Callable[[Any], Any]:
+        """A product with one array of the tensor's own type, ready to run."""
+        node, variable = self._product(transposed, False, False)
+        program = programs.compile(node, self.backend, limit=self.limit)
+        run = program.along(self.values, variable.name, 4 if self._single else 8)
+        self._runs[transposed] = run
+        return run
+
+    @cached_property
+    def _runs(self) -> dict[bool, Callable[[Any], Any]]:
+        """Products that were asked for: of the columns, and of the rows."""
+        return {}
 
     def _product(self, transposed: bool, batch: bool, complex_: bool) -> tuple[Node, Variable]:
         """The formula of a product, and what the tensor is multiplied by in it."""
@@ -168,11 +182,6 @@ class Structured:
         summed = tuple(axes[: self.rows] if transposed else axes[self.rows :])
         word = unused(VECTOR, list(self.values))
         return said.product(self.formula, summed, word, batch, complex_)
-
-    @cached_property
-    def _products(self) -> dict[tuple[bool, bool, bool], tuple[Node, Variable]]:
-        """The formulas of products that were asked for."""
-        return {}
 
     def solve(self, right: Any, /) -> Array:
         """The tensor that `apply` takes to this one, where the structure tells how.
