@@ -16,6 +16,7 @@ from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Scan, Sum, Variable
 from wrt.expression.products import product_carried, product_without
 from wrt.expression.walk import postorder, users
+from wrt.programs.flat import beside, flat
 
 __all__ = ["Lighter", "hoisted", "one_product"]
 
@@ -156,7 +157,8 @@ class _Step:
     def _stacked(self, part: Node) -> Node:
         """A part for all steps."""
         known = dict(zip(self.system.elements, self.system.series, strict=True))
-        return Lifting(known, {}, (self.system.length,)).full(part)
+        (stack,) = flat((Lifting(known, {}, (self.system.length,)).full(part),))
+        return stack
 
     # Taking out
 
@@ -170,7 +172,7 @@ class _Step:
                     done[node] = node
                 elif self.fits(node):
                     done[node] = self._variable(node)
-            waiting = [] if node in done else [c for c in _beside(node) if c not in done]
+            waiting = [] if node in done else [c for c in beside(node) if c not in done]
             if waiting:
                 stack.extend(waiting)
                 continue
@@ -304,7 +306,3 @@ def one_product(node: Einsum, children: Sequence[Node], alone: Sequence[bool]) -
         place = dict(zip(child.output, own, strict=True))
         factors += [(f, e, tuple(place[i] for i in inner)) for f, e, inner in child.factors]
     return build.product(coefficient, factors, node.output, node.index_dims)
-
-
-def _beside(node: Node) -> tuple[Node, ...]:
-    return node.outside if isinstance(node, Scan) else node.children

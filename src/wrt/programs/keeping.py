@@ -8,7 +8,7 @@ of an array that are written when they are at hand.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wrt.algebra.lifting import Lifting
@@ -25,28 +25,10 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import postorder
+from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.hoisting import Lighter, one_product
 
-__all__ = ["beside", "inside_out", "kept"]
-
-
-def beside(node: Node) -> tuple[Node, ...]:
-    """The children that stand beside a node: not the step of a recurrence, which is inside."""
-    return node.outside if isinstance(node, Scan) else node.children
-
-
-def inside_out(roots: Sequence[Node]) -> Iterator[Node]:
-    """Every node that is not inside a step once, children before their users."""
-    seen: set[Node] = set()
-    stack = [(root, False) for root in reversed(roots)]
-    while stack:
-        node, ready = stack.pop()
-        if ready:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend([(c, False) for c in reversed(beside(node)) if c not in seen])
+__all__ = ["kept"]
 
 
 def kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Node, ...]:
@@ -151,7 +133,8 @@ class _Known:
         """
         lifted = self._lifted(origin.before, states, after)
         said = {new: lifted[part] for part, new in origin.became.items() if part in lifted}
-        return {**self._lifted(self.loop, states, after), **said}
+        found = {**self._lifted(self.loop, states, after), **said}
+        return dict(zip(found, flat(tuple(found.values())), strict=True))
 
     def _lifted(
         self, loop: Scan, states: Sequence[Node], after: Sequence[Node]

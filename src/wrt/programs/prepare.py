@@ -26,8 +26,9 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, rewrite
 from wrt.programs.brackets import bracketed, multiplied_out
+from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.hoisting import hoisted
-from wrt.programs.keeping import beside, inside_out, kept
+from wrt.programs.keeping import kept
 
 __all__ = ["prepared"]
 
@@ -44,11 +45,20 @@ def prepared(
     >>> prepared(X * d + X * e)[0] is X * (d + e)
     True
     """
-    ready = kept(*hoisted([_joint(root) for root in roots]))
-    # brackets that were formed now may hold no state either
+    joint = tuple([_joint(root) for root in roots])
     known = tuple(sorted(sizes.items()))
-    found, _ = hoisted([one for root in ready for one in _together((root,), known, out)])
+    if not any(isinstance(node, Scan) for node in postorder(*joint)):
+        return _each_together(joint, known, out)
+    ready = _each_together(kept(*hoisted(flat(joint))), known, out)
+    # brackets that were formed now may hold no state either
+    found, _ = hoisted(ready)
     return found
+
+
+def _each_together(
+    roots: tuple[Node, ...], known: tuple[tuple[str, int], ...], out: bool
+) -> tuple[Node, ...]:
+    return tuple([one for root in roots for one in _together((root,), known, out)])
 
 
 @lru_cache(maxsize=256)

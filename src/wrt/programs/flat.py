@@ -1,0 +1,75 @@
+"""Formulas around the steps of recurrences: what stands beside a step, and one way to say sums.
+
+Equal formulas are found by identity; so the sums of a loop and of what is computed outside it are
+written alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from wrt.expression import build
+from wrt.expression.nodes import Einsum, Node, Scan, Sum
+
+__all__ = ["around", "beside", "flat", "inside_out"]
+
+#: A sum of more terms stays a sum by itself: written out wherever it is read it would be long.
+MOST_INNER = 4
+
+
+def beside(node: Node) -> tuple[Node, ...]:
+    """The children that stand beside a node: not the step of a recurrence, which is inside."""
+    return node.outside if isinstance(node, Scan) else node.children
+
+
+def inside_out(roots: Sequence[Node]) -> Iterator[Node]:
+    """Every node that is not inside a step once, children before their users."""
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend([(c, False) for c in reversed(beside(node)) if c not in seen])
+
+
+def flat(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The formulas with short sums in sums, and multiples of them, written as one sum.
+
+    So the errors that a reverse loop reads are said as those outside it are.
+    """
+    done: dict[Node, Node] = {}
+    for node in inside_out(roots):
+        made = around(node, done)
+        if isinstance(made, Einsum):
+            made = _scaled_sum(made)
+        elif isinstance(made, Sum):
+            terms = [t.children if _is_short(t) else (t,) for t in made.children]
+            made = build.add(*(one for some in terms for one in some))
+        done[node] = made
+    return tuple([done[root] for root in roots])
+
+
+def _is_short(node: Node) -> bool:
+    return isinstance(node, Sum) and len(node.children) <= MOST_INNER
+
+
+def around(node: Node, done: Mapping[Node, Node]) -> Node:
+    """A node with the new formulas of what stands beside it."""
+    parts = beside(node)
+    children = [done[c] for c in parts]
+    if all(a is b for a, b in zip(children, parts, strict=True)):
+        return node
+    return node.rebuild([*children, *node.nexts] if isinstance(node, Scan) else children)
+
+
+def _scaled_sum(node: Einsum) -> Node:
+    """A number times a sum as a sum; any other product as it is."""
+    if len(node.children) != 1 or node.exponents != (1,) or node.indices != (node.output,):
+        return node
+    (inner,) = node.children
+    plain = _is_short(inner) and len(node.index_dims) == len(node.output)
+    return build.add(*(build.scale(node.coefficient, t) for t in inner.children)) if plain else node
