@@ -1,8 +1,9 @@
 """A sum becomes steps: terms with signs, and few entries added where they belong.
 
 A diagonal, or what else stands in few places, is not laid out in zeros to be added: the rest of the
-sum is a new array, and the few entries are added inside it. A large transpose whose rows collide in
-the cache is a step of its own.
+sum is a new array, and the few entries are added inside it. Blocks that fill an axis one behind the
+other are put together and never added. A large transpose whose rows collide in the cache is a step
+of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ def lower_sum(steps: Steps, terms: Sequence[Term], dims: Dims, sizes: Mapping[st
             total = steps.add("add transposed", (total, steps.real(source)), sign, dims)
         return total
     terms = sorted(terms, key=lambda term: _reading_order(steps, *term))
+    row = _in_a_row(steps, terms, dims)
+    if row is not None:
+        return row
     split = _split(steps, terms, dims)
     if split is None:
         return steps.plus(terms, dims)
@@ -64,6 +68,34 @@ def _colliding(
 def _reading_order(steps: Steps, sign: int, at: int) -> tuple[bool, bool, bool]:
     """Positive terms first, numbers after arrays, what a step of a loop is given after its work."""
     return (sign < 0, steps[at].op == "number", steps[at].op == "entry")
+
+
+def _in_a_row(steps: Steps, terms: Sequence[Term], dims: Dims) -> int | None:
+    """Blocks that fill an axis one behind the other, as one array; None where terms overlap."""
+    if len(terms) < 2 or not all(steps[at].op == "write" for _, at in terms):
+        return None
+    blocks = {}
+    axes = set()
+    for sign, at in terms:
+        keys, order = steps[at].data
+        cut = [k for k, (_, _, length) in enumerate(keys) if length is not dims[k]]
+        if len(cut) != 1 or len(order) < len(keys) or keys[cut[0]][2] is None:
+            return None
+        _, start, length = keys[cut[0]]
+        axes.add(cut[0])
+        blocks[start] = (sign, steps[at].args[0], length)
+    axis, start = axes.pop(), NONE
+    found: list[int] = []
+    while not axes and start in blocks:
+        sign, core, length = blocks.pop(start)
+        shape = (*dims[:axis], length, *dims[axis + 1 :])
+        if steps[core].dims != shape:
+            core = steps.add("broadcast", (core,), None, shape)
+        found.append(core if sign > 0 else steps.negate(core))
+        start = start + length
+    if axes or blocks or start != dims[axis] or len(found) < len(terms):
+        return None
+    return steps.add("concatenate", found, axis, dims)
 
 
 def _split(steps: Steps, terms: Sequence[Term], dims: Dims) -> tuple[list[Term], list[Few]] | None:

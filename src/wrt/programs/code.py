@@ -19,6 +19,7 @@ __all__ = [
     "attribute",
     "binary",
     "call",
+    "list_of",
     "literal",
     "name",
     "number",
@@ -148,6 +149,13 @@ def tuple_of(items: Sequence[Code]) -> Code:
         return items[0]
     width = sum(i.width + 2 for i in items)
     return Code(ast.Tuple([i.expr for i in items], ast.Load()), width)
+
+
+def list_of(items: Sequence[Code]) -> Code:
+    """`[a, b]`."""
+    width = sum(i.width + 2 for i in items)
+    weight = sum(i.weight for i in items)
+    return Code(ast.List([i.expr for i in items], ast.Load()), width, weight)
 
 
 def product(factors: Sequence[Code]) -> Code:

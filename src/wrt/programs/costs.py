@@ -190,7 +190,7 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
             return Cost(sum(read), moved)
         case "increment":
             return Cost(read[1], 2 * ITEM * read[1])
-        case "write" | "diag":
+        case "write" | "diag" | "concatenate":
             return Cost(0, moved)
         case "add":
             return Cost(made * (len(step.args) - 1), moved)

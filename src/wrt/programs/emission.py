@@ -358,6 +358,8 @@ class Emission(NewArrays):
                 return factors.code(self, step)
             case "outer" | "kron" | "diag" | "trace":
                 return py.call(self.word(step.op), *arguments)
+            case "concatenate":
+                return self.library.concatenate(arguments, step.data)
             case "vdot":
                 return self.library.inner(*arguments)
             case "gram":

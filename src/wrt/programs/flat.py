@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from wrt.expression import build
-from wrt.expression.nodes import Einsum, Node, Scan, Sum
+from wrt.expression.coefficient import ONE
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Einsum, Node, Pattern, Scan, Sum
 
 __all__ = ["around", "beside", "flat", "inside_out"]
 
@@ -48,7 +50,7 @@ def flat(roots: tuple[Node, ...]) -> tuple[Node, ...]:
             made = _scaled_sum(made)
         elif isinstance(made, Sum):
             terms = [t.children if _is_short(t) else (t,) for t in made.children]
-            made = build.add(*(one for some in terms for one in some))
+            made = _summed_once(build.add(*(one for some in terms for one in some)))
         done[node] = made
     return tuple([done[root] for root in roots])
 
@@ -73,3 +75,36 @@ def _scaled_sum(node: Einsum) -> Node:
     (inner,) = node.children
     plain = _is_short(inner) and len(node.index_dims) == len(node.output)
     return build.add(*(build.scale(node.coefficient, t) for t in inner.children)) if plain else node
+
+
+def _summed_once(node: Node) -> Node:
+    """Sums over the steps of several things as the sum over the steps of all of them."""
+    if not isinstance(node, Sum):
+        return node
+    groups: dict[Dimension, list[Einsum]] = {}
+    for term in node.children:
+        if isinstance(term, Einsum) and _is_summed_last(term):
+            groups.setdefault(term.index_dims[term.summed[0]], []).append(term)
+    several = [group for group in groups.values() if len(group) > 1]
+    if not several:
+        return node
+    gone = {term for group in several for term in group}
+    made = [term for term in node.children if term not in gone]
+    for group in several:
+        bracket = build.add(*(_unsummed(term) for term in group))
+        axes = tuple(range(bracket.ndim))
+        made.append(build.product(ONE, [(bracket, 1, axes)], axes[1:], bracket.dims))
+    return build.add(*made)
+
+
+def _is_summed_last(node: Einsum) -> bool:
+    """Whether a product is formed entry by entry, and then summed over one axis."""
+    if any(isinstance(c, Pattern) for c in node.children):
+        return False  # only some entries are summed
+    most = max((len(own) for own in node.indices), default=0)
+    return len(node.summed) == 1 and not node.repeats and most == len(node.index_dims)
+
+
+def _unsummed(node: Einsum) -> Node:
+    output = (*node.summed, *node.output)
+    return build.product(node.coefficient, node.factors, output, node.index_dims)

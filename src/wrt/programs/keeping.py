@@ -8,7 +8,7 @@ of an array that are written when they are at hand.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from wrt.algebra.lifting import Lifting
@@ -22,10 +22,12 @@ from wrt.expression.nodes import (
     Factor,
     Node,
     Scan,
+    Sum,
     Variable,
 )
 from wrt.expression.walk import postorder
-from wrt.programs.flat import beside, flat, inside_out
+from wrt.programs.chains import in_a_row
+from wrt.programs.flat import around, beside, flat, inside_out
 from wrt.programs.hoisting import Lighter, one_product
 
 __all__ = ["kept"]
@@ -48,7 +50,15 @@ def kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Node
     """
     if not origins:
         return roots
-    roots = _spread(roots)
+    found = _kept(_spread(roots), origins)
+    again = _one_by_one(found)
+    if all(a is b for a, b in zip(found, again, strict=True)):
+        return found
+    loops = dict.fromkeys(node.system for node in inside_out(again) if isinstance(node, Scan))
+    return _kept(again, {loop: Lighter(loop, {}) for loop in loops})
+
+
+def _kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Node, ...]:
     order = list(inside_out(roots))
     loops = dict.fromkeys(node.system for node in order if isinstance(node, Scan))
     keeping = _Keeping([_Known(loop, origins[loop]) for loop in loops if loop in origins])
@@ -71,6 +81,31 @@ def _spread(roots: tuple[Node, ...]) -> tuple[Node, ...]:
             children += node.nexts
         done[node] = node if same else node.rebuild(children)
     return tuple([done[root] for root in roots])
+
+
+def _one_by_one(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Stacks that several matrices multiply in a row, with one at a time, as a step does it."""
+    done: dict[Node, Node] = {}
+    for node in inside_out(roots):
+        made = around(node, done)
+        if isinstance(made, Einsum):
+            made = _stack_first(made)
+        done[node] = made
+    return tuple([done[root] for root in roots])
+
+
+def _without_step(step: int) -> Callable[[Factor], bool]:
+    return lambda factor: step not in factor[2]
+
+
+def _stack_first(node: Einsum) -> Node:
+    """A product of the stack of a state with matrices, the stack times the first of them inside."""
+    for k, child in enumerate(node.children):
+        if isinstance(child, Scan) and not child.before:
+            made = in_a_row(node, k, _without_step(node.indices[k][0]))
+            if made is not node:
+                return made
+    return node
 
 
 class _Product(NamedTuple):
@@ -106,7 +141,10 @@ class _Known:
         self.whole: dict[Node, Node] = {}
         self.products: dict[Node, _Product] = {}
         after = [loop.state(k) for k in range(len(loop.carries))]
-        work = [p for p in inside_out(loop.nexts) if p.children and _is_work(p, carries)]
+        parts = [p for p in inside_out(loop.nexts) if p.children]
+        asked = {c for p in parts if _is_contracted(p, carries) for c in p.children}
+        sums = {c for c in asked if isinstance(c, Sum)}
+        work = [p for p in parts if p in sums or _is_work(p, carries)]
         for known in ((), after):
             outside = self._outside(origin, states, known)
             self.whole |= {outside[part]: part for part in work}
@@ -176,6 +214,10 @@ def _is_work(part: Node, carries: frozenset[Variable]) -> bool:
             if isinstance(node, Einsum) and node.summed:
                 return True
     return False
+
+
+def _is_contracted(part: Node, carries: frozenset[Variable]) -> bool:
+    return isinstance(part, Einsum) and bool(part.summed) and not carries.isdisjoint(part.names)
 
 
 def _is_weighted(part: Einsum, carries: frozenset[Variable]) -> bool:
@@ -340,7 +382,7 @@ def _longer(
 ) -> tuple[Scan, dict[Node, int]]:
     """A recurrence with states for what is kept, and their positions."""
     count = len(loop.carries)
-    new = [_named(part, loop, number) for number, part in enumerate(parts)]
+    new = [_named(part, loop, count + number) for number, part in enumerate(parts)]
     children = [
         *outside[:count],
         *(build.zeros(v.dims) for v in new),

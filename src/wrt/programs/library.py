@@ -110,6 +110,13 @@ class Library:
         """The same entries along more axes."""
         return py.call(self.word("broadcast_to"), a, py.tuple_of(shape))
 
+    def concatenate(self, parts: Sequence[Code], axis: int) -> Code:
+        """Arrays one behind the other."""
+        said = {self.axis: py.literal(axis)} if axis else {}
+        return py.call(self.word(self.behind), py.list_of(parts), **said)
+
+    behind = "concatenate"
+
     def own(self, a: Code) -> Code:
         """An array that shares its memory with no other."""
         return py.call(py.attribute(a, "copy"))

@@ -24,6 +24,7 @@ class Torch(Library):
     lenient = symmetric = strided = False
     joins = True
     axis = "dim"
+    behind = "cat"
     diagonal_words = ("dim1", "dim2")
 
     def dtype(self, like: Code) -> Code:

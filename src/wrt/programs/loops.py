@@ -155,8 +155,7 @@ class Loops:
         for k in sorted(stacked - self._plain[at]):
             edge = py.subscript(starts[k], py.literal(None))
             rows = [py.name(words[k]), edge] if loop.reverse else [edge, py.name(words[k])]
-            joined = Code(ast.List([r.expr for r in rows], ast.Load()), rows[0].width + 16)
-            yield py.assignment(words[k], py.call(emission.word("concatenate"), joined))
+            yield py.assignment(words[k], emission.library.concatenate(rows, 0))
 
     def _is_last(self, at: int, place: int) -> bool:
         """Whether the state after the last step is read."""

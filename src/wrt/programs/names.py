@@ -5,7 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from wrt.programs.steps import Step, Steps
 
@@ -104,8 +105,16 @@ def _suggested(steps: Steps, step: Step, known: dict[int, str]) -> str:
             return f"{stem(step.data[1].name)}_t"
         case "write":
             return "out"
+        case "concatenate":
+            return _common([known.get(a, "") for a in step.args])
         case _:
             return ""
+
+
+def _common(words: Sequence[str]) -> str:
+    """What the names of several arrays begin with, as W of W_i and W_f."""
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*words, strict=False))
+    return "".join(first for first, *_ in same).rstrip("_")
 
 
 def _called(steps: Steps, step: Step, known: dict[int, str]) -> str:

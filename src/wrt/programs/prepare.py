@@ -27,6 +27,7 @@ from wrt.expression.nodes import (
 from wrt.expression.walk import postorder, rewrite
 from wrt.programs.brackets import bracketed, multiplied_out
 from wrt.programs.flat import beside, flat, inside_out
+from wrt.programs.gates import gathered
 from wrt.programs.hoisting import hoisted
 from wrt.programs.keeping import kept
 
@@ -52,7 +53,7 @@ def prepared(
     ready = _each_together(kept(*hoisted(flat(joint))), known, out)
     # brackets that were formed now may hold no state either
     found, _ = hoisted(ready)
-    return found
+    return gathered(found)
 
 
 def _each_together(

@@ -6,9 +6,9 @@ stands outside it.
 
 Operations: load number | negate add "add transposed" multiply divide power | matmul outer vdot
 einsum tensordot | sum trace | transpose expand index diagonal reshape flatten broadcast | diag eye
-kron tril triu mask asfloat write increment | call pick whole | factor (of a matrix) inverse det
-logdet, solve (`data` tells of which factors, None of the matrix itself) | loop | scan (a
-recurrence) carry entry (what a step reads) stack last (its states outside).
+concatenate kron tril triu mask asfloat write increment | call pick whole | factor (of a matrix)
+inverse det logdet, solve (`data` tells of which factors, None of the matrix itself) | loop | scan
+(a recurrence) carry entry (what a step reads) stack last (its states outside).
 """
 
 from __future__ import annotations

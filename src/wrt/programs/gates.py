@@ -1,0 +1,460 @@
+"""Gates: weights that multiply the same state in a step of a recurrence are one matrix.
+
+`W_i*h`, `W_f*h`, … are one product with the weights put one behind the other, once before the loop,
+and a function of several of them is called once. On the way back `W_i'*δ_i + W_f'*δ_f + …` is one
+product too; and the gradients by all of these weights are parts of one product of stacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from wrt.algebra.lifting import Lifting
+from wrt.expression import build
+from wrt.expression.coefficient import Coefficient
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Scan, Sum, Variable
+from wrt.expression.walk import postorder
+from wrt.programs.blocks import Part, behind, part, resized
+from wrt.programs.flat import around, inside_out
+
+__all__ = ["gathered"]
+
+NONE = Dimension.of(0)
+
+
+def gathered(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The formulas with one product where a step multiplies one state with several matrices.
+
+    >>> n, T = Dimension.of("n"), Dimension.of("T")
+    >>> A, B, s0 = Variable("A", (n, n)), Variable("B", (n, n)), Variable("s0", (n,))
+    >>> s = Variable("s", (n,))
+    >>> (found,) = gathered((Scan((s,), (), (s0, (A @ s) * (B @ s)), T),))
+    >>> found.nexts[0] is (behind([A, B], 0) @ s)[:n] * (behind([A, B], 0) @ s)[n:]
+    True
+    """
+    early = {(n.system, n.position) for n in inside_out(roots) if isinstance(n, Scan) and n.before}
+    orders: dict[Any, Sequence[Node]] = {}
+    loops: dict[Scan, _Step] = {}
+    done: dict[Node, Node] = {}
+    for node in inside_out(roots):
+        if not isinstance(node, Scan):
+            done[node] = around(node, done)
+            continue
+        system = node.system
+        if system not in loops:
+            kept = {k for k in range(len(system.carries)) if (system, k) in early}
+            now = around(system, done)
+            assert isinstance(now, Scan)
+            loops[system] = _Step(now, kept, orders)
+        done[node] = loops[system].state(node.position, node.before)
+    return _stacked_once(tuple([done[root] for root in roots]))
+
+
+class _Weighted(NamedTuple):
+    """A product of a matrix that all steps share with what moves: which axes are of the matrix.
+
+    `kind` is all else that two products of one group have in common.
+    """
+
+    node: Einsum
+    matrix: int
+    kind: Any
+
+    @property
+    def weights(self) -> Node:
+        """The matrix."""
+        return self.node.children[self.matrix]
+
+    @property
+    def moving(self) -> Node:
+        """What it is multiplied with."""
+        return self.node.children[1 - self.matrix]
+
+
+class _Place(NamedTuple):
+    """A part of an array along one axis."""
+
+    whole: Node
+    axis: int
+    at: Part
+
+    @property
+    def node(self) -> Node:
+        """The part itself."""
+        return part(self.whole, self.axis, self.at)
+
+
+class _Step:
+    """One recurrence with its gates together.
+
+    `early` are the states that are read before a step, `orders` the order of the matrices that have
+    been put together, so that it is the same on the way back.
+    """
+
+    def __init__(self, system: Scan, early: set[int], orders: dict[Any, Sequence[Node]]) -> None:
+        self.system, self.early, self.orders = system, early, orders
+        self.series = dict(zip(system.elements, system.series, strict=True))
+        self.taken = {v.name for v in system.bound}
+        self.taken |= {v.name for one in system.children for v in one.names}
+        #: what stands for parts of the step now
+        self.now: dict[Node, Node] = {}
+        self.places: dict[Node, _Place] = {}
+        #: of sums, the products that several of their terms have become
+        self.joint: dict[Node, dict[Node, Node]] = {}
+        self.order = list(postorder(*system.nexts))
+        self.users = _users(self.order)
+        self._gather()
+        self.loop, self.found = self._rewritten()
+
+    def state(self, position: int, before: bool) -> Node:
+        """A state by its old position."""
+        made = self.found[position]
+        if isinstance(made, _Place):
+            assert not before
+            return made.node
+        return self.loop.state(made, before)
+
+    # Groups
+
+    def _gather(self) -> None:
+        """Products of one vector by several matrices, then sums of products, innermost first."""
+        rank = {node: k for k, node in enumerate(self.order)}
+        groups: dict[Any, list[_Weighted]] = {}
+        for node in self.order:
+            if isinstance(node, Einsum):
+                found = _forward(node, self._still)
+                if found is not None:
+                    groups.setdefault(("to", found.kind), []).append(found)
+            elif isinstance(node, Sum):
+                for term in node.children:
+                    back = _backward(term, self._still)
+                    if back is not None:
+                        groups.setdefault(("from", node, back.kind), []).append(back)
+        several = [(key, group) for key, group in groups.items() if len(group) > 1]
+        several.sort(key=lambda one: max(rank[w.moving] for w in one[1]))
+        for key, group in several:
+            if key[0] == "to":
+                self._to_many(group)
+            else:
+                self._from_many(key[1], group)
+
+    def _still(self, node: Node) -> bool:
+        return self.system.bound.isdisjoint(node.names)
+
+    def _of(self, root: Node) -> Node:
+        """A part of the step with what is known by now."""
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            waiting = [c for c in node.children if c not in self.now]
+            if waiting and node not in self.now:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if node not in self.now:
+                children = [self.now[c] for c in node.children]
+                same = all(a is b for a, b in zip(children, node.children, strict=True))
+                self.now[node] = node if same else node.rebuild(children)
+        return self.now[root]
+
+    def _put(self, node: Node, place: _Place) -> None:
+        self.now[node], self.places[node] = place.node, place
+
+    # On the way there
+
+    def _to_many(self, group: list[_Weighted]) -> None:
+        """One product with all matrices, what is added to each, one call of each function."""
+        node, at, _ = group[0]
+        index = _own_index(node, at)
+        axis, inner = node.output.index(index), node.indices[at].index(index)
+        group = self._sorted(group, inner)
+        wholes = self._wholes(group)
+        matrix = behind([one.weights for one in group], inner)
+        factors = [*node.factors]
+        factors[at] = (matrix, 1, node.indices[at])
+        factors[1 - at] = (self._of(group[0].moving), 1, node.indices[1 - at])
+        dims = resized(node.index_dims, index, matrix.dims[inner])
+        made = build.product(node.coefficient, factors, node.output, dims)
+        rests = [rest for _, rest in wholes if rest is not None]
+        if rests:
+            made = build.add(made, self._element(behind(self._stacks(rests), axis + 1)))
+        start, runs = NONE, list[tuple[Apply | None, Node, Part]]()
+        for whole, _ in wholes:
+            length = whole.dims[axis]
+            self._put(whole, _Place(made, axis, (start, length)))
+            runs.append((self._call(whole), whole, (start, length)))
+            start = start + length
+        self._called(made, axis, runs)
+
+    def _sorted(self, group: list[_Weighted], inner: int) -> list[_Weighted]:
+        """An order of matrices: those before the same function side by side, then by name."""
+        key = (inner, frozenset(one.weights for one in group))
+        if key not in self.orders:
+            self.orders[key] = [one.weights for one in sorted(group, key=self._rank)]
+        order = self.orders[key]
+        return sorted(group, key=lambda one: order.index(one.weights))
+
+    def _rank(self, one: _Weighted) -> Any:
+        whole = self._with_rest(one.node)
+        call = self._call(one.node if whole is None else whole[0])
+        names = sorted(v.name for v in one.weights.names)
+        word = "" if call is None else call.function.name
+        return (call is None, word, names, one.weights.digest)
+
+    def _wholes(self, group: Sequence[_Weighted]) -> Sequence[tuple[Node, Node | None]]:
+        """What is put together: products with what is added to them, where each has such."""
+        found = [self._with_rest(one.node) for one in group]
+        several = [whole for whole in found if whole is not None]
+        return several if len(several) == len(group) else [(one.node, None) for one in group]
+
+    def _with_rest(self, node: Node) -> tuple[Node, Node] | None:
+        """The sum of a product and of what a step is given for it; that which is given."""
+        users = self.users[node]
+        if len(users) != 1 or not isinstance(users[0], Sum):
+            return None
+        (whole,) = users
+        rest = [c for c in whole.children if c is not node]
+        if not all(c in self.series or self._still(c) for c in rest):
+            return None
+        return whole, build.add(*rest)
+
+    def _stacks(self, rests: Sequence[Node]) -> list[Node]:
+        """What is given for single steps, for all of them."""
+        lifting = Lifting(dict(self.series), {}, (self.system.length,))
+        return [lifting.full(one) for one in rests]
+
+    def _element(self, stack: Node) -> Variable:
+        """One more series that the step reads."""
+        name = "z"
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        element = Variable(name, stack.dims[1:])
+        self.series[element] = stack
+        return element
+
+    def _call(self, node: Node) -> Apply | None:
+        """The function entry by entry of a part, if there is one."""
+        for user in self.users[node]:
+            if isinstance(user, Apply) and user.function.entrywise and len(user.children) == 1:
+                return user
+        return None
+
+    def _called(
+        self, whole: Node, axis: int, runs: Sequence[tuple[Apply | None, Node, Part]]
+    ) -> None:
+        """One call for parts that stand side by side and meet the same function."""
+        for found in _side_by_side(runs):
+            call = found[0][0]
+            assert call is not None
+            start = found[0][2][0]
+            length = sum((at[1] for _, _, at in found), start=NONE)
+            inside = part(whole, axis, (start, length))
+            made = Apply(call.function, [inside], call.batch)
+            for one, _, (first, own) in found:
+                assert one is not None
+                self._put(one, _Place(made, axis, (first - start, own)))
+
+    # On the way back
+
+    def _from_many(self, total: Sum, group: list[_Weighted]) -> None:
+        """A sum of products as one product of what is put together."""
+        node, at, _ = group[0]
+        (index,) = node.summed
+        inner, outer = (node.indices[k].index(index) for k in (at, 1 - at))
+        group = self._sorted(group, inner)
+        matrix = behind([one.weights for one in group], inner)
+        moving = behind([self._of(one.moving) for one in group], outer, 0)
+        factors = [*node.factors]
+        factors[at] = (matrix, 1, node.indices[at])
+        factors[1 - at] = (moving, 1, node.indices[1 - at])
+        dims = resized(node.index_dims, index, matrix.dims[inner])
+        made = build.product(node.coefficient, factors, node.output, dims)
+        joint = self.joint.setdefault(total, {})
+        joint.update({one.node: made for one in group})
+        terms = {c: joint[c] if c in joint else self._of(c) for c in total.children}
+        self.now[total] = build.add(*dict.fromkeys(terms.values()))
+        start = NONE
+        for one in group:
+            length = one.moving.dims[outer]
+            self.places[one.moving] = _Place(moving, outer, (start, length))
+            start = start + length
+
+    # The recurrence
+
+    def _rewritten(self) -> tuple[Scan, dict[int, int | _Place]]:
+        """The recurrence, and where its states are now."""
+        system = self.system
+        read = frozenset().union(*(one.names for one in system.nexts))
+        moved = {
+            k: self.places[new]
+            for k, (state, new) in enumerate(zip(system.carries, system.nexts, strict=True))
+            if new in self.places and state not in read and k not in self.early
+        }
+        nexts = {k: self._of(one) for k, one in enumerate(system.nexts) if k not in moved}
+        if not self.places:
+            return system, {k: k for k in range(len(system.carries))}
+        kept = list(nexts)
+        wholes = list(dict.fromkeys(place.whole for place in moved.values()))
+        new = [Variable(self._named(whole, moved), whole.dims) for whole in wholes]
+        carries = [*(system.carries[k] for k in kept), *new]
+        starts = [*(system.initials[k] for k in kept), *(build.zeros(v.dims) for v in new)]
+        steps = [*nexts.values(), *wholes]
+        names = frozenset().union(*(one.names for one in steps))
+        known = {e: stack for e, stack in self.series.items() if e in names}
+        children = [*starts, *known.values(), *steps]
+        loop = Scan(carries, known, children, system.length, reverse=system.reverse)
+        found: dict[int, int | _Place] = {old: k for k, old in enumerate(kept)}
+        for k, place in moved.items():
+            stack = loop.state(len(kept) + wholes.index(place.whole))
+            found[k] = _Place(stack, place.axis + 1, place.at)
+        return loop, found
+
+    def _named(self, whole: Node, moved: Mapping[int, _Place]) -> str:
+        """The name of what is put together: that of its first part."""
+        first = next(k for k, place in moved.items() if place.whole is whole)
+        return self.system.carries[first].name
+
+
+def _users(order: Sequence[Node]) -> dict[Node, list[Node]]:
+    found: dict[Node, list[Node]] = {node: [] for node in order}
+    for node in order:
+        for child in dict.fromkeys(node.children):
+            found[child].append(node)
+    return found
+
+
+def _side_by_side(
+    runs: Sequence[tuple[Apply | None, Node, Part]],
+) -> Iterator[list[tuple[Apply | None, Node, Part]]]:
+    """Runs of two parts or more that meet the same function."""
+    run: list[tuple[Apply | None, Node, Part]] = []
+    for one in [*runs, (None, runs[0][1], runs[0][2])]:
+        if run and one[0] is not None and run[-1][0] is not None:
+            if one[0].function is run[-1][0].function and one[0].batch == run[-1][0].batch:
+                run.append(one)
+                continue
+        if len(run) > 1:
+            yield run
+        run = [one]
+
+
+def _pair(node: Node, still: Any) -> tuple[Einsum, int] | None:
+    """A product of a matrix that no step changes with what moves; which factor the matrix is."""
+    if not isinstance(node, Einsum) or node.exponents != (1, 1) or node.repeats or not node.summed:
+        return None
+    fixed = [k for k, c in enumerate(node.children) if still(c)]
+    if len(fixed) != 1 or any(len(set(own)) < len(own) for own in node.indices):
+        return None
+    return None if isinstance(node.children[fixed[0]], Pattern) else (node, fixed[0])
+
+
+def _own_index(node: Einsum, at: int) -> int:
+    """The first index that only one factor has, and the output; -1 for none."""
+    other = node.indices[1 - at]
+    return next((i for i in node.indices[at] if i in node.output and i not in other), -1)
+
+
+def _forward(node: Node, still: Any) -> _Weighted | None:
+    """A product with a matrix that has an axis of its own."""
+    found = _pair(node, still)
+    if found is None or _own_index(*found) < 0:
+        return None
+    made, at = found
+    return _Weighted(made, at, (made.children[1 - at], _kind(made, at, _own_index(made, at))))
+
+
+def _backward(node: Node, still: Any) -> _Weighted | None:
+    """A product with a matrix that is summed over one axis of both."""
+    found = _pair(node, still)
+    if found is None or len(found[0].summed) != 1:
+        return None
+    made, at = found
+    (index,) = made.summed
+    if not all(index in own for own in made.indices):
+        return None
+    return _Weighted(made, at, _kind(made, at, index))
+
+
+def _kind(node: Einsum, at: int, free: int) -> tuple[Any, ...]:
+    """The indices and sizes of a product, whichever of its factors stands first; one size aside."""
+    names: dict[int, int] = {}
+    said = []
+    for own in (node.indices[1 - at], node.indices[at], node.output):
+        said.append(tuple([names.setdefault(i, len(names)) for i in own]))
+    coefficient: Coefficient = node.coefficient
+    return (coefficient, *said, *(node.index_dims[i] for i in names if i != free))
+
+
+# Outside
+
+
+def _stacked_once(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Products of parts of one stack with the same as parts of one product."""
+    found: dict[Node, _Place] = {}
+    groups: dict[tuple[Node, int], dict[Part, None]] = {}
+    order = list(inside_out(roots))
+    for node in order:
+        place = _place(node) if isinstance(node, Einsum) else None
+        if place is not None:
+            found[node] = place
+            groups.setdefault((place.whole, place.axis), {})[place.at] = None
+    full = {key for key, parts in groups.items() if len(parts) > 1 and _fills(key, parts)}
+    done: dict[Node, Node] = {}
+    for node in order:
+        made = found.get(node)
+        if made is not None and (made.whole, made.axis) in full:
+            whole = made.whole.rebuild([done.get(c, c) for c in made.whole.children])
+            done[node] = made._replace(whole=whole).node
+        else:
+            done[node] = around(node, done)
+    return tuple([done[root] for root in roots])
+
+
+def _fills(key: tuple[Node, int], parts: Mapping[Part, None]) -> bool:
+    """Whether parts make up the whole, each entry once."""
+    starts, end, total = dict(list(parts)), NONE, key[0].dims[key[1]]
+    while end in starts:
+        end = end + starts.pop(end)
+    return not starts and end is total
+
+
+def _place(node: Einsum) -> _Place | None:
+    """A product with a part of a stack of a recurrence as a part of the product with all of it."""
+    if node.repeats:
+        return None
+    cuts = [(k, _cut(c)) for k, c in enumerate(node.children)]
+    found = [(k, cut) for k, cut in cuts if cut is not None]
+    if len(found) != 1:
+        return None
+    ((at, cut),) = found
+    index = node.indices[at][cut.axis]
+    held = sum(own.count(index) for own in node.indices)
+    if held > 1 or index not in node.output:
+        return None
+    factors = [*node.factors]
+    factors[at] = (cut.whole, node.exponents[at], node.indices[at])
+    dims = resized(node.index_dims, index, cut.whole.dims[cut.axis])
+    whole = build.product(node.coefficient, factors, node.output, dims)
+    return _Place(whole, node.output.index(index), cut.at)
+
+
+def _cut(node: Node) -> _Place | None:
+    """A part of a stack of a recurrence."""
+    if not isinstance(node, Einsum) or len(node.children) != 2 or node.exponents != (1, 1):
+        return None
+    (pattern, cut), (stack, own) = sorted(
+        zip(node.children, node.indices, strict=True), key=lambda f: not isinstance(f[0], Pattern)
+    )
+    if not isinstance(pattern, Pattern) or not isinstance(stack, Scan) or pattern.ndim != 2:
+        return None
+    _, long = cut
+    length, total = pattern.dims
+    start = NONE - pattern.relations[0].constant
+    if long not in own or pattern is not build.section(length, total, start):
+        return None
+    axis = own.index(long)
+    made = part(stack, axis, (start, length))
+    return _Place(stack, axis, (start, length)) if made is node else None
