@@ -7,10 +7,10 @@ from wrt.functions.elementwise import ANY, ZERO
 
 __all__ = ["RECORDS"]
 
+#: exp is finite up to 709
 _SIGMOID = """\
 def sigmoid(x):
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)"""
+    return 1 / (1 + np.exp(np.minimum(-x, 709)))"""
 _SIGMOID_ALONG = """\
 def sigmoid_along(x):
     e = np.exp(np.where(x.real < 0, x, -x))
