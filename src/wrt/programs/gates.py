@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from wrt.algebra.lifting import Lifting
 from wrt.expression import build
-from wrt.expression.coefficient import Coefficient
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Scan, Sum, Variable
 from wrt.expression.walk import postorder
@@ -74,16 +74,17 @@ class _Weighted(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A part of an array along one axis."""
+    """A part of an array along one axis, or minus that."""
 
     whole: Node
     axis: int
     at: Part
+    sign: int = 1
 
     @property
     def node(self) -> Node:
         """The part itself."""
-        return part(self.whole, self.axis, self.at)
+        return build.scale(self.sign, part(self.whole, self.axis, self.at))
 
 
 class _Step:
@@ -171,12 +172,8 @@ class _Step:
         axis, inner = node.output.index(index), node.indices[at].index(index)
         group = self._sorted(group, inner)
         wholes = self._wholes(group)
-        matrix = behind([one.weights for one in group], inner)
-        factors = [*node.factors]
-        factors[at] = (matrix, 1, node.indices[at])
-        factors[1 - at] = (self._of(group[0].moving), 1, node.indices[1 - at])
-        dims = resized(node.index_dims, index, matrix.dims[inner])
-        made = build.product(node.coefficient, factors, node.output, dims)
+        matrix = behind([build.scale(one.node.coefficient, one.weights) for one in group], inner)
+        made = _with(node, at, index, matrix, self._of(group[0].moving))
         rests = [rest for _, rest in wholes if rest is not None]
         if rests:
             made = build.add(made, self._element(behind(self._stacks(rests), axis + 1)))
@@ -266,12 +263,9 @@ class _Step:
         inner, outer = (node.indices[k].index(index) for k in (at, 1 - at))
         group = self._sorted(group, inner)
         matrix = behind([one.weights for one in group], inner)
-        moving = behind([self._of(one.moving) for one in group], outer, 0)
-        factors = [*node.factors]
-        factors[at] = (matrix, 1, node.indices[at])
-        factors[1 - at] = (moving, 1, node.indices[1 - at])
-        dims = resized(node.index_dims, index, matrix.dims[inner])
-        made = build.product(node.coefficient, factors, node.output, dims)
+        parts = [build.scale(one.node.coefficient, self._of(one.moving)) for one in group]
+        moving = behind(parts, outer, 0)
+        made = _with(node, at, index, matrix, moving)
         joint = self.joint.setdefault(total, {})
         joint.update({one.node: made for one in group})
         terms = {c: joint[c] if c in joint else self._of(c) for c in total.children}
@@ -279,7 +273,10 @@ class _Step:
         start = NONE
         for one in group:
             length = one.moving.dims[outer]
-            self.places[one.moving] = _Place(moving, outer, (start, length))
+            weighted = build.scale(one.node.coefficient, one.moving)
+            for sign in (1, -1):
+                place = _Place(moving, outer, (start, length), sign)
+                self.places.setdefault(build.scale(sign, weighted), place)
             start = start + length
 
     # The recurrence
@@ -309,7 +306,7 @@ class _Step:
         found: dict[int, int | _Place] = {old: k for k, old in enumerate(kept)}
         for k, place in moved.items():
             stack = loop.state(len(kept) + wholes.index(place.whole))
-            found[k] = _Place(stack, place.axis + 1, place.at)
+            found[k] = place._replace(whole=stack, axis=place.axis + 1)
         return loop, found
 
     def _named(self, whole: Node, moved: Mapping[int, _Place]) -> str:
@@ -378,14 +375,22 @@ def _backward(node: Node, still: Any) -> _Weighted | None:
     return _Weighted(made, at, _kind(made, at, index))
 
 
+def _with(node: Einsum, at: int, index: int, matrix: Node, moving: Node) -> Node:
+    """A product with another matrix, longer at one index, and with another thing that moves."""
+    factors = [*node.factors]
+    factors[at] = (matrix, 1, node.indices[at])
+    factors[1 - at] = (moving, 1, node.indices[1 - at])
+    length = matrix.dims[node.indices[at].index(index)]
+    return build.product(ONE, factors, node.output, resized(node.index_dims, index, length))
+
+
 def _kind(node: Einsum, at: int, free: int) -> tuple[Any, ...]:
-    """The indices and sizes of a product, whichever of its factors stands first; one size aside."""
+    """The indices and sizes of a product, whichever of its factors stands first, one size aside."""
     names: dict[int, int] = {}
     said = []
     for own in (node.indices[1 - at], node.indices[at], node.output):
         said.append(tuple([names.setdefault(i, len(names)) for i in own]))
-    coefficient: Coefficient = node.coefficient
-    return (coefficient, *said, *(node.index_dims[i] for i in names if i != free))
+    return (*said, *(node.index_dims[i] for i in names if i != free))
 
 
 # Outside

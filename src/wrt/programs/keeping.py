@@ -142,12 +142,14 @@ class _Known:
         self.products: dict[Node, _Product] = {}
         after = [loop.state(k) for k in range(len(loop.carries))]
         parts = [p for p in inside_out(loop.nexts) if p.children]
-        asked = {c for p in parts if _is_contracted(p, carries) for c in p.children}
-        sums = {c for c in asked if isinstance(c, Sum)}
+        asked = dict.fromkeys(c for p in parts if _is_contracted(p, carries) for c in p.children)
+        sums = [c for c in asked if isinstance(c, Sum) and not carries.isdisjoint(c.names)]
         work = [p for p in parts if p in sums or _is_work(p, carries)]
         for known in ((), after):
             outside = self._outside(origin, states, known)
             self.whole |= {outside[part]: part for part in work}
+            less = flat(tuple([build.negative(outside[part]) for part in sums]))
+            self.whole |= dict(zip(less, map(build.negative, sums), strict=True))
         for stack in after:
             self.whole.pop(stack, None)
         for part in inside_out(loop.nexts):
