@@ -212,10 +212,42 @@ class _Step:
         out = [c for c in node.children if self.fits(c)]
         still = [c for c in node.children if self._still(c)]
         rest = [c for c in node.children if c not in moving and c not in out and c not in still]
-        kept = [done[c] for c in (*moving, *rest)]
+        kept = [*self._bracketed([done[c] for c in moving]), *(done[c] for c in rest)]
         if len(out) + len(still) > 1 and out:
             return build.add(*kept, self._variable(build.add(*out, *still)))
         return build.add(*kept, *(done[c] for c in (*out, *still)))
+
+    def _bracketed(self, terms: Sequence[Node]) -> list[Node]:
+        """Several weights of one thing that moves added before: one product is left."""
+        groups: dict[object, list[tuple[Node, Node]]] = {}
+        for term in terms:
+            moving, weight = self._weighted(term)
+            groups.setdefault(moving, []).append((term, weight))
+        kept: list[Node] = []
+        for moving, found in groups.items():
+            bracket = build.add(*(weight for _, weight in found)) if len(found) > 1 else None
+            if bracket is None or not self.fits(bracket):
+                kept += [term for term, _ in found]
+                continue
+            assert isinstance(moving, Node)
+            axes = tuple(range(moving.ndim))
+            factors: list[Factor] = [(moving, 1, axes), (self._variable(bracket), 1, axes)]
+            kept.append(build.product(ONE, factors, axes, moving.dims))
+        return kept
+
+    def _weighted(self, term: Node) -> tuple[object, Node]:
+        """What moves in a product of its entries with weights that do not, and the weights."""
+        if not isinstance(term, Einsum) or term.summed or term.repeats:
+            return term.digest, term
+        moving = [k for k, c in enumerate(term.children) if self._moves(c)]
+        axes = tuple(range(term.ndim))
+        whole = len(moving) == 1 and term.indices[moving[0]] == term.output
+        if not whole or term.exponents[moving[0]] != 1 or term.output != axes:
+            return term.digest, term
+        said = {new: part for part, new in self.found.items()}
+        rest = [(said.get(f, f), e, own) for f, e, own in term.factors]  # type: ignore[call-overload]
+        del rest[moving[0]]
+        return term.children[moving[0]], build.product(term.coefficient, rest, axes, term.dims)
 
     def _product(self, node: Einsum, done: dict[Node, Node]) -> Node:
         """Factors that read no state multiplied before, where they make no larger array."""

@@ -50,7 +50,7 @@ def kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Node
     """
     if not origins:
         return roots
-    found = _kept(_spread(roots), origins)
+    found = _kept(*_spread(roots, origins))
     again = _one_by_one(found)
     if all(a is b for a, b in zip(found, again, strict=True)):
         return found
@@ -66,8 +66,11 @@ def _kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Nod
     return keeping.written(order, roots)
 
 
-def _spread(roots: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Products in products, where nothing else reads them, written as one."""
+def _spread(
+    roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]
+) -> tuple[tuple[Node, ...], Mapping[Scan, Lighter]]:
+    """Products in products, where nothing else reads them, written as one; what the loops were."""
+    became: dict[Scan, Lighter] = {}
     order = list(inside_out(roots))
     count = Counter([*roots, *(c for node in order for c in beside(node))])
     done: dict[Node, Node] = {}
@@ -76,11 +79,10 @@ def _spread(roots: tuple[Node, ...]) -> tuple[Node, ...]:
         if isinstance(node, Einsum):
             done[node] = one_product(node, children, [count[c] == 1 for c in node.children])
             continue
-        same = all(a is b for a, b in zip(children, beside(node), strict=True))
-        if isinstance(node, Scan):
-            children += node.nexts
-        done[node] = node if same else node.rebuild(children)
-    return tuple([done[root] for root in roots])
+        done[node] = made = around(node, done)
+        if isinstance(node, Scan) and isinstance(made, Scan) and node.system in origins:
+            became[made.system] = origins[node.system]
+    return tuple([done[root] for root in roots]), became
 
 
 def _one_by_one(roots: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -143,16 +145,17 @@ class _Known:
         after = [loop.state(k) for k in range(len(loop.carries))]
         parts = [p for p in inside_out(loop.nexts) if p.children]
         asked = dict.fromkeys(c for p in parts if _is_contracted(p, carries) for c in p.children)
-        sums = [c for c in asked if isinstance(c, Sum) and not carries.isdisjoint(c.names)]
-        work = [p for p in parts if p in sums or _is_work(p, carries)]
+        moving = [c for c in asked if not carries.isdisjoint(c.names)]
+        work = [p for p in parts if _is_work(p, carries)]
         for known in ((), after):
             outside = self._outside(origin, states, known)
-            self.whole |= {outside[part]: part for part in work}
+            sums = [c for c in moving if isinstance(outside[c], Sum)]
+            self.whole |= {outside[part]: part for part in (*work, *sums)}
             less = flat(tuple([build.negative(outside[part]) for part in sums]))
             self.whole |= dict(zip(less, map(build.negative, sums), strict=True))
         for stack in after:
             self.whole.pop(stack, None)
-        for part in inside_out(loop.nexts):
+        for part in parts:
             if isinstance(part, Einsum) and _is_weighted(part, carries):
                 axes = tuple(range(1, part.ndim + 1))
                 place = dict(zip(part.output, axes, strict=True))
