@@ -122,6 +122,8 @@ class Emission(NewArrays):
             step = self.steps[at]
             if step.op == "load":
                 self._load(at, step)
+            elif at in self.known and step.op == "entry":
+                continue  # the loop of a library gives it
             elif self._uses[at] and step.op not in FREE and step.op not in VIEW:
                 self._emit(at, step)
         lines, self._lines = self._lines, saved

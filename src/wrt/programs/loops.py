@@ -116,7 +116,8 @@ class Loops:
         if self.as_lists:
             for place in sorted(self._stacked[at]):
                 word = self._words[at][place]
-                yield py.assignment(word, py.call(emission.word("stack"), py.name(word)))
+                rows = py.text(f"{word}[::-1]") if loop.reverse else py.name(word)
+                yield py.assignment(word, py.call(emission.word("stack"), rows))
 
     def _scanned(self, at: int, step: Step) -> Iterator[ast.stmt]:
         """One step as a function, and the loop of the library that takes it over and over."""
@@ -134,28 +135,45 @@ class Loops:
                 yield py.assignment(word, start)
                 start = py.name(word)
             starts[k] = start
-        self._counters[at] = counter = self._counter(at, step)
+        read = self._read_by_step(step.args[0])
         new = step.args[len(words) + 1 :]
         lines = emission.inner(loop.block, lambda: self._made(at, carried, new))
+        element = emission.names.give("entries") if len(read) > 1 else "_"
+        if len(read) > 1:
+            lines.insert(0, _unpacked([*read], py.name(element)))
+        element = next(iter(read)) if len(read) == 1 else element
         given = words[carried[0]] if carried else "_"
         if len(carried) > 1:
             given = emission.names.give("states")
             lines.insert(0, _unpacked([words[k] for k in carried], py.name(given)))
         function = emission.names.give("step")
-        yield _function(function, [given, counter], lines)
+        yield _function(function, [given, element], lines)
         emission.helpers.imports["import jax"] = None
         first = py.tuple_of(list(starts.values())) if starts else py.literal(None)
-        every = py.call(emission.word("arange"), emission.size(loop.length))
-        backwards = {"reverse": py.literal(True)} if loop.reverse else {}
+        every = [py.tuple_of(list(read.values()))] if read else []
+        said = {} if read else {"length": emission.size(loop.length)}
+        said |= {"reverse": py.literal(True)} if loop.reverse else {}
         scan = py.text("jax.lax.scan")
         ends = [words[k] if self._is_last(at, k) and k not in stacked else "_" for k in carried]
         targets = [_targets(ends), _targets([words[k] for k in sorted(stacked)])]
-        value = py.call(scan, py.name(function), first, every, **backwards)
+        value = py.call(scan, py.name(function), first, *every, **said)
         yield ast.Assign([ast.Tuple(targets, ast.Store())], value.expr, lineno=0)
         for k in sorted(stacked - self._plain[at]):
             edge = py.subscript(starts[k], py.literal(None))
             rows = [py.name(words[k]), edge] if loop.reverse else [edge, py.name(words[k])]
             yield py.assignment(words[k], emission.library.concatenate(rows, 0))
+
+    def _read_by_step(self, counter: int) -> dict[str, Code]:
+        """The names of the entries that a step reads, with the stacks that they are entries of."""
+        emission, found = self.emission, dict[str, Code]()
+        for k, step in enumerate(self.steps.all):
+            if step.op == "entry" and step.args[1] == counter and emission.is_used(k):
+                stack = emission.read(step.args[0])
+                named = next((n.id for n in ast.walk(stack.expr) if isinstance(n, ast.Name)), "x")
+                word = emission.names.give(f"{named}_t")
+                emission.known[k] = word
+                found[word] = stack
+        return found
 
     def _is_last(self, at: int, place: int) -> bool:
         """Whether the state after the last step is read."""
@@ -216,14 +234,11 @@ class Loops:
             yield _put(first, emission.read(inner))
 
     def _listed(self, at: int, place: int) -> Iterator[ast.stmt]:
-        """A list with a place for the state at every step, and before the first."""
+        """A list for the states after every step, with that before the first where it is read."""
         step, word = self.steps[at], self._words[at][place]
-        loop: Recurrence = step.data
-        rows = self.emission.size(self._rows(loop, place))
-        yield py.assignment(word, py.binary("*", py.text("[None]"), rows))
-        if place not in loop.unread:
-            first = py.subscript(py.name(word), py.literal(-1 if loop.reverse else 0))
-            yield _put(first, self._whole(at, step.args[1 + place]))
+        unread = place in step.data.unread
+        rows = [] if unread else [self._whole(at, step.args[1 + place])]
+        yield py.assignment(word, py.list_of(rows))
 
     def _whole(self, at: int, value: int) -> Code:
         """A state as an array with all its axes, complex where the others are."""
@@ -274,14 +289,30 @@ class Loops:
         """The states after a step: rows of their arrays first, then the variables of the loop."""
         emission = self.emission
         stacked = self._stacked[at]
-        lines: list[ast.stmt] = []
-        for place in sorted(stacked):
-            value = emission.read(self._filling(new[place]))
-            value = self._whole(at, new[place]) if self.as_lists else value
-            lines.append(_put(self._row(at, place, before=False), value))
+        lines = self._appended(at, new) if self.as_lists else self._written(at, new)
         moving = [k for k in range(len(new)) if k not in stacked and not self._stays(at, k, new[k])]
         values = emission.together([new[k] for k in moving])
         return lines + _changed([self._words[at][k] for k in moving], values)
+
+    def _written(self, at: int, new: Sequence[int]) -> list[ast.stmt]:
+        """Rows of arrays."""
+        lines: list[ast.stmt] = []
+        for place in sorted(self._stacked[at]):
+            value = self.emission.read(self._filling(new[place]))
+            lines.append(_put(self._row(at, place, before=False), value))
+        return lines
+
+    def _appended(self, at: int, new: Sequence[int]) -> list[ast.stmt]:
+        """Further states in lists; what reads the last ones is computed before."""
+        words = {self._words[at][place]: new[place] for place in sorted(self._stacked[at])}
+        if any(_reads(self._whole(at, value), words) for value in words.values()):
+            for value in words.values():
+                self.emission.named(value)
+        lines: list[ast.stmt] = []
+        for word, value in words.items():
+            append = py.attribute(py.name(word), "append")
+            lines.append(ast.Expr(py.call(append, self._whole(at, value)).expr))
+        return lines
 
     def _stays(self, at: int, place: int, new: int) -> bool:
         """Whether a state is never changed."""
@@ -293,6 +324,8 @@ class Loops:
 
     def _row(self, at: int, place: int, before: bool) -> Code:
         """The row of a state before or after the step at hand."""
+        if self.as_lists:
+            return py.subscript(py.name(self._words[at][place]), py.literal(-1))
         counter = py.name(self._counters[at])
         later = self._later(at, place, before)
         return py.subscript(py.name(self._words[at][place]), _after(counter) if later else counter)
