@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Contributions", "Summands", "Triangle"]
 
 HALF = Fraction(1, 2)
+#: The stacks of a term, and which axes of a summand each has.
+Term = tuple[tuple[Any, ...], tuple[tuple[int, ...], ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +41,10 @@ class Summands:
     """The summands at given values.
 
     `factors` are tuples of stacks (steps first, then a batch that is summed, then axes of a
-    summand) whose product over the rest is a term of the summands; `norms` are the Frobenius norms
-    of every summand, found without forming one.
+    summand) whose product over the rest is a term of the summands.
     """
 
     factors: tuple[tuple[Array, ...], ...]
-    norms: Array
     #: For every stack, which axes of a summand it has.
     places: tuple[tuple[tuple[int, ...], ...], ...]
     #: How many axes of a summand are those of f.
@@ -52,7 +52,19 @@ class Summands:
     _triangle: Callable[[], Array] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
-        return len(self.norms)
+        return len(self.factors[0][0])
+
+    @cached_property
+    def norms(self) -> Array:
+        """The Frobenius norms of every summand, found in one pass, no summand formed."""
+        import numpy as np
+
+        total: Any = 0.0
+        terms = list(self._pairs())
+        for k, term in enumerate(terms):
+            for other in terms[k:]:
+                total = total + (1 if term is other else 2) * _products(term, other)
+        return np.sqrt(np.maximum(total, 0.0))
 
     def sum(self) -> Array:
         """The whole derivative: one product of stacks for each term."""
@@ -98,7 +110,7 @@ class Summands:
             place = slice(start, min(start + rows, sizes[0]))
             yield place, self._added([_block(*pair, place) for pair in self._pairs()])
 
-    def _pairs(self) -> Iterator[tuple[tuple[Array, ...], tuple[tuple[int, ...], ...]]]:
+    def _pairs(self) -> Iterator[Term]:
         yield from zip(self.factors, self.places, strict=True)
 
     def apply(self, direction: Any) -> Array:
@@ -150,12 +162,20 @@ def _letters(places: Any) -> str:
     return "".join("abcdefghijklmnop"[k] for k in places)
 
 
-def _spelled(stacks: Any, places: Any) -> tuple[str, str]:
+def _products(term: Term, other: Term) -> Array:
+    """The inner products of the summands of two terms, step by step."""
+    import numpy as np
+
+    said = [_spelled(*term)[0], _spelled(*other, lead="txyz")[0]]
+    found: Array = np.einsum(f"{','.join(said)}->t", *term[0], *other[0], optimize=True)
+    return found
+
+
+def _spelled(stacks: Any, places: Any, lead: str = "tuvw") -> tuple[str, str]:
     """The letters of the stacks of a term, and those of a summand."""
     words = []
     for stack, own in zip(stacks, places, strict=True):
-        lead = stack.ndim - len(own)
-        words.append("tuvw"[:lead] + _letters(own))
+        words.append(lead[: stack.ndim - len(own)] + _letters(own))
     return ",".join(words), _letters(sorted(k for own in places for k in own))
 
 
@@ -245,7 +265,7 @@ class Contributions:
 
     @cached_property
     def _parted(self) -> tuple[tuple[tuple[Node, tuple[int, ...]], ...], ...]:
-        terms = [build.product(*term) for term in terms_of(self.formula)]
+        terms = [build.product(*term) for term in terms_of(self.formula)] or [self.formula]
         return tuple(_factors(term, self.batch) for term in terms)
 
     @property
@@ -284,17 +304,16 @@ class Contributions:
     def __call__(self, **values: Any) -> Summands:
         """The summands at values given by keyword."""
         given = self.whole._needed(values)
-        *parts, norms = self.compile()(given)
-        rest = iter(parts)
+        rest = iter(
+            self._compiled(tuple([stack for term in self.factors for stack in term]))(given)
+        )
         factors = tuple(tuple(next(rest) for _ in term) for term in self._parted)
         places = tuple(tuple(own for _, own in term) for term in self._parted)
 
         def triangle() -> Array:
             return self.triangle.laid(self._compiled(self.triangle.squares)(given))
 
-        return Summands(
-            factors, norms, places, self.split, None if self._by_loss is None else triangle
-        )
+        return Summands(factors, places, self.split, None if self._by_loss is None else triangle)
 
 
 def _squares(node: Node, kept: int) -> Node:
