@@ -139,3 +139,29 @@ def test_streams_that_cannot_be() -> None:
     with pytest.raises(ValueMistake, match="z is no series"):
         stream.push(**steps[0], z=1)
     assert TEXTS["elman"].count("s[t]") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "kept"),
+    [
+        ("s[t] = tanh(w.*s[t-1] + U*x[t])", "w", 1),
+        ("s[t] = tanh(w.*s[t-1] + U*x[t])", "U", 2),
+        ("f[t] = sigmoid(U*x[t] + w.*s[t-1]); s[t] = f[t].*s[t-1] + x[t]", "U", 2),
+        ("s[t] = tanh(W*s[t-1] + U*x[t])", "W", 3),  # W mixes the entries: all n³ can differ from 0
+        ("s[t] = tanh(W*s[t-1] + U*x[t])", "U", 3),
+    ],
+)
+def test_what_stays_on_a_diagonal_is_kept_so(text: str, name: str, kept: int) -> None:
+    rnn = wrt.recurrence(text)
+    rng = np.random.default_rng(3)
+    sizes = {"n": 4, "m": 3, "T": 5}
+    at = {
+        v.name: rng.normal(size=[sizes[str(d)] for d in v.dims]) / 2 for v in rnn.variables.values()
+    }
+    series = {k: at.pop(k) for k in list(at) if k in rnn.lines.series}
+    stream = rnn.stream("s", name, at)
+    for t in range(5):
+        stream.push({k: one[t] for k, one in series.items()})
+    D = rnn.total("s", name)
+    assert np.allclose(stream.derivative, D({**at, **series}), rtol=1e-12, atol=1e-14)
+    assert {one.ndim for one in stream._moving} == {kept}

@@ -64,7 +64,8 @@ class Summands:
         for k, term in enumerate(terms):
             for other in terms[k:]:
                 total = total + (1 if term is other else 2) * _products(term, other)
-        return np.sqrt(np.maximum(total, 0.0))
+        found: Array = np.sqrt(np.maximum(total, 0.0))
+        return found
 
     def sum(self) -> Array:
         """The whole derivative: one product of stacks for each term."""

@@ -2,12 +2,14 @@
 
 Real-time recurrent learning (R. J. Williams, D. Zipser, 1989): next to the state stands its
 derivative by the weight, `M[t] = ∂s[t]/∂s[t-1]·M[t-1] + ∂⁺s[t]/∂W`. It costs more than the sweep
-back and never needs the past.
+back and never needs the past. A matrix W that mixes the entries of the state fills M, n³ numbers;
+where every entry goes its own way, M stays on its diagonal and only that is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wrt import programs
@@ -15,6 +17,7 @@ from wrt.algebra import expand, meant, normal_form
 from wrt.algebra.lifting import Lifting
 from wrt.answers.parts import plain_keys
 from wrt.answers.sequences.moving import free_system, needed_states, run
+from wrt.answers.sequences.tied import core, laid, shortened, spread, ties
 from wrt.calculus import derivative
 from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined, summed
@@ -49,6 +52,7 @@ class Stream:
         self._free = self._system.lines.shared[by.name]
         self._joined = self._states()
         self._given = self._checked(values)
+        self._ties = self._tied()
         self._moving = self._symbols()
         self._program = self._compiled()
         self._read = {v.name for v in self._arguments}
@@ -61,7 +65,6 @@ class Stream:
     # What a person asks for
 
     value: Any = None
-    derivative: Any = None
     total: Any = 0.0
     gradient: Any = 0.0
 
@@ -81,13 +84,23 @@ class Stream:
         count = len(self._joined.carried) if self._joined else 0
         names = [*self._before, *(v.name for v in self._moving)]
         self._state = dict(zip(names, arrays[: 2 * count], strict=True))
-        self.value, self.derivative = arrays[2 * count :]
+        self.value, self._last = arrays[2 * count :]
         self.steps += 1
         if not self.rnn.lines.states[self.target].ndim:
             final = self.target in self.rnn.lines.final
             self.total = self.value if final else self.total + self.value
             self.gradient = self.derivative if final else self.gradient + self.derivative
         return self.value
+
+    @property
+    def derivative(self) -> Any:
+        """The derivative at the last step."""
+        if self._last is None or self._tie is None:
+            return self._last
+        return laid(self._last, self._tie, len(self.rnn.system.batch))
+
+    _last: Any = None
+    _tie: int | None = None
 
     @property
     def state(self) -> dict[str, Array]:
@@ -111,8 +124,9 @@ class Stream:
             return ()
         lead = self.rnn.system.batch
         found = []
-        for name, shift in joined.carried:
-            dims = (*lead, *self.rnn.lines.at(name).dims, *self.by.dims)
+        for (name, shift), v in zip(joined.carried, joined.before, strict=True):
+            dims = (*self.rnn.lines.at(name).dims, *self.by.dims)
+            dims = (*lead, *(shortened(dims, self._ties[v]) if v in self._ties else dims))
             found.append(joined.named(f"d{name}" + "_" * (abs(shift) - 1), dims))
         return tuple(found)
 
@@ -129,16 +143,65 @@ class Stream:
             v: Variable(one.name, one.dims[len(lead) :])
             for v, one in zip(before, self._moving, strict=True)
         }
+        moved = [*self._moved(inner, self._ties).values()]
         carrier = joined or Joined(system, ())
-        moved = [carrier.tangent(one, self._free, inner) for one in (*nexts, target)]
-        moved[-1] = self._constrained(moved[-1])
+        whole = {v: self._whole(v, one, self._ties) for v, one in inner.items()}
+        last = _plain(self._constrained(carrier.tangent(target, self._free, whole)))
+        self._tie = next(iter(self._ties.values()), None) if target.ndim else None
+        short = None if self._tie is None else core(last, self._tie)
+        self._tie = None if short is None else self._tie
+        moved = self._cores(moved)
+        moved.append(last if short is None else short)
         nodes = [*nexts, *moved[:-1], target, moved[-1]]
         if lead:
-            nodes = self._in_batches(nodes, [*before, *system.lines.moments, *inner.values()])
-        made = tuple(substitute(normal_form(meant(expand(one))), self._turned) for one in nodes)
+            free = [*before, *system.lines.moments, *inner.values()]
+            nodes = self._in_batches(nodes, free)
+        made = tuple(substitute(_plain(one), self._turned) for one in nodes)
         self._arguments = tuple(variables(*made))
         title = f"d{self.rnn.said(self.target)}/d{self.by.name}"
         return programs.compile(made, arguments=self._arguments, title=title)
+
+    def _tied(self) -> Mapping[Variable, int]:
+        """The states whose derivatives stay on a diagonal, with the axis of the weight."""
+        joined = self._joined
+        if joined is None:
+            return {}
+        starts = dict(zip(joined.before, self._started[1], strict=True))
+
+        def moved(found: Mapping[Variable, int]) -> Mapping[Variable, Node]:
+            symbols = {}
+            for v in joined.before:
+                dims = (*v.dims, *self.by.dims)
+                dims = shortened(dims, found[v]) if v in found else dims
+                symbols[v] = joined.named(f"d{v.name}", dims)
+            return self._moved(symbols, found)
+
+        return ties(self.by, starts, moved, len(self._system.batch))
+
+    def _moved(
+        self, symbols: Mapping[Variable, Variable], found: Mapping[Variable, int]
+    ) -> dict[Variable, Node]:
+        """The derivatives of the states after a step by those before it, cores of what is found."""
+        joined = self._joined
+        if joined is None:
+            return {}
+        whole = {v: self._whole(v, one, found) for v, one in symbols.items()}
+        return {
+            v: _plain(joined.tangent(one, self._free, whole))
+            for v, one in zip(joined.before, joined.nexts, strict=True)
+        }
+
+    def _cores(self, moved: Sequence[Node], lead: int = 0) -> list[Node]:
+        """Derivatives of all states, those that stay on a diagonal as their cores."""
+        found = []
+        for v, one in zip(self._joined.before if self._joined else (), moved, strict=True):
+            short = core(one, self._ties[v], lead) if v in self._ties else one
+            assert short is not None
+            found.append(short)
+        return found
+
+    def _whole(self, v: Variable, symbol: Variable, found: Mapping[Variable, int]) -> Node:
+        return spread(symbol, found[v]) if v in found else symbol
 
     @property
     def _turned(self) -> dict[Variable, Node]:
@@ -176,13 +239,20 @@ class Stream:
         """The states before the first step, and what they owe to the weight."""
         if self._joined is None:
             return
-        starts = [self._system.start(*place) for place in self._joined.carried]
-        plain = [normal_form(meant(expand(one))) for one in starts]
-        nodes = [*plain, *(derivative(one, self._free) for one in plain)]
+        plain, moved = self._started
+        nodes = [*plain, *self._cores(moved, len(self._system.batch))]
         made = [substitute(one, self._turned) for one in nodes]
         found = run(self.rnn, made, self._given, "the start", told)
         names = [*self._before, *(v.name for v in self._moving)]
         self._state = dict(zip(names, found, strict=True))
+
+    @cached_property
+    def _started(self) -> tuple[list[Node], list[Node]]:
+        """The states before the first step, and their derivatives by the weight."""
+        assert self._joined is not None
+        starts = [self._system.start(*place) for place in self._joined.carried]
+        plain = [_plain(one) for one in starts]
+        return plain, [derivative(one, self._free) for one in plain]
 
     def _states(self) -> Joined | None:
         """All states that the target needs, which have to run along with the sequence."""
@@ -230,3 +300,7 @@ class Stream:
         if len(given) != count:
             raise ValueMistake(f"a step reads {count} entries of {at.name}, {len(given)} are given")
         return given[at.shift - low]
+
+
+def _plain(node: Node) -> Node:
+    return normal_form(meant(expand(node)))
