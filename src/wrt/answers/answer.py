@@ -472,8 +472,13 @@ class Derivative(Found):
         xs = [w.by for w in self.wanted]
         f, xs, small = shrunk(self.f, xs)
         whole = swept(f, xs, self.convention or "projected") if small else self.whole
-        forms = () if small else (self.formula, self.flat)
+        forms = () if small else self._forms
         return check(f, xs, whole, self.convention or "projected", forms)
+
+    @property
+    def _forms(self) -> tuple[Node, ...]:
+        """The forms of the answer that are said to be equal."""
+        return (self.formula, self.flat)
 
     def check(self) -> Check:
         """The comparison with differences of the formula at random points.

@@ -26,7 +26,7 @@ from wrt.expression.nodes import (
 from wrt.programs.apart import groups
 from wrt.programs.contraction import order
 from wrt.programs.costs import BANDWIDTH, CALL, ITEM, PLAIN_RATE, PRODUCT_RATE, length
-from wrt.programs.keeping import beside, inside_out
+from wrt.programs.flat import beside, inside_out
 
 __all__ = ["bracketed", "multiplied_out", "price"]
 

@@ -12,7 +12,7 @@ from wrt.answers.parts import picked, swept
 from wrt.calculus.recurrence import System
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
-from wrt.expression.dataclass import dataclass
+from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import dimension_names, substitute
@@ -38,10 +38,19 @@ class Called(Derivative):
 class StepDerivative(Called):
     """A derivative of one step, in which what the lines name is called by its name.
 
-    `named` is the derivative in these names.
+    `named` is the derivative in these names, `written` what they stand for.
     """
 
     named: Node | None = None
+    written: Mapping[Variable, Node] = field(default_factory=dict)
+
+    @property
+    def _forms(self) -> tuple[Node, ...]:
+        """The answer in the names of the lines, with what these stand for, is the same."""
+        given = self.f.names | self.formula.names
+        out = {v: one for v, one in self.written.items() if v not in given}
+        told = substitute(self.flat, out)
+        return (self.formula, told) if told.names <= given else ()
 
     @cached_property
     def told(self) -> Node:
@@ -78,7 +87,8 @@ def of_step(
     node = swept(formula, [by], "projected")
     final = name in lines.final
     named = system.at_end(name, by) if final else system.in_names(name, by, held)
-    return StepDerivative(question, (wanted,), node, None, None, called, named)
+    written = {lines.at(line): one for line, one in system.inlined.items()}
+    return StepDerivative(question, (wanted,), node, None, None, called, named, written)
 
 
 def _variables(system: System) -> dict[str, Variable]:
@@ -180,4 +190,4 @@ def joint_step(
     )
     node = swept(formula, [before], "projected")
     wanted = (Wanted(before.name, before),)
-    return JointStep(question, wanted, node, None, None, called, None, blocks)
+    return JointStep(question, wanted, node, None, None, called, None, {}, blocks)
