@@ -6,7 +6,7 @@ costs a reading something is noted beside the rules. Nothing is decided yet: the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from wrt.errors import NameMistake, SyntaxMistake
 from wrt.expression.dataclass import dataclass, field, replace
@@ -99,9 +99,11 @@ def elaborate(
     declared: Mapping[str, Declared],
     functions: Mapping[str, Function],
     target: str | None = None,
+    sizes: Collection[str] = (),
 ) -> Elaboration:
-    """Resolve the names of a program and write down what its operators ask."""
-    sizes = _size_names(program, declared)
+    """Resolve the names of a program and write down what its operators ask; `sizes` are names of
+    sizes beside those that are declared or stand where sizes stand."""
+    sizes = _size_names(program, declared) | {*sizes}
     made = Elaboration(program.text, program, declared, functions, sizes)
     made.fresh(bit(SCALAR))
     program = made.program = _with_sums(_formula_last(program), made)

@@ -7,6 +7,7 @@ The terms of a sum over entries are a line of their own in index form: \sum_i x_
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 
 from wrt.expression.dataclass import dataclass, replace
 from wrt.language.latex_reader import FormulaReader
@@ -15,6 +16,9 @@ from wrt.language.operators import INFIX
 from wrt.language.syntax import Call, Index, Infix, Line, Name, Number, Span, Syntax
 
 __all__ = ["ranged"]
+
+#: The number of steps of a recurrence: a sum over its steps need not say where it ends.
+LENGTH = "T"
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,8 @@ def _over_numbers(
 ) -> Syntax:
     """A sum or product over ranges of whole numbers, the last range inside the others."""
     for one in reversed(ranges):
+        if one.letter == reader.step and one.low is None and one.high is None:
+            one = replace(one, low=Number(Fraction(1), span), high=Name(LENGTH, span))
         if one.low is None or one.high is None:
             reader.refuse(span, f"nothing behind this sign has the index {one.letter}")
         parts = (Name(names[one.letter], one.span), one.low, one.high, body)

@@ -190,7 +190,8 @@ class _Reader:
         last = self._together(pairs, lines)
         program = replace(self.program, lines=(*lines, last), declarations=())
         known, words = self._known()
-        made = elaborate(program, known, words)
+        sizes = LENGTHS[:1] if self.parsed.counts else ()
+        made = elaborate(program, known, words, sizes=sizes)
         for one, other in pairs:
             slots = (made.slots[one], made.slots[other])
             made.constraints.append(Constraint(_alike, slots, made.fresh(), other))
@@ -408,6 +409,8 @@ class _Reader:
         )
 
     def _length(self, made: Elaboration, names: Iterable[str]) -> Dimension:
+        if self.parsed.counts:
+            return Dimension.of(LENGTHS[0])
         taken = {*names, *made.sizes, *(m.name for m, _ in self.met.values())}
         return Dimension.of(next(one for one in LENGTHS if one not in taken))
 

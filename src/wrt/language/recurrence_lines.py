@@ -7,7 +7,7 @@ every step.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from wrt.expression.dataclass import dataclass, replace
@@ -48,12 +48,13 @@ _ABOVE = re.compile(r"\^\{\(([a-z](?:[+-]\d+)?)\)\}")
 class Parsed:
     """Lines with what was done to them: `final` are the names about the last step, `totals` those
     that were defined as sums over all steps, `said` the text of every line that defines a name for
-    every step."""
+    every step, `counts` tells whether the number of steps is a number in some line."""
 
     program: Program
     final: frozenset[str]
     totals: frozenset[str]
     said: Mapping[str, str]
+    counts: bool
 
 
 def parsed(text: str, declared: Mapping[str, object]) -> Parsed:
@@ -65,6 +66,7 @@ def parsed(text: str, declared: Mapping[str, object]) -> Parsed:
     program = _program(text, declared)
     program = replace(program, lines=_without_totals(program.lines))
     before = program.lines
+    runs = _runs_to_the_end(before, before)
     moved = tuple(_added(_shifted(line), program.lines) for line in program.lines)
     told = {}
     for line, now in zip(program.lines, moved, strict=True):
@@ -79,7 +81,16 @@ def parsed(text: str, declared: Mapping[str, object]) -> Parsed:
         if line.indices is not None
     }
     totals = {x.target for x in before if x.indices is None and x.target in said} - final
-    return Parsed(program, final, frozenset(map(str, totals)), said)
+    bodies = [p for line in program.lines for p in postorder(line.body)]
+    counts = any(isinstance(p, Name) and p.name == LENGTHS[0] for p in bodies)
+    counts = counts and runs and LENGTHS[0] not in {*declared, *said}
+    return Parsed(program, final, frozenset(map(str, totals)), said, counts)
+
+
+def _runs_to_the_end(some: Sequence[Line], lines: Sequence[Line]) -> bool:
+    """Whether lines are about all steps: a sum over the steps is there, or a state s[T]."""
+    parts = [p for line in some for p in postorder(line.body)]
+    return any(_summand(p, lines) is not None or _at_end(p, ()) for p in parts)
 
 
 def _program(text: str, declared: Mapping[str, object]) -> Program:
@@ -113,49 +124,98 @@ def _without_totals(lines: Sequence[Line]) -> tuple[Line, ...]:
 
 
 def _added(line: Line, lines: Sequence[Line]) -> Line:
-    """A line that adds up over all steps, L = sum(t, 1, T, …)/2, as one for every step."""
+    """A line that adds up over all steps, L = sum(t, 1, T, …)/T + λ*norm2(W)^2, as one for every
+    step: what is added once is added by its Tth part at each."""
     if line.target is None or line.indices is not None or "[" in line.target:
         return line
-    path: Syntax | None = line.body
-    found: Syntax | None = None
-    while path is not None and found is None:
-        found = _summand(path, lines)
-        place, path = path, _factored(path)
-    if found is None:
+    terms = list(_terms(line.body))
+    summed = {term: found for term in terms if (found := _in_factors(term, lines)) is not None}
+    still = [term for term in terms if term not in summed]
+    if not summed or not all(_is_still(term, lines) for term in still):
         return line
-    body = renamed(line.body, lambda part: found if part is place else part)
-    return replace(line, indices=(_step_of(lines),), groups=(1,), body=body)
+    step = _step_of(lines)
+
+    def rule(part: Syntax) -> Syntax:
+        if part in summed:
+            place, found = summed[part]
+            return renamed(part, lambda inner: found if inner is place else inner)
+        if part in still:
+            return Infix(INFIX["/"], part, Name(LENGTHS[0], part.span), part.span)
+        return part
+
+    return replace(line, indices=(step,), groups=(1,), body=_mapped(line.body, rule, {*terms}))
+
+
+def _terms(body: Syntax) -> Iterator[Syntax]:
+    """The terms of a sum, their signs apart."""
+    stack = [body]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Infix) and part.operator.name in ("add", "subtract"):
+            stack += [part.right, part.left]
+        elif isinstance(part, Prefix) and part.operator.name == "minus":
+            stack.append(part.operand)
+        else:
+            yield part
+
+
+def _mapped(
+    body: Syntax, rule: Callable[[Syntax], Syntax], terms: Collection[Syntax]
+) -> Syntax:
+    """A sum with every term passed through a rule."""
+    if body in terms:
+        return rule(body)
+    if isinstance(body, Prefix):
+        return replace(body, operand=_mapped(body.operand, rule, terms))
+    assert isinstance(body, Infix)
+    left, right = (_mapped(one, rule, terms) for one in (body.left, body.right))
+    return replace(body, left=left, right=right)
+
+
+def _in_factors(term: Syntax, lines: Sequence[Line]) -> tuple[Syntax, Syntax] | None:
+    """A sum over all steps in a product with what is the same at every step, and its summand."""
+    path: Syntax | None = term
+    while path is not None:
+        found = _summand(path, lines)
+        if found is not None:
+            return path, found
+        path = _factored(path, lines)
+    return None
 
 
 def _summand(part: Syntax, lines: Sequence[Line]) -> Syntax | None:
     """What is added up over all steps; None where something else is."""
-    if not isinstance(part, Call) or part.word != "sum" or len(part.arguments) != 4:
+    if not isinstance(part, Call) or part.word != "sum":
         return None
-    letter, low, high, body = part.arguments
-    first = isinstance(low, Number) and low.value == 1
-    last = isinstance(high, Name) and high.name == LENGTHS[0]
-    whole = isinstance(letter, Name) and letter.name == _step_of(lines) and first and last
-    return body if whole else None
+    if len(part.arguments) == 2:
+        letter, body = part.arguments
+        whole = True
+    elif len(part.arguments) == 4:
+        letter, low, high, body = part.arguments
+        first = isinstance(low, Number) and low.value == 1
+        whole = first and isinstance(high, Name) and high.name == LENGTHS[0]
+    else:
+        return None
+    return body if whole and isinstance(letter, Name) and letter.name == _step_of(lines) else None
 
 
-def _factored(part: Syntax) -> Syntax | None:
+def _factored(part: Syntax, lines: Sequence[Line]) -> Syntax | None:
     """The part of a product that may hold a sum over steps, its factor the same at every step."""
     match part:
         case Prefix(operand=operand) if part.operator.name == "minus":
             return operand
         case Infix(left=left, right=right) if part.operator.name in ("times", "divide"):
-            if _is_still(right):
+            if _is_still(right, lines):
                 return left
-            return right if part.operator.name == "times" and _is_still(left) else None
+            return right if part.operator.name == "times" and _is_still(left, lines) else None
     return None
 
 
-def _is_still(part: Syntax) -> bool:
-    """Whether a factor neither changes with the step nor is the number of steps."""
-    return not any(
-        isinstance(p, Call | Index) or (isinstance(p, Name) and p.name == LENGTHS[0])
-        for p in postorder(part)
-    )
+def _is_still(part: Syntax, lines: Sequence[Line]) -> bool:
+    """Whether a factor does not change with the step."""
+    moving = {_step_of(lines)}
+    moving |= {str(one.target) for one in lines if one.indices or _runs_to_the_end([one], lines)}
+    return not any(isinstance(p, Name) and p.name in moving for p in postorder(part))
 
 
 def _step_of(lines: Sequence[Line]) -> str:
