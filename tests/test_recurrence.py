@@ -527,3 +527,58 @@ def test_a_long_chain_of_lines_in_any_order() -> None:
     links = [f"h{k}[t] = tanh(h{k - 1}[t])" for k in range(600, 0, -1)]
     lines = ["L[t] = sum(h600[t])", *links, "h0[t] = tanh(W*h0[t-1] + x[t])"]
     assert wrt.recurrence("\n".join(lines)).gradient("W").shape == ("n", "n")
+
+
+AVERAGES = [
+    "L = sum(t, 1, T, norm2(s[t]-y[t])^2)/T + lambda*norm2(W)^2",
+    "L = 1/T*sum(t, norm2(s[t]-y[t])^2) + lambda*norm2(W)^2",
+    "l[t] = norm2(s[t]-y[t])^2; L = lambda*norm2(W)^2 + sum(t, 1, T, l[t])/T",
+    r"L = \frac{1}{T}\sum_{t=1}^T \|s_t-y_t\|^2 + \lambda \|W\|_F^2",
+    r"L = \frac1T\sum_t \|s_t-y_t\|_2^2 + \lambda \|W\|_F^2",
+]
+
+
+@pytest.mark.parametrize("loss", AVERAGES)
+def test_a_loss_is_an_average_with_what_is_added_once(loss: str) -> None:
+    step = r"s_t = \tanh(W s_{t-1} + x_t)" if "\\" in loss else "s[t] = tanh(W*s[t-1] + x[t])"
+    rnn = wrt.recurrence(f"{step}; {loss}")
+    rng = np.random.default_rng(5)
+    n, T = 3, 7
+    at = {"W": rng.normal(size=(n, n)) / 2, "s0": rng.normal(size=n), "lambda": 0.3}
+    series = {"x": rng.normal(size=(T, n)), "y": rng.normal(size=(T, n))}
+
+    def value(W: Any) -> Any:
+        s, total = at["s0"], 0.0
+        for x, y in zip(series["x"], series["y"], strict=True):
+            s = np.tanh(W @ s + x)
+            total = total + np.sum((s - y) ** 2) / T
+        return total + 0.3 * np.sum(W**2)
+
+    want = np.empty((n, n))
+    for place in np.ndindex(n, n):
+        moved = at["W"].astype(complex)
+        moved[place] += 1e-30j
+        want[place] = value(moved).imag / 1e-30
+    D = rnn.gradient("W", of="L")
+    assert D.check().passed
+    found, gradient = rnn.gradients("W", of="L").compile(value=True)({**at, **series})
+    assert np.allclose(found, value(at["W"]), rtol=1e-13)
+    for got in (
+        gradient,
+        D({**at, **series}),
+        D.checkpointed(segments=3)({**at, **series}),
+        rnn.contributions("W", of="L")(**at, **series).sum(),
+    ):
+        assert np.allclose(got, want, rtol=1e-11, atol=1e-13)
+    with pytest.raises(ValueMistake, match="reads the number of steps T"):
+        rnn.stream("L", "W", at)
+    stream = rnn.stream("L", "W", {**at, "T": T})
+    for t in range(T):
+        stream.push({k: one[t] for k, one in series.items()})
+    assert np.allclose(stream.gradient, want, rtol=1e-11, atol=1e-13)
+
+
+def test_a_name_is_no_number_of_steps() -> None:
+    rnn = wrt.recurrence("s[t] = T*s[t-1] + x[t]; L = sum(t, norm2(s[t])^2)", shapes={"T": "n n"})
+    assert rnn.gradient("T").shape == ("n", "n")
+    assert rnn.length == "steps"

@@ -159,9 +159,7 @@ def _terms(body: Syntax) -> Iterator[Syntax]:
             yield part
 
 
-def _mapped(
-    body: Syntax, rule: Callable[[Syntax], Syntax], terms: Collection[Syntax]
-) -> Syntax:
+def _mapped(body: Syntax, rule: Callable[[Syntax], Syntax], terms: Collection[Syntax]) -> Syntax:
     """A sum with every term passed through a rule."""
     if body in terms:
         return rule(body)

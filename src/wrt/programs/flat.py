@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Node, Pattern, Scan, Sum
 
@@ -39,7 +39,7 @@ def inside_out(roots: Sequence[Node]) -> Iterator[Node]:
 
 
 def flat(roots: tuple[Node, ...]) -> tuple[Node, ...]:
-    """The formulas with short sums in sums, and multiples of them, written as one sum.
+    """The formulas with short sums in sums, and minus such, written as one sum.
 
     So the errors that a reverse loop reads are said as those outside it are.
     """
@@ -69,8 +69,10 @@ def around(node: Node, done: Mapping[Node, Node]) -> Node:
 
 
 def _scaled_sum(node: Einsum) -> Node:
-    """A number times a sum as a sum; any other product as it is."""
+    """Minus a sum as a sum; any other product as it is."""
     if len(node.children) != 1 or node.exponents != (1,) or node.indices != (node.output,):
+        return node
+    if node.coefficient != MINUS_ONE:
         return node
     (inner,) = node.children
     plain = _is_short(inner) and len(node.index_dims) == len(node.output)

@@ -25,6 +25,8 @@ from wrt.calculus.joined import paired
 from wrt.calculus.recurrence import System, freed
 from wrt.errors import NotDifferentiable, ShapeMistake, ValueMistake
 from wrt.expression import build
+from wrt.expression.dataclass import replace
+from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import variables
 
@@ -97,6 +99,8 @@ class Checkpointed:
         """One segment: the same steps, starting anywhere."""
         lines = self.rnn.lines
         lines = freed(lines, self.by.name) if self.by.name in lines.shared else lines
+        # the number of all steps, by which a loss may be divided, is another one
+        lines = replace(lines, length=Dimension.of(f"{lines.length} of a segment"))
         return System(lines, *self.rnn.system.batch, is_open=True)
 
     @cached_property
@@ -258,7 +262,7 @@ class _Run:
         self, cut: tuple[int, int], start: tuple[Array, ...]
     ) -> tuple[dict[str, Any], dict[str, int]]:
         """The values and the sizes of a segment."""
-        lines = self.made.rnn.lines
+        lines = self.made.system.lines
         axis = len(self.made.rnn.system.batch)
         values: dict[str, Any] = {}
         for name, one in self.values.items():

@@ -56,7 +56,9 @@ class Stream:
         self._moving = self._symbols()
         self._program = self._compiled()
         self._read = {v.name for v in self._arguments}
-        self._fixed = {k: v for k, v in self._given.items() if k in self._read}
+        read = {*self._read, *self._program.sizes}
+        self._fixed = {k: v for k, v in self._given.items() if k in read}
+        self._refuse_length()
         self._state: dict[str, Any] = {}
         self._waits = not self._tells_batch()
         if not self._waits:
@@ -223,7 +225,7 @@ class Stream:
 
     def _tells_batch(self) -> bool:
         """Whether what no step changes tells how large the batch is."""
-        held = [self.rnn.variables[name].dims for name in self._given]
+        held = [self.rnn.variables[k].dims for k in self._given if k in self.rnn.variables]
         batch = self._system.batch
         return not batch or bool(batch[0].value) or any(batch[0] in dims for dims in held)
 
@@ -242,7 +244,8 @@ class Stream:
         plain, moved = self._started
         nodes = [*plain, *self._cores(moved, len(self._system.batch))]
         made = [substitute(one, self._turned) for one in nodes]
-        found = run(self.rnn, made, self._given, "the start", told)
+        given = {k: v for k, v in self._given.items() if k in self.rnn.variables}
+        found = run(self.rnn, made, given, "the start", told)
         names = [*self._before, *(v.name for v in self._moving)]
         self._state = dict(zip(names, found, strict=True))
 
@@ -270,12 +273,21 @@ class Stream:
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values of shared variables and of starts."""
         given = plain_keys(values, tuple(self.rnn.variables.values()))
-        for name in given:
+        for name in given.keys() - {self.rnn.length}:
             if name in self.rnn.lines.series:
                 raise ValueMistake(f"{name} has an entry at every step: push it step by step")
             if name not in self.rnn.variables:
                 raise ValueMistake(f"{name} is no variable of this recurrence")
         return given
+
+    def _refuse_length(self) -> None:
+        """A loss that is an average wants the number of steps, which no step tells."""
+        length = self.rnn.length
+        if length in self._program.sizes and length not in self._given:
+            raise ValueMistake(
+                f"{self.rnn.said(self.target)} reads the number of steps {length}, which is not "
+                f"known before the sequence has ended; give it beforehand, as in {length}=100"
+            )
 
     def _entries(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The entries of series at the moments that the step reads."""
