@@ -35,7 +35,9 @@ def lower_sum(steps: Steps, terms: Sequence[Term], dims: Dims, sizes: Mapping[st
     """The sum of aligned steps."""
     turned = _colliding(steps, terms, dims, sizes)
     if turned:
-        total = lower_sum(steps, [term for term in terms if term not in turned], dims, sizes)
+        rest = [term for term in terms if term not in turned]
+        alone = len(rest) == 1 and rest[0][0] > 0
+        total = steps.real(rest[0][1]) if alone else lower_sum(steps, rest, dims, sizes)
         for sign, at in turned:
             (source,) = steps[at].args
             total = steps.add("add transposed", (total, steps.real(source)), sign, dims)

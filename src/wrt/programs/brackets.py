@@ -257,7 +257,7 @@ Shared = tuple[Node, Exponent, tuple[int | None, ...]]
 def bracketed(node: Sum, sizes: Sizes) -> Node:
     """The sum with arrays that several terms share outside brackets."""
     found: Node = node
-    for _ in node.children[1:]:
+    for _ in node.children[1 : 1 + MOST_FACTORS]:
         before, found = found, _bracketed(found, sizes) if isinstance(found, Sum) else found
         if found is before:
             break

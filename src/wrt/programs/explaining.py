@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import show_dimensions
 from wrt.expression.nodes import Node
+from wrt.programs import code
 from wrt.programs.costs import ASSUMED, Cost, billed
 from wrt.programs.places import NONE
 from wrt.programs.plan import plan
@@ -114,15 +116,15 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
     inner = [_said(steps, a, names) for a in step.args]
     match step.op:
         case "number":
-            return str(step.data)
+            return ast.unparse(code.number(step.data, _Names(), code.name("pi")).expr)
         case "transpose":
             return f"{inner[0]}.T"
         case "matmul":
             return " @ ".join(inner)
         case "multiply":
-            return " * ".join(inner)
+            return f"{inner[0]} * {_bracketed(inner[1])}"
         case "divide":
-            return " / ".join(inner)
+            return f"{inner[0]} / {_bracketed(inner[1])}"
         case "add":
             signs = ["+" if s > 0 else "-" for s in step.data]
             text = " ".join(f"{s} {a}" for s, a in zip(signs, inner, strict=True))
@@ -132,7 +134,14 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
         case "negate":
             return f"-{inner[0]}"
         case "power":
-            return f"{inner[0]} ** {step.data}"
+            return f"{_bracketed(inner[0])} ** {_bracketed(str(step.data))}"
+        case "gram":
+            return f"{inner[0]}.T @ diag({inner[1]}) @ {inner[0]}"
+        case "einsum":
+            return f"einsum('{step.data}', {', '.join(inner)})"
+        case "loop":
+            word = {"sum": "sum", "prod": "product"}[step.data[0]]
+            return f"{word} of {inner[3]} for {inner[2]} = {inner[0]}…{inner[1]}"
         case "call":
             return f"{step.data[0].name}({', '.join(inner)})"
         case "factor":
@@ -158,8 +167,22 @@ def _said(steps: Steps, at: int, names: Mapping[int, str]) -> str:
     return f"{step.op}({', '.join(inner)})"
 
 
+class _Names(dict[str, code.Code]):
+    """The names of sizes, as they are."""
+
+    def __missing__(self, dimension: str) -> code.Code:
+        return code.name(dimension)
+
+
+def _bracketed(text: str) -> str:
+    """A number that is computed, in brackets."""
+    return f"({text})" if " " in text or "/" in text else text
+
+
 def _state(steps: Steps, at: int) -> str:
-    """The name of a state of a recurrence."""
+    """The name of a state of a recurrence, before a step or after it."""
     step = steps[at]
     place: int = step.data if step.op == "last" else step.data[0]
-    return str(steps[step.args[0]].data.states[place].name)
+    name = str(steps[step.args[0]].data.states[place].name)
+    before = step.op == "stack" and step.data[1]
+    return name if before else name.replace("[t-1]", "[t]")
