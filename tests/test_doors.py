@@ -14,6 +14,7 @@ import pytest
 import scipy.sparse
 
 import wrt
+from case_data import CASES, draw
 from wrt.errors import TooLarge, ValueMistake
 from wrt.programs import memory
 
@@ -162,6 +163,55 @@ def test_tracers_that_only_jax_takes(library: str, way: Any) -> None:
         way(lambda one: program(A=one, x=x, b=b))(np.stack([A, A]) if way is jax.vmap else A)
 
 
+# Traced from outside
+
+
+def test_a_program_is_part_of_what_jax_traces() -> None:
+    program, point = D.compile("jax"), {"A": A, "x": x, "b": b}
+    np.testing.assert_allclose(jax.jit(program)(point), WANT)
+    slopes = jax.jit(jax.grad(lambda given: program(given).sum()))(point)
+    np.testing.assert_allclose(slopes["b"], -2 * A.sum(axis=1))
+    many = np.stack([x, 2 * x, 3 * x])
+    want = [D(A=A, x=one, b=b) for one in many]
+    mapped = jax.vmap(program, in_axes=({"A": None, "x": 0, "b": None},))
+    np.testing.assert_allclose(mapped(point | {"x": many}), want)
+    twice = jax.vmap(jax.vmap(lambda one: program(A=A, x=one, b=b)))(many.reshape(1, 3, 3))
+    np.testing.assert_allclose(twice[0], want)
+    step = jax.lax.scan(lambda at, _: (at - program(A=A, x=at, b=b), None), x + 0.0, length=1)[0]
+    np.testing.assert_allclose(step, x - WANT)
+    with pytest.raises(ValueMistake, match="A has 3 columns"):
+        jax.jit(program)(point | {"x": np.ones(2)})
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_a_program_is_one_graph_of_pytorch(backend: str) -> None:
+    program = wrt.gradients("norm2(A*x - b)^2 + a'*x", "x", "a").compile("torch")
+    values = {"A": A, "x": x, "b": b, "a": x}
+    given = {name: torch.tensor(value) for name, value in values.items()}
+    compiled = torch.compile(lambda g: program(g), backend=backend, fullgraph=True)
+    for got, want in zip(compiled(given), (WANT + x, x), strict=True):
+        np.testing.assert_allclose(got, want)
+    parted = torch.compile(lambda g: program(g), backend=backend)
+    with pytest.raises(ValueMistake, match=r"A has 3 columns \(m = 3\), x has 2 entries"):
+        parted(given | {"x": torch.ones(2).double()})
+
+
+def test_a_program_is_part_of_what_torch_func_maps() -> None:
+    program = D.compile("torch")
+    given = {name: torch.tensor(value) for name, value in {"A": A, "x": x, "b": b}.items()}
+
+    def at(one: Any) -> Any:
+        return program(given | {"x": one})
+
+    many = torch.stack([given["x"], 2 * given["x"]])
+    want = [D(A=A, x=np.asarray(one), b=b) for one in many]
+    np.testing.assert_allclose(torch.func.vmap(at)(many), want)
+    np.testing.assert_allclose(torch.func.vmap(torch.func.vmap(at))(many[None])[0], want)
+    for way in (torch.func.jacrev, torch.func.jacfwd):
+        np.testing.assert_allclose(way(at)(given["x"]), 2 * A.T @ A)
+    np.testing.assert_allclose(torch.func.hessian(lambda one: at(one).sum())(given["x"]), 0)
+
+
 # Numbers of every size
 
 
@@ -299,6 +349,30 @@ def test_a_result_shares_no_memory_with_what_was_given(library: str) -> None:
         if library != "jax":  # whose arrays nobody changes
             result += 5
     assert all((told(v) == 1).all() for v in values.values())
+
+
+@pytest.mark.parametrize("case", CASES[::6], ids=lambda case: case["id"])
+def test_nothing_that_is_given_is_changed(case: dict[str, Any]) -> None:
+    f = wrt.derivative(case["text"], *case["wrt"], shapes=case["shapes"])
+    values = draw(case)
+    for value in values.values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    first = f(values)
+    first_as_it_was = first.copy()
+    assert np.array_equal(f(values), first_as_it_was)
+    single = {n: v.astype("F" if v.dtype.kind == "c" else "f") for n, v in values.items()}
+    exact = f({n: v.astype("D" if v.dtype.kind == "c" else "d") for n, v in single.items()})
+    for library in LIBRARIES:
+        made = torch.tensor if library == "torch" else np.asarray
+        got = f.compile(library)({n: made(v) for n, v in single.items() if n in given_to(f)})
+        assert got.dtype.itemsize == (8 if "complex" in str(got.dtype) else 4)
+        scale = np.abs(exact).max(initial=1e-30)
+        np.testing.assert_allclose(told(got) / scale, exact / scale, atol=1e-4)
+
+
+def given_to(f: Any) -> set[str]:
+    return {v.name for v in f.arguments}
 
 
 def test_two_threads_run_one_program() -> None:

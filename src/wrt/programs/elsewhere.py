@@ -1,15 +1,14 @@
 """Programs that run with JAX and PyTorch: values at their door, and where they are computed.
 
 Names, shapes, types and devices are checked; values are not (NaN goes in and comes out), for they
-may be traced, mapped or on a device, and to look at them would wait for it. What these libraries
-do not tell is not told either: in JAX a singular matrix gives infinities. Arrays of other
+may be traced, mapped or on a device, and to look at them would wait for it. Arrays of other
 libraries come in as by the door of NumPy's programs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from wrt.errors import TooLarge, ValueMistake
@@ -43,7 +42,20 @@ class Jitted:
         return self.compiled(*arguments, **sizes)
 
 
-class JaxProgram(Program):
+class Elsewhere(Program):
+    """A program whose values are not looked at."""
+
+    def _computed(
+        self,
+        planned: Planned,
+        arrays: Mapping[Variable, Any],
+        called: Sequence[Any],
+        sizes: Mapping[str, int],
+    ) -> Any:
+        return self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
+
+
+class JaxProgram(Elsewhere):
     """A formula as a function of JAX's arrays, jitted by itself where nothing forbids it.
 
     Under `jax.jit`, `vmap` and `grad` it is part of what these trace. It computes in the types
@@ -60,7 +72,7 @@ class JaxProgram(Program):
         called: Sequence[Any],
         sizes: Mapping[str, int],
     ) -> Any:
-        found = self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
+        found = super()._computed(planned, arrays, called, sizes)
         if factorises(planned.module.plan) and _is_infinite(found):
             self._refuse_singular(arrays, called, sizes)
         return found
@@ -154,7 +166,7 @@ def _is_jax(value: Any) -> bool:
     return isinstance(value, jax.Array) and hasattr(value.dtype, "kind")
 
 
-class TorchProgram(Program):
+class TorchProgram(Elsewhere):
     """A formula as a function of tensors, on the device that they are on, in their type.
 
     Gradients are recorded where the tensors ask for it; `torch.func` and `torch.compile` take the
@@ -163,18 +175,30 @@ class TorchProgram(Program):
 
     backend = library = "torch"
 
-    def _computed(
-        self,
-        planned: Planned,
-        arrays: Mapping[Variable, Any],
-        called: Sequence[Any],
-        sizes: Mapping[str, int],
-    ) -> Any:
-        result = self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
-        results = result if isinstance(result, tuple) else (result,)
-        lent = _lent(planned.module.plan)
-        own = [r.clone() if is_lent else r for r, is_lent in zip(results, lent, strict=True)]
-        return tuple(own) if isinstance(self.formula, tuple) else own[0]
+    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
+        import torch
+
+        if not torch.compiler.is_compiling():
+            return super().__call__(mapping, **values)
+        given = door.collected(self._wanted, mapping, values)  # in one graph: with the first plan
+        arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
+        sizes = door.measured(arrays, self._given_lengths(given))
+        called = [given[f.name] for f in self._module.functions]
+        return self._computed(self._plans.first, arrays, called, sizes)
+
+    def _planned(self, made: Module) -> Planned:
+        """The function, whose results share no memory with its arguments."""
+        plain, lent = super()._planned(made), _lent(made.plan)
+        if not any(lent):
+            return plain
+
+        def run(*given: Any, **lengths: int) -> Any:
+            result = plain.function(*given, **lengths)
+            if not isinstance(result, tuple):
+                return result.clone()
+            return tuple([r.clone() if own else r for r, own in zip(result, lent, strict=True)])
+
+        return plain._replace(run=run)
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
         try:
@@ -219,7 +243,6 @@ def _one_device(tensors: Mapping[Variable, Any]) -> Any:
     return next(iter(places.values()), None)
 
 
-@lru_cache(maxsize=256)
 def _lent(plan: Plan) -> tuple[bool, ...]:
     """Which results are an argument, or a part of one, seen in another way."""
     return tuple(_looks_at_a_load(plan.steps.all, at) for at in plan.results)

@@ -41,7 +41,7 @@ def arrays(given: Mapping[Variable, Any]) -> dict[Variable, Array]:
 
 def is_single(types: Iterable[Any]) -> bool:
     """Whether there are floats among the types, and none of them has eight bytes or more."""
-    most = max(map(_float_bytes, types), default=0)
+    most = max([0, *map(_float_bytes, types)])
     return 0 < most <= 4
 
 
