@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 import tracemalloc
 from fractions import Fraction
@@ -384,10 +386,25 @@ def test_mistakes_are_told() -> None:
         S.trace()
     with pytest.raises(ShapeMistake, match="multiplied by numbers"):
         _ = S * np.ones(3)
+    with pytest.raises(ValueMistake, match="by zero"):
+        _ = S / 0
     with pytest.raises(TypeError):
         _ = S + 1
     with pytest.raises(ValueMistake, match="no array library"):
         S.to("cupy")
+
+
+def test_they_can_be_kept_and_sent() -> None:
+    S, dense = bound("norm2(T - U*V')^2", ["U", "V"])
+    V = RNG.normal(size=S.column_shape)
+    want = S.apply(V)
+    for again in (
+        pickle.loads(pickle.dumps(S)),
+        copy.deepcopy(S),
+        pickle.loads(pickle.dumps(S.T)).T,
+    ):
+        assert close(again.apply(V), want)
+        assert close(again.dense(), dense)
 
 
 # What it costs

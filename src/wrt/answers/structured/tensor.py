@@ -130,6 +130,10 @@ class Structured:
             raise TypeError("a structured tensor without axes has no length")
         return self.shape[0]
 
+    def __reduce__(self) -> tuple[object, ...]:
+        told = (self.formula, dict(self.values), self.rows, self.limit, self.backend, self.like)
+        return (Structured, (*told, self.ways, self.groups))
+
     def __repr__(self) -> str:
         rows = " × ".join(map(str, self.row_shape)) or "scalar"
         columns = " × ".join(map(str, self.column_shape)) or "scalar"
@@ -301,7 +305,9 @@ class Structured:
     def __truediv__(self, factor: Any) -> Structured:
         if isinstance(factor, Structured):
             return NotImplemented
-        if isinstance(factor, (int, float)) and factor:
+        if isinstance(factor, (int, float)):
+            if not factor:
+                raise ValueMistake(f"{self} cannot be divided by zero")
             return self * (1.0 / factor)
         divisor: Any = self.library.taken("the divisor", factor, self.like)
         scaled: Structured = self * (1 / divisor)
