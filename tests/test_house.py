@@ -71,6 +71,14 @@ def test_reading_and_deriving_load_no_array_library() -> None:
     assert loaded.strip() in ("[]", "['numpy']")  # equality of terms is decided by value
 
 
+def test_an_answer_loads_no_room_that_it_does_not_need() -> None:
+    unused = ("answers.claims.verdict", "answers.derivation.steps", "answers.structured.tensor")
+    unused += ("language.latex_reader", "notation.latex_text", "programs.plan", "pictures.plots")
+    run = "from wrt.apps.command import run; run(['W*x', 'W'])"
+    told = python(f"import sys\n{run}\nprint([m for m in {unused} if 'wrt.' + m in sys.modules])")
+    assert told.endswith("\n[]\n")
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT / "src")))
 def test_a_module_is_short_documented_and_light(path: Path) -> None:
     text = path.read_text("utf-8")

@@ -6,6 +6,7 @@ costs a reading something is noted beside the rules. Nothing is decided yet: the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from wrt.errors import NameMistake, SyntaxMistake
@@ -155,22 +156,23 @@ def _with_sums(program: Program, made: Elaboration) -> Program:
     """`d = x[i]*y[i]` is index form without indices on the left: letters stand twice, all
     are summed.
     """
+    known = {*made.sizes, *made.declared, *(line.target for line in program.lines)}
     lines = tuple(
-        replace(line, indices=()) if _is_sum(line, program, made) else line
-        for line in program.lines
+        replace(line, indices=()) if _is_sum(line, known) else line for line in program.lines
     )
     return replace(program, lines=lines)
 
 
-def _is_sum(line: Line, program: Program, made: Elaboration) -> bool:
+def _is_sum(line: Line, known: Collection[str | None]) -> bool:
     if line.target is None or line.indices is not None:
         return False
     parts = _under((line.body,))
+    if not any(isinstance(p, Index) for p in parts):
+        return False
     powers = [p.left for p in parts if isinstance(p, Infix) and p.operator.name == "power"]
     entries = [p for p in (*parts, *_under(tuple(powers))) if isinstance(p, Index)]
-    letters = [name for p in entries for name in p.names]
-    known = {*made.sizes, *made.declared, *(one.target for one in program.lines)}
-    return any(k not in known and letters.count(k) > 1 for k in letters)
+    letters = Counter(name for p in entries for name in p.names)
+    return any(k not in known and often > 1 for k, often in letters.items())
 
 
 # Lines: each after those that it names

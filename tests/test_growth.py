@@ -1,0 +1,92 @@
+"""Deriving and reading take work in proportion to what is asked: counted in calls, not in time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+import wrt
+
+MORE = 3  # times as much is asked
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many functions of Python a piece of work calls."""
+    count = 0
+
+    def called(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(called)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def chain(length: int) -> wrt.Derivative:
+    x = wrt.scalar(f"x{length}")
+    formula = x
+    for _ in range(length):
+        formula = wrt.tanh(formula)
+    return wrt.derivative(formula, x)
+
+
+def wide(length: int) -> wrt.Derivative:
+    x, a = wrt.vector(f"x{length}", "n"), wrt.vector(f"a{length}", "n")
+    formula = wrt.sum(x)
+    for k in range(length):
+        formula = formula + wrt.sum(wrt.tanh(x * (k + 2)) * a)
+    return wrt.derivative(formula, x)
+
+
+def shared(length: int) -> wrt.Derivative:
+    """Every step uses the last one twice."""
+    x, a = wrt.scalar(f"x{length}"), wrt.scalar(f"a{length}")
+    formula = wrt.sin(x)
+    for _ in range(length):
+        formula = wrt.sin(formula) * (formula + a)
+    return wrt.derivative(formula, x)
+
+
+def long_text(length: int) -> wrt.Derivative:
+    text = " + ".join(f"sum(tanh({k}*x).*a)" for k in range(2, length + 2))
+    return wrt.derivative(text, "x", shapes={"x": "n", "a": "n"})
+
+
+def nested_text(length: int) -> wrt.Derivative:
+    return wrt.derivative("sin(" * length + "x" + ")" * length, "x", shapes={"x": ""})
+
+
+def lines(length: int) -> wrt.Derivative:
+    steps = "; ".join(f"h{k} = tanh(W*h{k - 1})" for k in range(1, length + 1))
+    return wrt.derivative(f"h{length} where h0 = x; {steps}", "x", shapes={"W": "n n", "x": "n"})
+
+
+@pytest.mark.parametrize(
+    ("ask", "length"),
+    [(chain, 600), (wide, 300), (shared, 300), (long_text, 200), (nested_text, 600), (lines, 200)],
+)
+def test_work_grows_with_what_is_asked(ask: Callable[[int], object], length: int) -> None:
+    ask(length - 1)  # rules are read once
+    few, many = (calls(lambda n=n: ask(n)) for n in (length, MORE * length))
+    assert many < 1.1 * MORE * few
+
+
+@pytest.mark.parametrize("ask", [chain, nested_text])
+def test_ten_thousand_deep_is_no_recursion(ask: Callable[[int], wrt.Derivative]) -> None:
+    deep = 10_000 if ask is chain else 5_000
+    assert len(ask(deep).arguments) == 1
+
+
+def test_what_is_in_normal_form_is_found_so_at_once() -> None:
+    D = wrt.derivative("norm2(A*x - b)^2 + norm2(B*x)^2", "x")
+    first = calls(lambda: D.matrix)
+    again = wrt.derivative("norm2(A*x - b)^2 + norm2(B*x)^2", "x")
+    assert again.matrix == D.matrix
+    assert calls(lambda: again.view("gradient").matrix) < first
