@@ -387,7 +387,7 @@ def test_a_recurrence_is_no_formula(text: str) -> None:
         ("s[t] = s[t-1]*s[t+1]'*s[t-1]", SyntaxMistake, "not both"),
         ("W*s", SyntaxMistake, "no line says what happens"),
         ("", SyntaxMistake, "empty"),
-        ("s[t] = a*s[t-1]; L = sum(t, 1, T, s[t])/T", SyntaxMistake, "a line of its own"),
+        ("s[t] = a*s[t-1]; L = sum(t, 1, T, s[t])^2", SyntaxMistake, "a line of its own"),
         ("s[t] = W*s[t-1]; m = sum(t, 1, T, s[t])", ShapeMistake, "adds up a vector"),
         ("s[t] = a*s[t-1]; L = sum(t, 2, T, s[t])", SyntaxMistake, "in square brackets only"),
         (r"s_t = \tanh(W s_{t-1} + U x_{t,i})", SyntaxMistake, "the step alone"),
