@@ -29,6 +29,10 @@ def arrays(given: Mapping[Variable, Any]) -> dict[Variable, Array]:
     """The values as arrays of one floating type."""
     import numpy as np
 
+    double = np.dtype(float)
+    plain = all(type(x) is np.ndarray and x.dtype is double for x in given.values())
+    if plain and not any("complex" in v.properties for v in given):
+        return dict(given)
     found = {v: plain_array(v, value) for v, value in given.items()}
     single = is_single(a.dtype for v, a in found.items() if type(given[v]) not in LOOSE)
     real, complex_ = (np.float32, np.complex64) if single else (np.float64, np.complex128)

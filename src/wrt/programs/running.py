@@ -198,7 +198,7 @@ class Program:
             pairs = zip(self._module.functions, called, strict=True)
             functions = [_checked(f, one, sizes) for f, one in pairs]
             result = self._run(planned, [*arrays.values(), *functions], sizes)
-        asked, single = self._as_asked(result), incoming.is_single(a.dtype for a in arrays.values())
+        asked, single = self._as_asked(result), _is_single(arrays)
         results = asked if isinstance(asked, tuple) else (asked,)
         own = tuple(_owned(r, arrays.values(), single) for r in results)
         if (infinite or 0 in sizes.values()) and any(np.isnan(r).any() for r in own):
@@ -281,8 +281,7 @@ class Program:
         if sizes is None:
             sizes = door.measured(arrays, told)
         if planned is None or planned is not self._plans.at(sizes):
-            single = incoming.is_single(a.dtype for a in arrays.values())
-            planned = self._fit(sizes, 4 if single else 8)
+            planned = self._fit(sizes, 4 if _is_single(arrays) else 8)
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             self._known[key] = sizes, planned
@@ -355,6 +354,11 @@ class Program:
             raise TooLarge(
                 f"{what} would have {shape} = {entries:,} entries ({size}){self.instead}"
             )
+
+
+def _is_single(arrays: Mapping[Variable, Any]) -> bool:
+    """Whether the arrays, which are of one type, have numbers of four bytes."""
+    return incoming.is_single([a.dtype for a in arrays.values()][:1])
 
 
 def _owned(result: Any, given: Collection[Array], single: bool) -> Array:
