@@ -6,7 +6,7 @@ NaN is refused, infinity passes, and so do arrays without entries.
 from __future__ import annotations
 
 from cmath import isfinite
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ValueMistake
@@ -26,7 +26,10 @@ __all__ = ["check", "collected", "measured"]
 
 
 def collected(
-    wanted: Mapping[str, str], mapping: Mapping[str, Any] | None, values: Mapping[str, Any]
+    wanted: Mapping[str, str],
+    mapping: Mapping[str, Any] | None,
+    values: Mapping[str, Any],
+    variables: Iterable[Variable] = (),
 ) -> dict[str, Any]:
     """What was given, by the names of the formula; `wanted` maps these to keywords."""
     if mapping is None and values.keys() == wanted.keys():
@@ -44,7 +47,13 @@ def collected(
         found[spelled[given]] = value
     missing = [name for name in wanted if name not in found]
     if missing:
-        raise ValueMistake(f"no value is given for {' and '.join(missing)}")
+        said = [
+            f"{v.name} has shape {show_dimensions(v.dims)}" if v.dims else f"{v.name} is a number"
+            for v in variables
+            if v.name in missing
+        ]
+        shapes = f"; {', '.join(said)}" if said else ""
+        raise ValueMistake(f"no value is given for {' and '.join(missing)}{shapes}")
     return found
 
 

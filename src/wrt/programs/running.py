@@ -178,7 +178,7 @@ class Program:
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
-        given = door.collected(self._wanted, mapping, values)
+        given = door.collected(self._wanted, mapping, values, self._module.arguments)
         arrays, sizes, planned = self._measured(given)
         called = [given[f.name] for f in self._module.functions]
         return self._computed(planned, arrays, called, sizes)
@@ -220,7 +220,7 @@ class Program:
         """The arrays that were given, checked, the functions, and the size of every dimension."""
         import numpy as np
 
-        given = door.collected(self._wanted, mapping, {})
+        given = door.collected(self._wanted, mapping, {}, self._module.arguments)
         arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
         sizes = door.measured(arrays, self._given_lengths(given))
         none = [n for n, size in sizes.items() if size == 0]
@@ -268,7 +268,7 @@ class Program:
 
     def measured(self, mapping: Mapping[str, Any]) -> Mapping[str, int]:
         """The size of every dimension at these values."""
-        return self._measured(door.collected(self._wanted, mapping, {}))[1]
+        return self._measured(door.collected(self._wanted, mapping, {}, self._module.arguments))[1]
 
     def _measured(
         self, given: Mapping[str, Any]
