@@ -153,3 +153,8 @@ def test_a_part_of_a_structured_answer_whose_brackets_are_opened() -> None:
     S = D.compile(structured=True)(a=2, b=[1, 3], x=[1, 2, 4])
     assert np.allclose(S[1].dense(), S.dense()[1])
     assert np.allclose(S[:, 1:].dense(), S.dense()[:, 1:])
+
+
+def test_a_root_that_cannot_be_taken_out_of_a_sum() -> None:
+    D = wrt.derivative("arccosh(pinv(V').^2 + 1.5)", "V", shapes={"V": "n m"})
+    assert "pinv(V)" in D.index

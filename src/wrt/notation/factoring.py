@@ -74,6 +74,12 @@ def _moved(terms: list[Tree]) -> list[Tree] | None:
     return best
 
 
+def _listed(terms: Sequence[Tree]) -> Tree:
+    from wrt.notation.sums import listed
+
+    return listed(terms)
+
+
 def _total(terms: Iterable[Tree], *, inside: bool = True) -> Tree:
     from wrt.notation.sums import total
 
@@ -234,6 +240,8 @@ def _scalars(terms: Sequence[Tree]) -> list[_Move]:
 def _taker(common: Tree) -> Build:
     def build(members: list[Tree]) -> Tree:
         rests = [times(ONE, [t, power(common, -1)]) for t in members]
+        if any(rest.cost[0] >= t.cost[0] for rest, t in zip(rests, members, strict=True)):
+            return _listed(members)  # it cannot be taken out: a root of what has a sign
         return times(ONE, [common, _total(rests, inside=False)])
 
     return build
