@@ -13,13 +13,11 @@ __all__ = ["ROUNDS", "Spread", "Times", "alternating", "seconds", "table"]
 ROUNDS = 7
 #: A call that is shorter is repeated until it has taken this long: the clock has a grain.
 SHORTEST = 5e-4
-#: What takes longer than this has warmed up after one call.
+#: A call that takes longer is not repeated at once.
 LONG = 1.0
-#: A sample takes about so long and so many calls.
+#: A sample takes about so long and so many calls, two at least.
 SAMPLE = 0.05
 MOST_CALLS = 12
-#: Two calls at least where one takes less: the memory of a large result may be found anew.
-TWICE = 0.5
 
 Work = Callable[[], object]
 
@@ -68,27 +66,28 @@ class Times:
 def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
     """The times of every system, one sample of each a round, the first in a round changing.
 
-    A sample is the best of as many calls as fit into it: what others did meanwhile, and where the
-    memory came from, is not what is asked.
+    A sample is the best of as many calls as fit into it: what others did meanwhile, where the
+    memory came from, and what a library still clears away of the system before is not asked.
     """
-    warm = {name: seconds(work) for name, work in works.items()}
-    for name, took in warm.items():
-        if took < LONG:
-            warm[name] = min(took, seconds(works[name]))
+    warm = {name: _best(work, 1, 3) for name, work in works.items()}
     times = Times({name: [] for name in works})
     names = list(works)
     for turn in range(rounds):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
-            times.rounds[name].append(_sample(works[name], warm[name]))
+            inner = max(1, min(1000, round(SHORTEST / max(warm[name], 1e-9))))
+            times.rounds[name].append(_best(works[name], inner, MOST_CALLS))
     return times
 
 
-def _sample(work: Work, took: float) -> float:
-    inner = max(1, min(1000, round(SHORTEST / max(took, 1e-9))))
-    fewest = 2 if took < TWICE else 1
-    calls = max(fewest, min(MOST_CALLS, round(SAMPLE / max(took * inner, 1e-9))))
-    return min(seconds(work, inner) for _ in range(calls))
+def _best(work: Work, inner: int, most: int) -> float:
+    """The best of some calls, as many as fit into a sample at the pace of the best so far."""
+    best = seconds(work, inner)
+    count = 1
+    while count < most and best < LONG and (count < 2 or count * inner * best < SAMPLE):
+        best = min(best, seconds(work, inner))
+        count += 1
+    return best
 
 
 def table(title: str, times: Times) -> dict[str, dict[str, float]]:
