@@ -49,7 +49,8 @@ sampled = pytest.mark.parametrize("seed", [1, 2])
 
 WORDS = """
     sin cos tan arcsin arccos arctan sinh cosh tanh exp log log1p expm1 sqrt abs sign step relu
-    sigmoid softplus logaddexp gelu silu erf maximum minimum sum mean var std prod max min logsumexp norm1
+    sigmoid softplus logaddexp gelu silu erf maximum minimum sum mean var std prod max min
+    logsumexp norm1
     norm2 norminf hardmax softmax logsoftmax tr trace det logdet inv solve kron vec diag tril triu
     dot outer eye ones zeros vector matrix unit commutation matrix_power power conj real imag
     pinv adj chol eigvals eigvecs gaps svdvals svdleft svdright polar normspec normnuc
