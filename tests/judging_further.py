@@ -235,20 +235,30 @@ def _judge_library(
     wanted = evaluate(D.formula, values, sizes)
     program = D.compile(library)
     known = {v.name for v in D.arguments}
-    told = {k: v for k, v in values.items() if k in known}
+    told = {k: np.asarray(v) for k, v in values.items() if k in known}
     more = {name: sizes[name] for name in program.sizes}
     floor = float(np.abs(evaluate(D.f, values, sizes)).max(initial=0))
-    close(_plain(program({**told, **more})), wanted, f"the program for {library}", floor)
+    made = _made_by(library)
+    close(_plain(program({**made(told), **more})), wanted, f"the program for {library}", floor)
     single = {k: _single(v) for k, v in told.items()}
     rounded = {**values, **{k: v.astype(np.asarray(values[k]).dtype) for k, v in single.items()}}
     moved = evaluate(D.formula, rounded, sizes) - wanted
     scale = max(floor, float(np.abs(wanted).max(initial=0)), 1e-3)
     if not np.abs(moved).max(initial=0) < 1e-5 * scale:  # near a pole: nothing to ask
         return
-    got = _plain(program({**single, **more}))
+    got = _plain(program({**made(single), **more}))
     assert got.dtype.itemsize <= 8, f"{library} made {got.dtype} of single precision"
     error = float(np.abs(got - wanted).max(initial=0)) / scale
     assert error < 1e-3, f"the program for {library} in single precision: off by {error:.1e}"
+
+
+def _made_by(library: str) -> Callable[[Mapping[str, Array]], dict[str, Any]]:
+    """What makes arrays those of a library: JAX without jit wants its own."""
+    if library != "jax":
+        return dict
+    import jax.numpy as jnp
+
+    return lambda values: {name: jnp.asarray(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Array:
