@@ -30,9 +30,9 @@ COMPLEX_NAMES = {
     for name, shape in NAMES.items()
 }
 #: Words, and spellings, that are defined everywhere, near zero, above one, above zero.
-PLAIN = "atan swish logistic asinh arcsinh".split()
-NEAR = "asin acos atanh arctanh".split()
-BEYOND = ("acosh", "arccosh")
+PLAIN = "atan swish logistic asinh arcsinh arsinh".split()
+NEAR = "asin acos atanh arctanh artanh".split()
+BEYOND = ("acosh", "arccosh", "arcosh")
 LOGARITHMS = "ln log2 log10".split()
 #: Words of a square matrix that are defined for every argument, and those of spd ones.
 ENTIRE = "expm sinm cosm".split()
@@ -55,10 +55,15 @@ class Wide(Writer):
             depth - 1,
             (5, lambda d: self.call(word(PLAIN), body(d))),
             (2, lambda d: self.kinked(body(d))),
-            (2, lambda d: self.call(word(NEAR), self.small(d, body, 0.5))),
-            (2, lambda d: self.call(word(BEYOND), above(d))),
+            (5, lambda d: self.call(word(NEAR), self.small(d, body, 0.5))),
+            (4, lambda d: self.call(word(BEYOND), above(d))),
             (3, lambda d: self.call(word(LOGARITHMS), self.positive(d, body, dot))),
+            (1, lambda d: self.call("logaddexp", self.part(body(d)), self.part(body(d)))),
         )
+
+    def part(self, body: Said) -> Said:
+        """What words of real numbers take: here all numbers are real."""
+        return body
 
     def kinked(self, body: Said) -> Said:
         self.risky = True

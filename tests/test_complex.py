@@ -492,9 +492,11 @@ def test_a_derivative_that_is_zero_is_checked_beside_the_other() -> None:
 
 
 def test_a_word_of_real_and_of_complex_entries_is_two_helpers() -> None:
-    shapes = {"W": "n m complex", "p": "n"}
-    D = wrt.derivative("sigmoid(p)'*sigmoid(W)", "W", shapes=shapes)
+    shapes = {"p": "n", "q": "n complex"}
+    D = wrt.derivative("sum(softmax(p).*softmax(q))", "p", shapes=shapes)
     source = D.source()
-    assert "def sigmoid(x):" in source
-    assert "def sigmoid_along(x):" in source
+    assert "def softmax(x):" in source
+    assert "def softmax_(x):" in source
+    assert "softmax(p)" in source
+    assert "softmax_(q)" in source
     judge_answer(D)

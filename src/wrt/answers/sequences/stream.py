@@ -273,7 +273,9 @@ class Stream:
     def _checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The values of shared variables and of starts."""
         given = plain_keys(values, tuple(self.rnn.variables.values()))
-        for name in given.keys() - {self.rnn.length}:
+        for name in given:
+            if name == self.rnn.length:
+                continue
             if name in self.rnn.lines.series:
                 raise ValueMistake(f"{name} has an entry at every step: push it step by step")
             if name not in self.rnn.variables:
