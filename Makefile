@@ -22,7 +22,7 @@ demo: $(VENV)/.wrt
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/thread.sh
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.check
 	$(BIN)/ruff format --check .

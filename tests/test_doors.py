@@ -128,7 +128,7 @@ def test_a_file_of_numbers_comes_in(library: str, tmp_path: Path) -> None:
         (np.float64(1), r"A is a matrix \(n × m\), given an array of shape \(\)"),
         (np.array([[1, 2, 3], [4, 5, 6]])[:, :2], "A has 2 columns"),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
 )
 def test_what_holds_none_is_told_why(value: Any, message: str, library: str) -> None:
     with pytest.raises(ValueMistake, match=message):
