@@ -7,7 +7,7 @@ libraries come in as by the door of NumPy's programs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from wrt.programs import door, incoming, running
 from wrt.programs.choosing import faster
 from wrt.programs.module import Module
 from wrt.programs.plan import Plan
-from wrt.programs.running import MOST_KNOWN, Program, by_zero, empty, singular
+from wrt.programs.running import Program, by_zero, empty, keep, singular
 from wrt.programs.sized import Planned
 from wrt.programs.steps import VIEWS, whole_by_form
 from wrt.programs.systems import factorises
@@ -306,13 +306,11 @@ class Automatic(Program):
         """The library for these sizes, counted once."""
         key = tuple(sizes.items())
         if key not in self._choices:
-            if len(self._choices) >= MOST_KNOWN:
-                self._choices.clear()
-            self._choices[key] = self.chosen(sizes)
+            keep(self._choices, key, self.chosen(sizes))
         return self._choices[key]
 
     @cached_property
-    def _choices(self) -> dict[tuple[tuple[str, int], ...], str]:
+    def _choices(self) -> dict[Hashable, str]:
         return {}
 
     def chosen(self, sizes: Mapping[str, int]) -> str:

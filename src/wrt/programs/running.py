@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
@@ -137,8 +137,9 @@ class Program:
         self.function = first.function
         self._plans = Plans(first, self._again, told)
         self._fits: tuple[object, ...] = ()
-        #: the sizes for the shapes that came in before, and the plan that was found to fit
-        self._known: dict[tuple[Any, ...], tuple[Mapping[str, int], Planned]] = {}
+        #: of shapes and types that came in before: the sizes, and the plan that was found to fit
+        self._known: dict[Hashable, Mapping[str, int]] = {}
+        self._fitting: dict[Hashable, Planned] = {}
 
     #: the array library that the program is for, and the one that its text is written for
     backend = library = "numpy"
@@ -222,7 +223,7 @@ class Program:
 
         given = door.collected(self._wanted, mapping, {}, self._module.arguments)
         arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
-        sizes = door.measured(arrays, self._given_lengths(given))
+        _, sizes = self._sizes(arrays, given)
         none = [n for n, size in sizes.items() if size == 0]
         if none:
             raise ValueMistake(f"structured answers have entries, and here {none[0]} = 0")
@@ -275,17 +276,24 @@ class Program:
     ) -> tuple[dict[Variable, Any], Mapping[str, int], Planned]:
         """The arrays and the size of every dimension, found to agree, and the plan for them."""
         arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
-        told = self._given_lengths(given)
-        key = (*((a.shape, a.dtype) for a in arrays.values()), *told.values())
-        sizes, planned = self._known.get(key, (None, None))
-        if sizes is None:
-            sizes = door.measured(arrays, told)
+        key, sizes = self._sizes(arrays, given)
+        planned = self._fitting.get(key)
         if planned is None or planned is not self._plans.at(sizes):
             planned = self._fit(sizes, 4 if _is_single(arrays) else 8)
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[key] = sizes, planned
+            keep(self._fitting, key, planned)
         return arrays, sizes, planned
+
+    def _sizes(
+        self, arrays: Mapping[Variable, Any], given: Mapping[str, Any]
+    ) -> tuple[Hashable, Mapping[str, int]]:
+        """Shapes and types, and the size of every dimension, found to agree once for all."""
+        told = self._given_lengths(given)
+        key = (*((a.shape, a.dtype) for a in arrays.values()), *told.values())
+        sizes = self._known.get(key)
+        if sizes is None:
+            sizes = door.measured(arrays, told)
+            keep(self._known, key, sizes)
+        return key, sizes
 
     def _given_lengths(self, given: Mapping[str, Any]) -> dict[str, int]:
         return {n: _size(key, given[key]) for key, n in self._lengths.items()}
@@ -382,6 +390,13 @@ def empty(title: str, sizes: Mapping[str, int]) -> str:
 def by_zero(title: str, sizes: Mapping[str, int]) -> str:
     """What is said of a division of numbers by zero."""
     return empty(title, sizes) if 0 in sizes.values() else "division by zero at this point"
+
+
+def keep(table: MutableMapping[Hashable, Any], key: Hashable, value: object) -> None:
+    """Put what was found for some shapes and types into a table, which stays small."""
+    if len(table) >= MOST_KNOWN:
+        table.clear()
+    table[key] = value
 
 
 def _again(
