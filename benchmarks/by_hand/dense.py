@@ -71,8 +71,8 @@ def layernorm_jacobian(x: Array, eps: Array) -> Array:
     return J
 
 
-def network_hessian(x: Array, y: Array, **W: Array) -> Array:
-    """Ten layers, only the last curved: J' (diag(p) - p p') J with rank-one tails."""
+def network_core(x: Array, y: Array, **W: Array) -> Array:
+    """J' (diag(p) - p p') J of the layers behind the first of ten; only the last is curved."""
     layers = [W[f"W{k}"] for k in range(1, 11)]
     h, J = layers[0] @ x, None
     for matrix in layers[1:]:
@@ -83,16 +83,13 @@ def network_hessian(x: Array, y: Array, **W: Array) -> Array:
     p = _softmax(h)
     q = p @ J
     Y = np.sqrt(p)[:, None] * J
-    H = Y.T @ Y - np.outer(q, q)
+    return Y.T @ Y - np.outer(q, q)
+
+
+def network_hessian(x: Array, y: Array, **W: Array) -> Array:
+    """The core between units of the first layer, times x x' between its inputs."""
+    H = network_core(x, y, **W)
     return H[:, None, :, None] * np.outer(x, x)[:, None, :]
-
-
-def batched_outer(X: Array, W: Array) -> Array:
-    n, p = len(X), len(W)
-    J = np.zeros((n, p, p, X.shape[1]), X.dtype)
-    i = np.arange(p)
-    J[:, i, i] = X[:, None, :]
-    return J
 
 
 def attention_gradient(Q: Array, K: Array, V: Array, G: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.by_hand.dense import _sigmoid, _softmax
+from benchmarks.by_hand.dense import _sigmoid, _softmax, network_core
 from benchmarks.tasks import Array
 
 Kept = tuple[Array, ...]
@@ -61,17 +61,7 @@ def masked_factorisation_along(v: Array, M: Array, T: Array, U: Array, V: Array)
 
 def network_kept(x: Array, y: Array, **W: Array) -> Kept:
     """H = S ⊗ x x': S is J'(diag(p) - p p')J of the layers behind the first."""
-    layers = [W[f"W{k}"] for k in range(1, 11)]
-    h, J = layers[0] @ x, None
-    for matrix in layers[1:]:
-        active = (h > 0).astype(h.dtype)
-        step = matrix * active if J is None else matrix @ (active[:, None] * J)
-        h, J = matrix @ np.maximum(h, 0), step
-    assert J is not None
-    p = _softmax(h)
-    q = p @ J
-    Y = np.sqrt(p)[:, None] * J
-    return Y.T @ Y - np.outer(q, q), x
+    return network_core(x, y, **W), x
 
 
 def network_product(kept: Kept, v: Array) -> Array:

@@ -10,8 +10,8 @@ matter. A result of JAX's is copied once, so that it can be written into.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from wrt.expression.dataclass import dataclass
 from wrt.programs.costs import (
     CALL,
     ITEM,
