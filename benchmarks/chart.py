@@ -89,7 +89,7 @@ def _bar(row: Found, y: int, place: Place) -> Sequence[str]:
 
 # Growth: time against a size, both axes logarithmic
 
-PANEL, GAP, NAMES = 300, 90, 360
+PANEL, GAP, NAMES = 300, 90, 400
 COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#57606a", "#cf222e", "#0a7ea4")
 
 
