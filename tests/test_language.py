@@ -291,6 +291,12 @@ def told(text, shapes=None) -> str:
             "x*A: a vector stands left of a matrix\n    x*A\n    ^^^\n  perhaps x'*A",
         ),
         (
+            "x*ones(1,m)",
+            {"x": "n"},
+            "x*ones(1,m): a vector stands left of a matrix\n    x*ones(1,m)\n    ^^^^^^^^^^^\n"
+            "  perhaps x*ones(m)'",
+        ),
+        (
             "x-A",
             {"x": "n", "A": "n n"},
             "x-A: a matrix cannot be subtracted from a vector\n    x-A\n    ^^^",

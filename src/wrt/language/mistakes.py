@@ -370,11 +370,21 @@ def _product_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, s
         kind = "vectors" if a == COLUMN else "rows"
         return f"{whole}: two {kind} cannot be multiplied", _three_products(text, part)
     if a == COLUMN:
-        return f"{whole}: a vector stands left of a {described(b)}", f"perhaps {left}'*{right}"
+        row = _row_of_ones(text, part.right)
+        meant = f"{left}*{row}" if row else f"{left}'*{right}"
+        return f"{whole}: a vector stands left of a {described(b)}", f"perhaps {meant}"
     if b == ROW:
         bare = right[:-1] if right.endswith("'") else f"({right})'"
         return f"{whole}: a {described(a)} stands left of a row", f"perhaps {left}*{bare}"
     return f"{whole}: a {described(a)} and a {described(b)} have no product", None
+
+
+def _row_of_ones(text: str, part: Syntax) -> str | None:
+    """`ones(1,m)`, a matrix of one row, as the row `ones(m)'` that was meant."""
+    if not isinstance(part, Call) or part.word not in ("ones", "zeros"):
+        return None
+    sizes = [quoted(text, size) for size in part.arguments]
+    return f"{part.word}({sizes[1]})'" if len(sizes) == 2 and sizes[0] == "1" else None
 
 
 def _call_misfit(
