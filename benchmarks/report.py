@@ -27,12 +27,14 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "structured": (
         "Structured answers",
-        "What is not formed: products with a direction V from values to the product, and again with"
-        " an answer that is bound to its values; Newton steps; derivatives through time as factors."
-        " `jax` and `torch` are `jax.jvp` (jitted) and `torch.func.jvp` of the same map, for a"
-        " bound answer what `jax.linearize` keeps; for a Newton step conjugate gradients; for"
-        " contributions a copy of W for every step, and hooks. `dense` is the whole derivative by"
-        " jitted JAX, or what is done with it.",
+        "What is not formed: products with a direction V; Newton steps; derivatives through time as"
+        ' factors. `· V` is the program along a direction, `compile(direction="V")`; `bind and'
+        " apply` takes the same values, binds a structured answer to them and applies it, in JAX as"
+        " one jitted function; `bound` applies one that is bound. `jax` and `torch` are `jax.jvp`"
+        " (jitted) and `torch.func.jvp` of the same map, for a bound answer what `jax.linearize`"
+        " keeps; for a Newton step conjugate gradients on that; for contributions a copy of W for"
+        " every step, and hooks. `dense` is the whole derivative by jitted JAX, or what is done"
+        " with it.",
     ),
 }
 

@@ -109,8 +109,10 @@ def drawn(shapes: Mapping[str, str], sizes: Sizes, dtype: str = "float64") -> di
     return found
 
 
-def function_of(answer: Any, backend: str, sizes: Sizes) -> tuple[Callable[..., Any], list[str]]:
+def function_of(
+    answer: Any, backend: str, sizes: Sizes, **options: Any
+) -> tuple[Callable[..., Any], list[str]]:
     """The program of an answer as a plain function, and the names of its arguments in order."""
     plans = "sizes" in inspect.signature(answer.compile).parameters
-    program = answer.compile(backend, **({"sizes": sizes} if plans else {}))
+    program = answer.compile(backend, **({"sizes": sizes} if plans else {}), **options)
     return program.function, list(inspect.signature(program.function).parameters)

@@ -83,3 +83,28 @@ def test_values_without_a_name_are_refused() -> None:
         D([[1, 2]])
     with pytest.raises(ValueMistake, match="values are given by name"):
         wrt.gradients("x'*x", "x")([1, 2])
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_a_program_along_a_direction_is_the_product(backend) -> None:
+    library = pytest.importorskip(backend)
+    T, U, V, d = matrix(4, 5), matrix(4, 2), matrix(5, 2), matrix(4, 2)
+    D = wrt.derivative("norm2(T - U*V')^2", "U", "U")
+    given = {"T": T, "U": U, "V": V, "V_": d}  # V is taken
+    if backend == "torch":
+        given = {name: library.from_numpy(value) for name, value in given.items()}
+    found = np.asarray(D.compile(backend, direction="V")(given))
+    assert np.allclose(found, np.tensordot(D(T=T, U=U, V=V), d, 2), rtol=1e-4)
+
+
+def test_a_direction_is_checked_at_the_door() -> None:
+    D = wrt.derivative("tr(A*S)", "S", shapes={"S": "n n symmetric"})
+    program = D.compile(direction="V")
+    given = {"A": [[1, 2], [3, 4]], "S": np.zeros((2, 2))}
+    assert program(given, V=[[0, 1], [1, 0]]) == 5
+    with pytest.raises(ValueMistake, match=r"V was declared symmetric, and V\[1,2\] = 1"):
+        program(given, V=[[0, 1], [0, 0]])
+    with pytest.raises(ValueMistake, match="no value is given for V"):
+        program(given)
+    with pytest.raises(ValueMistake, match=r"takes any direction: bind\(…\)\.apply\(V\)"):
+        D.compile(structured=True, direction="V")

@@ -1,8 +1,6 @@
 """Answers that are kept as structure: products with a direction, Newton steps, factors by step.
 
-A product is measured from values, which takes everything that determines the derivative, and again
-with an answer that is bound already. The peers' products are `jax.jvp` and `torch.func.jvp` (of
-their gradients), with an answer at hand `jax.linearize`; `dense` is their whole derivative.
+`dense` is the whole derivative by jitted JAX, or what is done with it.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.by_hand import recurrences, structured
-from benchmarks.formulas import Formula
 from benchmarks.peers import jax_program, jax_run, positional, tensors
 from benchmarks.tasks import (
     MOST_ENTRIES,
@@ -28,148 +25,11 @@ from benchmarks.tasks import (
     Task,
     Values,
     drawn,
-    every,
 )
-from benchmarks.workloads.dense import DENSE
+from benchmarks.workloads.products import PRODUCTS, Floor, Product, named
 from benchmarks.workloads.recurrences import LOSS, LSTM, RNN, THROUGH_TIME, tamed
 
 __all__ = ["STRUCTURED"]
-
-Floor = Callable[[Sizes], tuple[float, float]]
-
-
-def _direction(values: Values, name: str) -> Array:
-    return np.random.default_rng(19).standard_normal(values[name].shape)
-
-
-def _moving(work: Formula, xp: Any, values: Values) -> Callable[..., Any]:
-    """The function whose Jacobian is multiplied: of the name and of the other values, in order."""
-    names = [work.by[0], *(name for name in values if name != work.by[0])]
-    f = positional(work.meaning(xp), names)
-    if work.kind != "hessian":
-        return f
-    gradient: Callable[..., Any] = xp.func.grad(f) if xp.__name__ == "torch" else _jax().grad(f)
-    return gradient
-
-
-def _jax() -> Any:
-    import jax
-
-    return jax
-
-
-def _given(work: Formula, values: Values) -> list[Array]:
-    name = work.by[0]
-    return [values[name], *(v for n, v in values.items() if n != name)]
-
-
-def _jax_along(work: Formula, values: Values) -> Program:
-    import jax
-    import jax.numpy as jnp
-
-    f = _moving(work, jnp, values)
-    along = jax.jit(lambda d, x, *rest: jax.jvp(lambda x: f(x, *rest), (x,), (d,))[1])
-    return Program(jax_run(along, [_direction(values, work.by[0]), *_given(work, values)]))
-
-
-def _jax_linear(work: Formula, values: Values) -> Program:
-    """What `jax.linearize` keeps, made once, times a direction."""
-    import jax
-    import jax.numpy as jnp
-
-    f = _moving(work, jnp, values)
-    kept = jax.jit(lambda x, *rest: jax.linearize(lambda x: f(x, *rest), x)[1])(
-        *_given(work, values)
-    )
-    times = jax.jit(lambda kept, d: kept(d))
-    direction = jax.device_put(_direction(values, work.by[0]))
-    return Program(lambda: times(kept, direction).block_until_ready())
-
-
-def _torch_along(work: Formula, values: Values) -> Program:
-    import torch
-
-    f = _moving(work, torch, values)
-    x, *rest = tensors(dict(enumerate(_given(work, values)))).values()
-    d = torch.from_numpy(_direction(values, work.by[0]))
-    return Program(lambda: torch.func.jvp(lambda x: f(x, *rest), (x,), (d,))[1])
-
-
-def _dense(work: Formula, values: Values) -> Program:
-    """The whole derivative by JAX, and nothing with it; compared by its product."""
-    whole = jax_program(work, values)
-    d = _direction(values, work.by[0])
-    return Program(whole.run, lambda J: np.tensordot(np.asarray(J), d, d.ndim))
-
-
-def _dense_times(work: Formula, values: Values) -> Program:
-    """The whole derivative, formed before, times a direction."""
-    import jax.numpy as jnp
-
-    jax, d = _jax(), _direction(values, work.by[0])
-    J = jax_program(work, values).run()
-    return Program(jax_run(jax.jit(lambda J, d: jnp.tensordot(J, d, d.ndim)), [J, d]))
-
-
-@dataclass(frozen=True)
-class Product:
-    """A derivative times a direction: from values, or `bound` to them before."""
-
-    work: Formula
-    sizes: Sequence[Sizes]
-    bound: bool
-    floor: Floor
-    #: The entries of the whole derivative.
-    whole: Callable[[Sizes], float]
-    kept: Callable[..., Any]
-    product: Callable[..., Array]
-    along: Callable[..., Array]
-    quick: int | None = 1
-    group: str = "structured"
-
-    @property
-    def name(self) -> str:
-        """The workload, by what is done with it."""
-        return f"{self.work.name} · V{', bound' if self.bound else ''}"
-
-    def task(self, sizes: Sizes) -> Task:
-        """This workload at one size."""
-        values = self.work.values(sizes)
-        large = max(self.whole(sizes), self.work.peer_entries(sizes)) > MOST_ENTRIES
-        makers: dict[str, Callable[[Formula, Values], Program]]
-        if self.bound:
-            makers = {"jax": _jax_linear, "dense": _dense_times}
-        else:
-            makers = {"jax": _jax_along, "torch": _torch_along, "dense": _dense}
-        return Task(
-            self.name,
-            self.group,
-            dict(sizes),
-            self._hand(values),
-            {OURS: lambda: self._ours(values)},
-            {
-                name: lambda make=make: make(self.work, values)
-                for name, make in makers.items()
-                if not (large and name == "dense")
-            },
-            self.floor(sizes),
-            absent={"dense": TOO_LARGE} if large else {},
-        )
-
-    def _hand(self, values: Values) -> Program:
-        d = _direction(values, self.work.by[0])
-        if not self.bound:
-            return Program(lambda: self.along(d, **values))
-        kept = self.kept(**values)
-        return Program(lambda: self.product(kept, d))
-
-    def _ours(self, values: Values) -> Program:
-        bind = self.work.answer().compile(structured=True)
-        d = _direction(values, self.work.by[0])
-        if not self.bound:
-            return Program(lambda: bind(values).apply(d))
-        H = bind(values)
-        return Program(lambda: H.apply(d))
 
 
 @dataclass(frozen=True)
@@ -215,33 +75,59 @@ def _bound(makers: Mapping[str, Callable[[Values], Program]], values: Values) ->
 
 # Newton's steps
 
-
-def _factorised(values: Values) -> Program:
-    import wrt
-
-    loss, shapes = FACTORISATION.text, FACTORISATION.shapes
-    gradient = wrt.derivative(loss, "U", shapes=shapes).compile()
-    hessian = wrt.derivative(loss, "U", "U", shapes=shapes).compile(structured=True)
-    return Program(lambda: values["U"] - hessian(values).solve(gradient(values)))
-
+FACTORISATION = named("factorisation Hessian")
+#: The formula of a loss, its shapes, and the variable that a step moves.
+Loss = tuple[str, Mapping[str, str], str]
+Meaning = Callable[[Any], Callable[..., Any]]
 
 RIDGE = "sum(log(1+exp(-y.*(X*w)))) + w'*w/8"
-
-
-def _logistic(values: Values) -> Program:
-    import wrt
-
-    shapes = {"X": "N n", "y": "N", "w": "n"}
-    gradient = wrt.derivative(RIDGE, "w", shapes=shapes).compile()
-    hessian = wrt.derivative(RIDGE, "w", "w", shapes=shapes).compile()
-    return Program(lambda: values["w"] - np.linalg.solve(hessian(values), gradient(values)))
+FACTORISED: Loss = (FACTORISATION.text, FACTORISATION.shapes, "U")
+REGRESSION: Loss = (RIDGE, {"X": "N n", "y": "N", "w": "n"}, "w")
 
 
 def _ridge(xp: Any) -> Callable[..., Any]:
     return lambda X, y, w: xp.sum(xp.log(1 + xp.exp(-y * (X @ w)))) + w @ w / 8
 
 
-def _jax_dense_step(meaning: Callable[[Any], Callable[..., Any]], by: str) -> Any:
+def _factorised(values: Values) -> Program:
+    gradient, hessian = _derivatives(FACTORISED, "numpy", structured=True)
+    return Program(lambda: values["U"] - hessian(values).solve(gradient(values)))
+
+
+def _regressed(values: Values) -> Program:
+    gradient, hessian = _derivatives(REGRESSION, "numpy")
+    return Program(
+        lambda: values["w"] - structured.definite_solved(hessian(values), gradient(values))
+    )
+
+
+def _derivatives(loss: Loss, backend: str, **options: Any) -> tuple[Any, Any]:
+    import wrt
+
+    text, shapes, by = loss
+    gradient = wrt.derivative(text, by, shapes=shapes)
+    hessian = wrt.derivative(text, by, by, shapes=shapes)
+    return gradient.compile(backend), hessian.compile(backend, **options)
+
+
+def _our_jax_step(loss: Loss) -> Callable[[Values], Program]:
+    """The step as one jitted function."""
+
+    def make(values: Values) -> Program:
+        import jax
+
+        gradient, hessian = _derivatives(loss, "jax", structured=True)
+        by = loss[2]
+        step = jax.jit(lambda given: given[by] - hessian(given).solve(gradient(given)))
+        there = jax.device_put(dict(values))
+        return Program(lambda: step(there).block_until_ready())
+
+    return make
+
+
+def _jax_dense_step(meaning: Meaning, by: str, assume: str = "gen") -> Callable[[Values], Program]:
+    """The Hessian with every entry, and the system solved."""
+
     def make(values: Values) -> Program:
         import jax
         import jax.numpy as jnp
@@ -251,29 +137,33 @@ def _jax_dense_step(meaning: Callable[[Any], Callable[..., Any]], by: str) -> An
 
         @jax.jit
         def step(x: Any, *rest: Any) -> Any:
-            g, H = jax.grad(f)(x, *rest), jax.hessian(f)(x, *rest)
-            return x - jnp.linalg.solve(H.reshape(x.size, x.size), g.reshape(-1)).reshape(x.shape)
+            g, H = jax.grad(f)(x, *rest), jax.hessian(f)(x, *rest).reshape(x.size, x.size)
+            return x - jax.scipy.linalg.solve(H, g.reshape(-1), assume_a=assume).reshape(x.shape)
 
         return Program(jax_run(step, [values[name] for name in names]))
 
     return make
 
 
-def _jax_conjugate(values: Values) -> Program:
-    """Conjugate gradients, a product by `jax.jvp` each: as many as there are columns do."""
-    import jax
-    import jax.numpy as jnp
+def _jax_conjugate(meaning: Meaning, by: str, most: int) -> Callable[[Values], Program]:
+    """Conjugate gradients, a product that `jax.linearize` keeps each, `most` of them."""
 
-    f, k = FACTORISATION.meaning(jnp), values["U"].shape[1]
+    def make(values: Values) -> Program:
+        import jax
+        import jax.numpy as jnp
 
-    @jax.jit
-    def step(T: Any, U: Any, V: Any) -> Any:
-        gradient = jax.grad(lambda U: f(T, U, V))
-        times = lambda d: jax.jvp(gradient, (U,), (d,))[1]  # noqa: E731
-        found, _ = jax.scipy.sparse.linalg.cg(times, gradient(U), tol=1e-13, maxiter=2 * k)
-        return U - found
+        names = [by, *(name for name in values if name != by)]
+        f = positional(meaning(jnp), names)
 
-    return Program(jax_run(step, [values[name] for name in "TUV"]))
+        @jax.jit
+        def step(x: Any, *rest: Any) -> Any:
+            g, times = jax.linearize(jax.grad(lambda x: f(x, *rest)), x)
+            found, _ = jax.scipy.sparse.linalg.cg(times, g, tol=1e-13, maxiter=most)
+            return x - found
+
+        return Program(jax_run(step, [values[name] for name in names]))
+
+    return make
 
 
 # Factors by step
@@ -378,46 +268,18 @@ def _torch_hooks(values: Values) -> Program:
 
 
 SQUARE = {"W": "n n", "U": "n n"}
-FACTORISATION = next(w for w in DENSE if w.name == "factorisation Hessian")
 LATE = {**SQUARE, "s0": "n", "x": "T n", "y": "T n"}
-
-
-def _named(name: str, of: Sequence[Formula] = DENSE) -> Formula:
-    return next(work for work in of if work.name == name)
 
 
 def _drawn(shapes: Mapping[str, str]) -> Callable[[Sizes], dict[str, Array]]:
     return lambda sizes: tamed(drawn(shapes, sizes))
 
 
-BATCHED = Formula(
-    "X*W' by W: Jacobian",
-    "X*W'",
-    ("W",),
-    {"X": "B n", "W": "p n"},
-    [],
-    lambda xp: lambda X, W: X @ W.T,
-    structured.batched_along,
-    lambda s: (0, 0),
-)
-
-
-def _products(
-    work: Formula, name: str, sizes: Sequence[Sizes], whole: Any, anew: Floor, again: Floor
-) -> list[Product]:
-    """The two products of a workload; `name` is that of the programs by hand."""
-    hand = [getattr(structured, f"{name}_{part}") for part in ("kept", "product", "along")]
-    return [
-        Product(work, sizes, False, anew, whole, *hand),
-        Product(work, sizes, True, again, whole, *hand, quick=None),
-    ]
-
-
 def _of_recurrence(
     name: str, text: str, of: str, by: str, hand: Any, gates: int, sizes: int
 ) -> Question:
     """`ds[T]/dW` as factors, whose product over the steps is never formed."""
-    work = _named(f"{name}, last state by {by}: Jacobian", THROUGH_TIME)
+    work = named(f"{name}, last state by {by}: Jacobian", THROUGH_TIME)
     return Question(
         f"{name}, last state by {by}: factors",
         work.sizes[:sizes],
@@ -435,64 +297,31 @@ def _of_recurrence(
 
 
 STRUCTURED: Sequence[Product | Question] = (
-    *_products(
-        _named("logistic Hessian"),
-        "logistic",
-        [{"N": 2 * n, "n": n} for n in (100, 1000, 2000)],
-        lambda s: s["n"] ** 2,
-        lambda s: (6 * s["N"] * s["n"], s["N"] * s["n"]),
-        lambda s: (4 * s["N"] * s["n"], s["N"] * s["n"]),
-    ),
-    *_products(
-        FACTORISATION,
-        "factorisation",
-        [{"n": n, "k": k} for n, k in ((50, 5), (200, 10), (500, 10))],
-        lambda s: (s["n"] * s["k"]) ** 2,
-        lambda s: (4 * s["n"] * s["k"] ** 2, 3 * s["n"] * s["k"]),
-        lambda s: (2 * s["n"] * s["k"] ** 2, 2 * s["n"] * s["k"]),
-    ),
-    *_products(
-        _named("masked factorisation Hessian"),
-        "masked_factorisation",
-        [{"n": n, "k": k} for n, k in ((50, 5), (200, 10), (500, 10))],
-        lambda s: (s["n"] * s["k"]) ** 2,
-        lambda s: (4 * s["n"] ** 2 * s["k"], s["n"] ** 2 + 3 * s["n"] * s["k"]),
-        lambda s: (2 * s["n"] * s["k"] ** 2, s["n"] * s["k"] ** 2 + 2 * s["n"] * s["k"]),
-    ),
-    *_products(
-        _named("ten-layer net, first-layer Hessian"),
-        "network",
-        every("n", 20, 50, 80),
-        lambda s: s["n"] ** 4,
-        lambda s: (58 * s["n"] ** 2, 12 * s["n"] ** 2),
-        lambda s: (5 * s["n"] ** 2, 3 * s["n"] ** 2),
-    ),
-    *_products(
-        BATCHED,
-        "batched",
-        [{"B": 64, "n": n, "p": n} for n in (64, 512)],
-        lambda s: s["B"] * s["n"] * s["p"] ** 2,
-        lambda s: (2 * s["B"] * s["n"] * s["p"], s["B"] * (s["n"] + s["p"]) + s["n"] * s["p"]),
-        lambda s: (2 * s["B"] * s["n"] * s["p"], s["B"] * (s["n"] + s["p"]) + s["n"] * s["p"]),
-    ),
+    *PRODUCTS,
     Question(
         "factorisation, a Newton step",
         [{"n": 50, "k": 5}, {"n": 1000, "k": 10}],
         FACTORISATION.values,
         structured.factorisation_step,
         lambda s: (6 * s["n"] ** 2 * s["k"], s["n"] ** 2 + 3 * s["n"] * s["k"]),
-        {OURS: _factorised},
-        {"jax": _jax_conjugate, "dense": _jax_dense_step(FACTORISATION.meaning, "U")},
+        {OURS: _factorised, OURS_JAX: _our_jax_step(FACTORISED)},
+        {
+            "jax": _jax_conjugate(FACTORISATION.meaning, "U", 20),  # it has k eigenvalues
+            "dense": _jax_dense_step(FACTORISATION.meaning, "U"),
+        },
         too_large={"dense": lambda s: s["n"] ** 3 * s["k"]},
     ),
     Question(
         "logistic regression, a Newton step",
         [{"N": 2 * n, "n": n} for n in (100, 1000)],
-        _named("logistic Hessian").values,
+        named("logistic Hessian").values,
         structured.logistic_step,
         lambda s: (s["N"] * s["n"] ** 2 + 2 / 3 * s["n"] ** 3, s["N"] * s["n"]),
-        {OURS: _logistic},
-        {"dense": _jax_dense_step(_ridge, "w")},
+        {OURS: _regressed, OURS_JAX: _our_jax_step(REGRESSION)},
+        {
+            "jax": _jax_conjugate(_ridge, "w", 500),
+            "dense": _jax_dense_step(_ridge, "w", "pos"),
+        },
     ),
     _of_recurrence("RNN", RNN, "s", "W", recurrences.rnn_factors, 1, 3),
     _of_recurrence("LSTM", LSTM, "h", "Wf", recurrences.lstm_factors, 4, 2),

@@ -246,26 +246,37 @@ class Derivative(Found):
         structured: bool = False,
         limit: int = programs.MOST_ENTRIES,
         sizes: Mapping[str, int] | None = None,
+        direction: str | None = None,
     ) -> Callable[..., Any]:
         """A function of the variables by keyword that returns the dense array; with `structured`
-        a tensor that is used without being formed.
+        a tensor that is used without being formed; the derivative along a `direction` of that
+        name, which is one argument more.
 
         `sizes` of dimensions help to plan it; it runs for others too. Raises TooLarge when called
         for more entries than `limit`.
 
-        >>> derivative("x'*A*x", "x").compile()(A=[[1, 2], [3, 4]], x=[1, 0])
+        >>> D = derivative("x'*A*x", "x")
+        >>> D.compile()(A=[[1, 2], [3, 4]], x=[1, 0])
         array([2., 5.])
+        >>> D.compile(direction="V")(A=[[1, 2], [3, 4]], x=[1, 0], V=[0, 1])
+        array(5.)
         """
         if structured:
+            if direction is not None:
+                raise ValueMistake("a structured answer takes any direction: bind(…).apply(V)")
             return self._structured("numpy" if backend == "auto" else backend, limit)
+        node, arguments, title = self.formula, self.arguments, self.title
+        if direction is not None:
+            node, moving = self._along(direction)
+            arguments, title = (*arguments, moving), f"{title} along {moving.name}"
         return programs.compile(
-            self.formula,
-            backend,
-            arguments=self.arguments,
-            limit=limit,
-            sizes=sizes,
-            title=self.title,
+            node, backend, arguments=arguments, limit=limit, sizes=sizes, title=title
         )
+
+    def _along(self, name: str) -> tuple[Node, Variable]:
+        """The derivative along a direction, and the direction, of that name where it is free."""
+        moving = self.maps.direction(unused(name, tuple(self.question.variables)))
+        return self.maps.along(moving.name), moving
 
     def _structured(self, backend: str, limit: int) -> Callable[..., Structured]:
         """A function that binds arrays."""
@@ -349,8 +360,8 @@ class Derivative(Found):
         if entry is not None:
             node, doc = normal_form(self._entry(entry)), f"Entry {tuple(entry)} of {doc}"
         elif direction is not None:
-            more = [self.maps.direction(unused(direction, tuple(self.question.variables)))]
-            node, doc = self.maps.along(more[0].name), f"{doc} along {more[0].name}"
+            node, moving = self._along(direction)
+            more, doc = [moving], f"{doc} along {moving.name}"
         arguments = (*self.arguments, *more)
         return programs.source(node, backend, arguments=arguments, doc=f"{doc}.", sizes=sizes)
 
