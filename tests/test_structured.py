@@ -421,7 +421,7 @@ def test_a_newton_step_of_a_factorisation_costs_no_more_than_its_blocks() -> Non
         step = S.solve(G)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        systems.append([b.matrix.shape for b in S._system.way.blocks if not b.is_identity])
+        systems.append([b.matrix.shape for b in S._system.way.blocks])
         assert np.allclose(step, G @ np.linalg.inv(2 * V.T @ V), rtol=1e-8)
     assert systems == [[(k, k)], [(k, k)]]  # one system of ten, whatever n is
     assert peaks[1] < 10 * G.nbytes
@@ -461,6 +461,61 @@ def test_a_second_use_is_only_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wrt.programs.module.plan", refused)
     monkeypatch.setattr("wrt.answers.structured.terms.build.product_carried", refused)
     assert close(D(given).apply(V), first)
+
+
+SYSTEMS = [
+    ("norm2(T - U*V')^2", ["U", "U"]),
+    ("norm2(M.*(T - U*V'))^2", ["U", "U"]),
+    ("sum(exp(x)) + (a'*x)^2", ["x", "x"]),
+    ("A*X + X*B", ["X"]),
+    ("sum(exp(X*w)) + sum(X.^4)", ["X", "X"]),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), SYSTEMS)
+def test_a_system_is_told_once_for_all_values(
+    text: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    D = wrt.derivative(text, *names)
+    bind, sizes = D.compile(structured=True), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
+
+    def values() -> dict[str, Any]:
+        return {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
+
+    def used(S: Structured) -> None:
+        S.solve(np.ones(S.row_shape))
+        S.logdet()
+        S.norm()
+        S.trace()
+        S.diagonal()
+        S.dense()
+
+    for _ in range(3):  # programs are planned for sizes that come again
+        used(bind(values()))
+
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("wrt.programs.module.plan", refused)
+    monkeypatch.setattr("wrt.expression.build.product_carried", refused)
+    monkeypatch.setattr("wrt.expression.build.product", refused)
+    monkeypatch.setattr("wrt.expression.build.add", refused)
+    used(bind(values()))
+
+
+@pytest.mark.parametrize("units", [1.0, 1e-13])
+def test_what_is_singular_in_all_its_digits_is_refused(units: float) -> None:
+    """Whatever units its rows and columns have; units alone are no reason."""
+    A = RNG.normal(size=(40, 3))
+    A[:, 2] = 2 * A[:, 0]
+    B = RNG.normal(size=(3, 3))
+    scale = np.array([1, units, units**2])
+    X = wrt.derivative("A*X", "X").compile(structured=True)
+    with pytest.raises(ValueMistake, match="singular at this point"):
+        X(A=A.T @ A * np.outer(scale, scale), X=np.ones((3, 2))).solve(np.ones((3, 2)))
+    S = X(A=B * np.outer(scale, scale), X=np.ones((3, 2)))
+    want = np.linalg.solve(B, RNG.normal(size=(3, 2))) / scale[:, None]
+    assert np.allclose(S.solve(S.apply(want)), want, rtol=1e-6)
 
 
 def test_a_sum_that_nearly_cancels_keeps_its_norm() -> None:

@@ -2,7 +2,8 @@
 
 Reading order: `terms` (sums of products with open indices), `binding` (what is computed when arrays
 are bound), `operations` (formulas of what is done), `tensor` (the object), `entries` (where zeros
-are not), `solving`, `exports`; `arrays` is what NumPy, JAX and PyTorch say differently.
+are not), `systems` (how a formula is solved with), `factors`, `solving`, `exports`; `arrays` is
+what NumPy, JAX and PyTorch say differently.
 """
 
 from typing import TYPE_CHECKING

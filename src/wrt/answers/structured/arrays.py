@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,10 @@ class Library:
         """The identity matrix, in the type of another array."""
         return self.words.eye(size, dtype=like.dtype)
 
+    def lu_solver(self, matrix: Any) -> Callable[[Any], Any]:
+        """What solves with a matrix, or with many."""
+        return lambda b: self.words.linalg.solve(matrix, b)
+
     def own(self, result: Any, given: Mapping[str, Any], single: bool) -> Any:
         """A result as an array of floats that shares no memory with what is bound."""
         import numpy as np
@@ -147,6 +151,19 @@ class Jax(Library):
 
     def own(self, result: Any, given: Mapping[str, Any], single: bool) -> Any:
         return self.words.asarray(result)
+
+    def cholesky_solver(self, L: Any) -> Callable[[Any], Any]:
+        """What solves with L L'."""
+        from jax.scipy.linalg import cho_solve
+
+        return lambda b: cho_solve((L, True), b)
+
+    def lu_solver(self, matrix: Any) -> Callable[[Any], Any]:
+        """What solves with a matrix, or with many."""
+        from jax.scipy.linalg import lu_factor, lu_solve
+
+        factors = lu_factor(matrix)
+        return lambda b: lu_solve(factors, b)
 
 
 class Torch(Library):
@@ -192,6 +209,15 @@ class Torch(Library):
             return self.words.as_tensor(result)
         # nothing told PyTorch the type: it takes the one that is set for all programs
         return self.words.as_tensor(result).to(self.words.float32 if single else self.words.float64)
+
+    def cholesky_solver(self, L: Any) -> Callable[[Any], Any]:
+        """What solves with L L'."""
+        return lambda b: self.words.cholesky_solve(b, L)
+
+    def lu_solver(self, matrix: Any) -> Callable[[Any], Any]:
+        """What solves with a matrix, or with many."""
+        factors = self.words.linalg.lu_factor(matrix)
+        return lambda b: self.words.linalg.lu_solve(*factors, b)
 
 
 def _kind(array: Any) -> str:

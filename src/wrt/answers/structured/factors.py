@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wrt.answers.structured.arrays import Jax, Library, Torch
 from wrt.answers.structured.terms import Term, component
 from wrt.errors import ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:
-    from wrt.answers.structured.tensor import Structured
+    import numpy as np
 
-__all__ = ["factorised", "halves", "is_lost", "rank", "singular", "turned"]
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Cut", "Solver", "cut", "factorised", "is_lost", "rank", "singular", "turned"]
 
 #: This part of all digits may be lost by a difference: what is left is refined once.
 LOST = 0.36
+#: Of smaller matrices it is not asked whether their entries are those of a triangle or symmetric.
+FEW_ROWS = 32
 
-Cut = tuple[list[int], list[int]]
+
+class Solver(NamedTuple):
+    """A factorised matrix, or many: what solves with it, and the logarithm of |det| of each."""
+
+    solve: Callable[[Any], Any]
+    logdet: Callable[[], Any]
 
 
-def singular() -> Exception:
+def singular(condition: float | None = None) -> Exception:
     """The mistake that NumPy knows for this."""
     import numpy as np
 
-    return np.linalg.LinAlgError("singular")
+    if condition is None:
+        return np.linalg.LinAlgError("singular")
+    return np.linalg.LinAlgError("singular", f"its condition number is {condition:.1g}")
 
 
 def is_lost(first: Any, x: Any) -> bool:
@@ -44,57 +58,190 @@ def turned(matrix: Any) -> Any:
     return matrix.swapaxes(-1, -2)
 
 
-def factorised(D: Structured, matrix: Any) -> Any:
-    """A function that solves with a matrix, or with many, factorised once."""
-    words = D.library.words
+# Matrices
+
+
+def factorised(library: Library, matrix: Any, known: str = "") -> Solver:
+    """A matrix, or many, factorised once; `known` is what the form of a single one shows."""
+    words = library.words
+    plain = library.name == "numpy"
     if matrix.shape[-1] == 1:
-        if D.backend == "numpy" and not matrix.all():
+        if plain and not matrix.all():
             raise singular()
-        return lambda b: b / matrix
-    if D.backend != "numpy" or matrix.ndim > 2:
-        return lambda b: words.linalg.solve(matrix, b)
-    return _factorised_once(matrix)
+        return Solver(
+            lambda b: b / matrix, lambda: words.log(words.abs(matrix)).reshape(matrix.shape[:-2])
+        )
+    if plain and matrix.ndim == 2:
+        return _of_one(matrix, known)
+    if isinstance(library, (Jax, Torch)) and known == "definite":
+        L = words.linalg.cholesky(matrix)
+        return Solver(library.cholesky_solver(L), lambda: 2 * words.log(L.diagonal()).sum())
+    return Solver(library.lu_solver(matrix), lambda: words.linalg.slogdet(matrix)[1])
 
 
-def _factorised_once(matrix: Any) -> Any:
-    """One matrix of NumPy: triangular, symmetric positive definite, or any."""
-    import warnings
+def _of_one(matrix: Array, known: str) -> Solver:
+    """One matrix of NumPy: triangular, symmetric and definite, or any."""
+    from cmath import isfinite
 
     import numpy as np
-    from scipy import linalg
 
-    if not np.isfinite(matrix).all():
+    if not isfinite(np.add.reduce(matrix, axis=None)) and not np.isfinite(matrix).all():
         raise ValueMistake("what is to be solved with has entries that are no numbers")
-    lower, upper = np.array_equal(matrix, np.tril(matrix)), np.array_equal(matrix, np.triu(matrix))
-    if lower or upper:
-        return lambda b: linalg.solve_triangular(matrix, b, lower=lower, check_finite=False)
-    mirrored = matrix.conj().T
-    if np.abs(matrix - mirrored).max() <= 4 * np.finfo(matrix.dtype).eps * np.abs(matrix).max():
-        try:
-            factor = linalg.cho_factor(matrix, check_finite=False)
-            return lambda b: linalg.cho_solve(factor, b, check_finite=False)
-        except linalg.LinAlgError:
-            pass  # symmetric, and not positive definite
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", linalg.LinAlgWarning)
-        lu = linalg.lu_factor(matrix, check_finite=False)
-    if not np.diagonal(lu[0]).all():
+    known = known or (_seen(matrix) if len(matrix) >= FEW_ROWS else "")
+    if known in ("lower", "upper"):
+        return _triangular(matrix, known == "lower")
+    sign = _sign(matrix) if known else 0
+    found = _cholesky(matrix, sign) if sign else None
+    return found or _lu(matrix)
+
+
+def _sign(matrix: Array) -> int:
+    """Which sign a symmetric matrix has if it is definite; 0 where it is not."""
+    entries = matrix.diagonal().real
+    return int(entries.min() > 0) - int(entries.max() < 0)
+
+
+def _seen(matrix: Array) -> str:
+    """What the entries of a matrix show."""
+    import numpy as np
+
+    if not matrix[0, 1:].any() and not np.triu(matrix, 1).any():
+        return "lower"
+    if not matrix[1:, 0].any() and not np.tril(matrix, -1).any():
+        return "upper"
+    least = 4 * np.finfo(matrix.dtype).eps * np.abs(matrix).max()
+    if np.abs(matrix[0] - matrix[:, 0].conj()).max() > least:
+        return ""
+    return "hermitian" if np.abs(matrix - matrix.conj().T).max() <= least else ""
+
+
+@lru_cache(maxsize=16)
+def _words(kind: str) -> dict[str, Any]:
+    """LAPACK's functions for entries of a type: said directly, for a step of a few microseconds."""
+    from scipy.linalg import get_lapack_funcs
+
+    names = ("potrf", "potrs", "getrf", "getrs", "trtrs")
+    return dict(zip(names, get_lapack_funcs(names, dtype=kind), strict=True))
+
+
+def _common(matrix: Array, b: Array) -> tuple[Array, dict[str, Any]]:
+    """Right sides in the type that both have in common, and LAPACK for it."""
+    import numpy as np
+
+    kind = matrix.dtype if b.dtype == matrix.dtype else np.result_type(matrix, b)
+    return b.astype(kind, copy=False), _words(kind.char)
+
+
+# What NumPy lays out by rows LAPACK reads by columns: it is given the transpose, uncopied.
+
+
+def _triangular(matrix: Array, lower: bool) -> Solver:
+    import numpy as np
+
+    pivots = np.abs(matrix.diagonal())
+    if not pivots.all():
         raise singular()
-    return lambda b: linalg.lu_solve(lu, b, check_finite=False)
+
+    def solve(b: Array) -> Array:
+        b, words = _common(matrix, b)
+        return words["trtrs"](matrix.T, b, lower=not lower, trans=1)[0]  # type: ignore[no-any-return]
+
+    return Solver(solve, lambda: np.log(pivots).sum())
+
+
+def _cholesky(matrix: Array, sign: int) -> Solver | None:
+    """By Cholesky's factors, of the negative for a negative sign; None where there are none."""
+    import numpy as np
+
+    laid = matrix if matrix.dtype.kind == "c" else matrix.T
+    factor, info = _words(matrix.dtype.char)["potrf"](laid if sign > 0 else -laid)
+    if info:
+        return None
+    pivots = factor.diagonal().real
+    _watch(matrix, pivots.min() ** 2, pivots.max() ** 2)
+
+    def solve(b: Array) -> Array:
+        b, words = _common(matrix, b)
+        return words["potrs"](factor, b if sign > 0 else -b)[0]  # type: ignore[no-any-return]
+
+    return Solver(solve, lambda: 2 * np.log(pivots).sum())
+
+
+def _lu(matrix: Array) -> Solver:
+    import numpy as np
+
+    lu, exchanges, _ = _words(matrix.dtype.char)["getrf"](matrix.T)
+    pivots = np.abs(lu.diagonal())
+    _watch(matrix, pivots.min(), pivots.max())
+
+    def solve(b: Array) -> Array:
+        b, words = _common(matrix, b)
+        return words["getrs"](lu, exchanges, b, trans=1)[0]  # type: ignore[no-any-return]
+
+    return Solver(solve, lambda: np.log(pivots).sum())
+
+
+def _watch(matrix: Array, least: float, most: float) -> None:
+    """Refuse a matrix with which no digit of a solution is right, whatever the units of its rows
+    and columns are.
+    """
+    import numpy as np
+
+    if not least:
+        raise singular()
+    eps = np.finfo(matrix.dtype).eps
+    if least > len(matrix) * eps * most:
+        return
+    even = matrix / np.abs(matrix).max(axis=1, keepdims=True)
+    even = even / np.abs(even).max(axis=0)
+    condition = float(np.linalg.cond(even, 1))
+    if not 10 * condition * eps < 1:
+        raise singular(condition)
 
 
 # Few columns
+
+
+class Cut(NamedTuple):
+    """A term as a product of few columns and rows: U and V with the axes in front that both share,
+    then the numbers between them, then rows or columns; and how these are laid out.
+    """
+
+    U: Node
+    V: Node
+    height: tuple[int, ...]
+    width: tuple[int, ...]
 
 
 def rank(term: Term, rows: Sequence[int], columns: Sequence[int]) -> float:
     """How many products of a column and a row a term is made of at most, between some of the
     indices of its axes and others; infinity where a factor or a tie has both.
     """
-    cut = _sides(term, rows, columns) if term.output else None
-    return float("inf") if cut is None else prod(_sizes(term, cut))
+    sides = _sides(term, rows, columns) if term.output else None
+    return float("inf") if sides is None else prod(_sizes(term, sides))
 
 
-def _sides(term: Term, rows: Sequence[int], columns: Sequence[int]) -> Cut | None:
+def cut(term: Term, rows: Sequence[int], columns: Sequence[int], shared: Sequence[int] = ()) -> Cut:
+    """U and V of a term between indices of rows and of columns, a row for each column that is
+    added; for each of the indices that both share.
+    """
+    sides = _sides(term, rows, columns)
+    assert sides is not None
+    link = _link(term, sides)
+    lead = tuple(term.dims[i].value or 0 for i in shared)
+    found = []
+    for places, ends, number in zip(sides, (rows, columns), (term.coefficient, ONE), strict=True):
+        node = build.scale(number, component(term, places, (*shared, *link, *ends)))
+        size = prod(term.dims[i].value or 0 for i in ends)
+        found.append((node, (*lead, prod(_sizes(term, sides)), size)))
+    (U, height), (V, width) = found
+    return Cut(U, V, height, width)
+
+
+Sides = tuple[list[int], list[int]]
+
+
+def _sides(term: Term, rows: Sequence[int], columns: Sequence[int]) -> Sides | None:
     """Factors on the side of the rows and the others; None where they hang together by an axis.
 
     The cut goes through the fewer numbers: behind the factors of the rows, or before those of the
@@ -110,47 +257,14 @@ def _sides(term: Term, rows: Sequence[int], columns: Sequence[int]) -> Cut | Non
         return None
     cuts = [(first, [k for k in range(len(held)) if k not in first])]
     cuts.append(([k for k in range(len(held)) if k not in last], last))
-    return min(cuts, key=lambda cut: prod(_sizes(term, cut)))
+    return min(cuts, key=lambda sides: prod(_sizes(term, sides)))
 
 
-def _link(term: Term, cut: Cut) -> list[int]:
+def _link(term: Term, sides: Sides) -> list[int]:
     """The indices that both sides of a cut have."""
-    one, two = ({i for k in side for i in term.factors[k][2]} for side in cut)
+    one, two = ({i for k in side for i in term.factors[k][2]} for side in sides)
     return sorted((one & two) - set(term.output))
 
 
-def _sizes(term: Term, cut: Cut) -> list[int]:
-    return [term.dims[i].value or 0 for i in _link(term, cut)]
-
-
-def halves(D: Structured, terms: Sequence[tuple[Any, ...]]) -> tuple[Any, Any]:
-    """U and V of terms between indices of rows and of columns, a row for each column that is
-    added; along indices that both have, where a fourth entry tells some, for each of these.
-    """
-    found = [_halves(D, *one) for one in terms]
-    words = D.library.words
-    if len(found) == 1:
-        return found[0]
-    axis = found[0][0].ndim - 2
-    return words.concatenate([u for u, _ in found], axis), words.concatenate(
-        [v for _, v in found], axis
-    )
-
-
-def _halves(
-    D: Structured,
-    term: Term,
-    rows: Sequence[int],
-    columns: Sequence[int],
-    shared: Sequence[int] = (),
-) -> tuple[Any, Any]:
-    cut = _sides(term, rows, columns)
-    assert cut is not None
-    link = _link(term, cut)
-    lead = [term.dims[i].value or 0 for i in shared]
-    sides = []
-    for places, ends, number in zip(cut, (rows, columns), (term.coefficient, ONE), strict=True):
-        node = build.scale(number, component(term, places, (*shared, *link, *ends)))
-        size = prod(term.dims[i].value or 0 for i in ends)
-        sides.append(D._run(node, {}).reshape((*lead, prod(_sizes(term, cut)), size)))
-    return sides[0], sides[1]
+def _sizes(term: Term, sides: Sides) -> list[int]:
+    return [term.dims[i].value or 0 for i in _link(term, sides)]

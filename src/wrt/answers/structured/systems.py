@@ -1,0 +1,339 @@
+"""What a tensor is as a system of equations, told by its formula: how `solve` goes about it.
+
+Axes that no term connects belong to different factors of a Kronecker product, each solved by
+itself; an axis of the rows that is tied to one of the columns in every term makes a factor block
+diagonal. A term that goes through few numbers between its rows and its columns is added to that by
+Woodbury's identity. A X + X B is Sylvester's equation. What is found here is kept for each formula:
+`solving` puts arrays in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
+
+from wrt.algebra import is_symmetric
+from wrt.algebra.definite import definite
+from wrt.algebra.triangles import triangle
+from wrt.answers.structured.factors import Cut, cut, rank, singular
+from wrt.answers.structured.operations import terms as terms_of
+from wrt.answers.structured.terms import Term, component, joined
+from wrt.expression import build
+from wrt.expression.nodes import Node
+from wrt.expression.products import connected
+from wrt.expression.walk import holds_complex
+
+__all__ = ["Block", "Kronecker", "Sylvester", "Thin", "Turn", "Woodbury", "system"]
+
+Axes = tuple[int, ...]
+#: Where right sides stand among the axes while factors are solved one after another.
+MANY = -1
+
+
+class Thin(NamedTuple):
+    """Diagonals with products of few columns added: a formula, and both sides of each product."""
+
+    diagonal: Node
+    cuts: tuple[Cut, ...]
+
+
+class Block(NamedTuple):
+    """A factor: one matrix, or one for each entry of tied axes of the sizes `many`.
+
+    `matrix` has these axes and then rows and columns, of the length `height`; `known` is what its
+    form shows: lower, upper, definite or symmetric.
+    """
+
+    matrix: Node
+    many: Axes
+    height: int
+    known: str
+    thin: Thin | None
+
+
+class Turn(NamedTuple):
+    """How a factor takes right sides: the order of the axes, the sizes of its own, and those of the
+    others behind them; None stands for as many right sides as there are.
+    """
+
+    order: Axes
+    own: Axes
+    others: tuple[int | None, ...]
+
+
+class Kronecker(NamedTuple):
+    """Factors that are solved one after another, each with how it takes what came before; `last`
+    is the order of the axes at the end. Each counts in the determinant so `often`.
+    """
+
+    blocks: tuple[Block, ...]
+    turns: tuple[Turn, ...]
+    last: Axes
+    often: tuple[int, ...]
+    #: whether one matrix is as large as all of it
+    dense: bool
+
+
+class Woodbury(NamedTuple):
+    """A product of factors with U V' added; `whole` is the one matrix that it is, if it is one,
+    for where the factors alone are singular.
+    """
+
+    core: Kronecker
+    cuts: tuple[Cut, ...]
+    whole: Kronecker | None
+
+
+class Sylvester(NamedTuple):
+    """P X + X Q in two axes; `symmetric` where the form shows that both are."""
+
+    P: Node
+    Q: Node
+    symmetric: bool
+
+
+@lru_cache(maxsize=256)
+def system(formula: Node, rows: int) -> Kronecker | Woodbury | Sylvester | None:
+    """The way to solve with a tensor whose first axes are rows; None where the structure does not
+    tell one. Raises NumPy's LinAlgError where there is none whatever the numbers are.
+
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> two, three = map(Dimension.of, (2, 3))
+    >>> A, B = Variable("A", (two, two)), Variable("B", (three, three))
+    >>> found = system(build.einsum("ij,kl->ikjl", A, B), 2)
+    >>> [(block.matrix, often) for block, often in zip(found.blocks, found.often)]
+    [(<A : 2, 2>, 3), (<B : 3, 3>, 2)]
+    """
+    return _Shape(formula, rows).system()
+
+
+class Group(NamedTuple):
+    """Axes that belong together: a system of its own."""
+
+    rows: Axes
+    columns: Axes
+
+
+class _Shape:
+    """A tensor with known sizes, cut into rows and columns."""
+
+    def __init__(self, formula: Node, rows: int) -> None:
+        self.rows = rows
+        self.axes = tuple(d.value or 0 for d in formula.dims)
+        self.size = prod(self.axes[:rows])
+        self.terms = [t for t in terms_of(formula) if t.coefficient.value]
+
+    def system(self) -> Kronecker | Woodbury | Sylvester | None:
+        if not self.terms or not all(part.is_square for part in self.parts(self.terms)):
+            raise singular()
+        whole = self.kronecker(self.terms)
+        if whole is not None and not whole.dense:
+            return whole
+        return self.woodbury(whole) or whole or self.sylvester()
+
+    # Kronecker products of blocks
+
+    def kronecker(self, terms: Sequence[Term]) -> Kronecker | None:
+        """The terms as a Kronecker product of systems; None where they are none."""
+        parts = self.parts(terms)
+        return self.route(parts) if all(part.is_solved for part in parts) else None
+
+    def parts(self, terms: Sequence[Term]) -> list[_Part]:
+        """The factors of a Kronecker product."""
+        groups = self.groups(terms)
+        parts = [[_inside(t, g) for t in terms] for g in groups]
+        alike = [all(p is own[0] for p in own) for own in parts]
+        if len(terms) > 1 and alike.count(False) > 1:
+            together = [g for g, same in zip(groups, alike, strict=True) if not same]
+            merged = Group(
+                tuple(sorted(r for g in together for r in g.rows)),
+                tuple(sorted(c for g in together for c in g.columns)),
+            )
+            groups = [merged, *(g for g, same in zip(groups, alike, strict=True) if same)]
+            alike = [False, *([True] * (len(groups) - 1))]
+        # the numbers in front, and factors without an axis, belong to the group that differs
+        filled = [place for place, own in enumerate(parts) if own[0].names]
+        heavy = alike.index(False) if False in alike else next(iter(filled), 0)
+        made = []
+        for place, group in enumerate(groups):
+            if place == heavy:
+                node = build.add(*(_inside(t, group, numbers=True) for t in terms))
+            else:
+                node = _inside(terms[0], group)
+            made.append(_Part(self.axes, group, node))
+        return made
+
+    def groups(self, terms: Sequence[Term]) -> list[Group]:
+        """The finest grouping of the axes that all terms respect."""
+        if not self.axes:
+            return [Group((), ())]
+        links: list[set[int]] = []
+        for term in terms:
+            held = [set(f[2]) for f in term.factors]
+            for places in connected(held):
+                own = set().union(*(held[k] for k in places))
+                links.append({a for a, i in enumerate(term.output) if i in own})
+            links += [{a for a, i in enumerate(term.output) if i == j} for j in set(term.output)]
+        links = [one for one in links if one]
+        found = [sorted(set().union(*(links[k] for k in own))) for own in connected(links)]
+        return [
+            Group(tuple(a for a in own if a < self.rows), tuple(a for a in own if a >= self.rows))
+            for own in sorted(found)
+        ]
+
+    def route(self, parts: Sequence[_Part]) -> Kronecker:
+        """The factors one after another, and the axes in between."""
+        labels = [MANY, *range(self.rows)]
+        turns, solved = [], [part for part in parts if not part.is_identity]
+        for part in parts:
+            now = dict(part.pairs)
+            if part.is_identity:
+                labels = [now.get(a, a) for a in labels]
+                continue
+            own = [r for r, _ in part.pairs] + part.rows
+            others = [a for a in labels if a not in own]
+            order = [labels.index(a) for a in (*own, *others)]
+            behind = tuple(None if a == MANY else self.axes[a] for a in others)
+            turns.append(Turn(tuple(order), tuple(self.axes[a] for a in own), behind))
+            labels = [c for _, c in part.pairs] + part.columns + others
+        last = [labels.index(a) for a in (MANY, *range(self.rows, len(self.axes)))]
+        often = tuple(self.size // (prod(p.many) * p.height) for p in solved)
+        dense = any(p.height == self.size > 1 for p in parts)
+        blocks = tuple(part.block() for part in solved)
+        return Kronecker(blocks, tuple(turns), tuple(last), often, dense)
+
+    # Few columns added
+
+    def woodbury(self, whole: Kronecker | None) -> Woodbury | None:
+        """A product of factors with few columns added; None where it is none."""
+        ends = [(t.output[: self.rows], t.output[self.rows :]) for t in self.terms]
+        ranks = [rank(t, *sides) for t, sides in zip(self.terms, ends, strict=True)]
+        thin = [k for k, count in enumerate(ranks) if 2 * count <= self.size]
+        rest = [t for k, t in enumerate(self.terms) if k not in thin]
+        if not thin or not rest or 2 * sum(ranks[k] for k in thin) > self.size:
+            return None
+        core = self.kronecker(rest)
+        if core is None or core.dense:
+            return None
+        return Woodbury(core, tuple(cut(self.terms[k], *ends[k]) for k in thin), whole)
+
+    # Sylvester's equation
+
+    def sylvester(self) -> Sylvester | None:
+        """Two axes, each term the identity along one of them."""
+        terms = self.terms
+        if self.rows != 2 or self.axes[:2] != self.axes[2:]:
+            return None
+        right = [t for t in terms if t.output[0] == t.output[2] and t.output[1] != t.output[3]]
+        left = [t for t in terms if t.output[1] == t.output[3]]
+        if len(left) + len(right) != len(terms) or not left or not right:
+            return None
+        if any(t.output[0] in {i for f in t.factors for i in f[2]} for t in right):
+            return None
+        if any(t.output[1] in {i for f in t.factors for i in f[2]} for t in left):
+            return None
+        P = build.add(*(_along(t, (0, 2)) for t in left))
+        Q = build.add(*(_along(t, (3, 1)) for t in right))
+        return Sylvester(P, Q, is_symmetric(P) and is_symmetric(Q))
+
+
+def _inside(term: Term, group: Group, numbers: bool = False) -> Node:
+    """What a term has along the axes of a group; with its number, and factors without axes."""
+    held = [set(f[2]) for f in term.factors]
+    own = {term.output[a] for a in (*group.rows, *group.columns)}
+    free = set(term.output)
+    places: list[int] = []
+    for members in connected(held):
+        reached = set().union(*(held[k] for k in members))
+        if reached & own or (numbers and not reached & free):
+            places += members
+    output = [term.output[a] for a in (*group.rows, *group.columns)]
+    node = component(term, sorted(places), output)
+    return build.scale(term.coefficient, node) if numbers else node
+
+
+class _Part:
+    """A factor while it is found: which of its axes are tied, and which make a matrix."""
+
+    def __init__(self, axes: Axes, group: Group, node: Node) -> None:
+        self.node, self.pairs = node, _pairs(group, node)
+        tied_rows, tied_columns = {r for r, _ in self.pairs}, {c for _, c in self.pairs}
+        self.rows = [r for r in group.rows if r not in tied_rows]
+        self.columns = [c for c in group.columns if c not in tied_columns]
+        self.height = prod(axes[k] for k in self.rows)
+        self.width = prod(axes[k] for k in self.columns)
+        self.many = tuple(axes[r] for r, _ in self.pairs)
+        self.places = {a: k for k, a in enumerate((*group.rows, *group.columns))}
+        counts = [prod(axes[a] for a in own) for own in group]
+        self.is_square = counts[0] == counts[1]
+
+    @property
+    def is_solved(self) -> bool:
+        """Whether it is no system in several axes at once."""
+        return self.height == self.width and len(self.rows) < 2 and len(self.columns) < 2
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it only gives axes other places."""
+        node = self.node
+        plain = not self.rows and not node.names and getattr(node, "children", ()) == ()
+        return plain and build.coefficient_of(node).is_one
+
+    def block(self) -> Block:
+        """The factor with its formulas."""
+        output = [self.places[r] for r, _ in self.pairs]
+        tied = len(output)
+        output += [self.places[k] for k in (*self.rows, *self.columns)]
+        matrix = build.add(*(_along(t, output) for t in terms_of(self.node)))
+        known = _known(matrix) if self.rows and not tied else ""
+        return Block(matrix, self.many, self.height, known, self.thin())
+
+    def thin(self) -> Thin | None:
+        """The blocks as diagonals with few columns added; None where they are of another kind."""
+        if self.height == 1 or not self.rows:
+            return None
+        row, column = self.places[self.rows[0]], self.places[self.columns[0]]
+        many = [self.places[r] for r, _ in self.pairs]
+        terms = terms_of(self.node)
+        flat = [t for t in terms if t.output[row] == t.output[column]]
+        thin = [t for t in terms if t.output[row] != t.output[column]]
+        ends = [((t.output[row],), (t.output[column],)) for t in thin]
+        ranks = sum(rank(t, *sides) for t, sides in zip(thin, ends, strict=True))
+        if not flat or not thin or 2 * ranks > self.height:
+            return None
+        shared = [tuple(t.output[k] for k in many) for t in thin]
+        cuts = [cut(t, *sides, own) for t, sides, own in zip(thin, ends, shared, strict=True)]
+        return Thin(build.add(*(_along(t, (*many, row)) for t in flat)), tuple(cuts))
+
+
+def _along(term: Term, output: Sequence[int]) -> Node:
+    """A term along some of its axes, where others are tied to these."""
+    kept = tuple(term.output[k] for k in output)
+    return joined([[term._replace(output=kept)]], [], [(0, k) for k in range(len(kept))])
+
+
+def _pairs(group: Group, node: Node) -> list[tuple[int, int]]:
+    """Row axes with the column axes that are tied to them in every term of a factor."""
+    terms = terms_of(node)
+    places = {a: k for k, a in enumerate((*group.rows, *group.columns))}
+    found: list[tuple[int, int]] = []
+    for r in group.rows:
+        for c in group.columns:
+            tied = all(t.output[places[r]] == t.output[places[c]] for t in terms)
+            if tied and c not in {k for _, k in found}:
+                found.append((r, c))
+                break
+    return found
+
+
+def _known(matrix: Node) -> str:
+    """What the form of a matrix shows that makes it easier to solve with."""
+    side = triangle(matrix)
+    if side:
+        return "lower" if side > 0 else "upper"
+    if holds_complex(matrix) or not is_symmetric(matrix):
+        return ""
+    return "definite" if definite(matrix) > 0 else "symmetric"
