@@ -189,22 +189,21 @@ def _pattern(node: Pattern, sizes: Mapping[str, int]) -> Array:
 
 
 def _product(node: Einsum, children: Sequence[Array], sizes: Mapping[str, int]) -> Array:
-    """Multiply pair by pair over the union of indices, sum what nobody needs any more."""
+    """Multiply factor by factor over the union of indices, sum what nobody needs any more."""
     import numpy as np
 
     lengths = _shape_of(node, sizes)
     distinct = tuple(dict.fromkeys(node.output))
     result = np.asarray(_number(node.coefficient, sizes))
     held: tuple[int, ...] = ()
-    later = [set(i) for i in node.indices]
-    for k, (child, exponent, indices) in enumerate(
-        zip(children, node.exponents, node.indices, strict=True)
-    ):
-        needed = set(distinct).union(*later[k + 1 :])
-        result, held = _times(result, held, _powered(child, exponent), indices, needed)
+    order = _smallest_first(node.indices, distinct, tuple(lengths))
+    for place, k in enumerate(order):
+        needed = set(distinct).union(*[node.indices[j] for j in order[place + 1 :]])
+        factor = _powered(children[k], node.exponents[k])
+        result, held = _times(result, held, factor, node.indices[k], needed)
     shape = [lengths[i] if i in held else 1 for i in distinct]
-    order = [held.index(i) for i in distinct if i in held]
-    block = result.transpose(order).reshape(shape)
+    axes = [held.index(i) for i in distinct if i in held]
+    block = result.transpose(axes).reshape(shape)
     if not node.repeats:
         _shape(node.dims, sizes)
         return np.broadcast_to(block, [lengths[i] for i in distinct]).copy()
@@ -213,6 +212,27 @@ def _product(node: Einsum, children: Sequence[Array], sizes: Mapping[str, int]) 
     place = {i: grid[k] for k, i in enumerate(distinct)}
     out[tuple(place[i] for i in node.output)] = block
     return out
+
+
+@lru_cache(maxsize=1024)
+def _smallest_first(
+    factors: tuple[tuple[int, ...], ...], kept: tuple[int, ...], lengths: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The order of multiplying in which every next product has the fewest entries."""
+    if len(factors) < 3:
+        return tuple(range(len(factors)))
+    waiting, held, order = list(range(len(factors))), frozenset[int](), list[int]()
+
+    def after(k: int) -> frozenset[int]:
+        needed = set(kept).union(*[factors[j] for j in waiting if j != k])
+        return (held | set(factors[k])) & needed
+
+    while waiting:
+        best = min(waiting, key=lambda k: prod([lengths[i] for i in after(k)]))
+        held = after(best)
+        waiting.remove(best)
+        order.append(best)
+    return tuple(order)
 
 
 def _shape_of(node: Einsum, sizes: Mapping[str, int]) -> list[int]:
