@@ -80,7 +80,8 @@ def __getattr__(name: str) -> Any:
     from wrt.functions import BOOK
 
     if name in BOOK:
-        return BOOK[name]
+        globals()[name] = word = BOOK[name]
+        return word
     from difflib import get_close_matches
 
     near = get_close_matches(name, [*__all__, *BOOK], n=3)

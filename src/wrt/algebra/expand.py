@@ -10,11 +10,11 @@ from wrt.algebra.conjugation import Known, conjugate, is_conjugate, is_real, ref
 from wrt.algebra.lifting import lift
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import Argument, Function, Signature
-from wrt.expression.nodes import Apply, Node, Variable
+from wrt.expression.nodes import WORD, Apply, Node, Variable
 from wrt.expression.walk import holds_complex, rewrite
 from wrt.language import read
 
-__all__ = ["Template", "expand", "template"]
+__all__ = ["Template", "expand", "template", "template_of"]
 
 
 class Template:
@@ -76,13 +76,14 @@ def template(node: Apply, over_complex: bool = False) -> Template:
         max(child.ndim - node.batch, 0) if argument.dims is None else len(argument.dims)
         for child, argument in zip(node.children, form.arrays, strict=True)
     )
-    return _template(node.function, form, ranks, over_complex)
+    return template_of(node.function, form, ranks, over_complex)
 
 
 @lru_cache(maxsize=1024)
-def _template(
+def template_of(
     function: Function, form: Signature, ranks: tuple[int, ...], over_complex: bool
 ) -> Template:
+    """The template of a signature whose arguments have so many axes."""
     return Template(function, form, ranks, over_complex)
 
 
@@ -98,6 +99,8 @@ def expand(root: Node) -> Node:
     Raises NotDifferentiable for a word of complex arguments that has no complex derivative.
     """
     bars: Known | None = {} if holds_complex(root) else None
+    if bars is None and not root.holds & WORD:
+        return root
     return rewrite(root, lambda node: _plain(node, bars) if isinstance(node, Apply) else node)
 
 

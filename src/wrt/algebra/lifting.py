@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
+from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import (
     Apply,
@@ -30,7 +30,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder
 
-__all__ = ["Lifting", "lift", "lift_entries"]
+__all__ = ["Lifting", "Steps", "entry_steps", "lift", "lift_entries"]
 
 Dims = tuple[Dimension, ...]
 
@@ -256,47 +256,47 @@ def _variable(node: Node) -> Variable:
 # Functions of one entry: most of what a long formula is made of
 
 
-def lift_entries(
-    template: Node, variables: tuple[Variable, ...], arguments: Sequence[Node], dims: Dims
-) -> Node | None:
-    """A template of scalars mapped over all axes of its arguments; None where it is not that plain.
+#: The nodes of a template in order, with the places of their children; those of variables among
+#: the variables.
+Steps = tuple[tuple[Node, tuple[int, ...]], ...]
+
+
+def lift_entries(steps: Steps, arguments: Sequence[Node], dims: Dims) -> Node:
+    """A template of scalars, by its steps, mapped over all axes of its arguments.
 
     >>> n = Dimension.of("n")
     >>> x, X = Variable("x", ()), Variable("X", (n,))
-    >>> lift_entries(1 - x**2, (x,), (X,), (n,)) is 1 - X**2
+    >>> lift_entries(entry_steps(1 - x**2, (x,)), (X,), (n,)) is 1 - X**2
     True
     """
-    steps = _entry_steps(template, variables)
-    if steps is None:
-        return None
     axes = tuple(range(len(dims)))
     made: list[Node] = []
     for node, places in steps:
-        if isinstance(node, Variable):
+        kind = type(node)
+        if kind is Variable:
             made.append(arguments[places[0]])
-            continue
-        inside = [made[p] for p in places]
-        match node:
-            case Constant():
-                made.append(build.scale(node.coefficient, build.ones(dims)))
-            case Einsum():
-                pairs = zip(inside, node.exponents, strict=True)
-                factors = [(child, exponent, axes) for child, exponent in pairs]
-                made.append(build.product(node.coefficient, factors, axes, dims))
-            case Sum():
-                made.append(build.add(*inside))
-            case Apply():
-                made.append(Apply(node.function, inside, len(dims)))
+        elif kind is Einsum:
+            exponents = node.exponents  # type: ignore[attr-defined]
+            factors = [(made[p], e, axes) for p, e in zip(places, exponents, strict=True)]
+            made.append(build.product(node.coefficient, factors, axes, dims))  # type: ignore[attr-defined]
+        elif kind is Sum:
+            made.append(build.add(*[made[p] for p in places]))
+        elif kind is Constant:
+            made.append(_repeated(node.coefficient, dims))  # type: ignore[attr-defined]
+        else:
+            assert isinstance(node, Apply)
+            made.append(Apply(node.function, [made[p] for p in places], len(dims)))
     return made[-1]
 
 
+@lru_cache(maxsize=256)
+def _repeated(number: Coefficient, dims: Dims) -> Node:
+    return build.scale(number, build.ones(dims))
+
+
 @lru_cache(maxsize=2048)
-def _entry_steps(
-    template: Node, variables: tuple[Variable, ...]
-) -> tuple[tuple[Node, tuple[int, ...]], ...] | None:
-    """The nodes of a template of scalars in order, with the places of their children; those of
-    variables among the variables.
-    """
+def entry_steps(template: Node, variables: tuple[Variable, ...]) -> Steps | None:
+    """The steps of a template of scalars; None where it is not that plain."""
     steps: list[tuple[Node, tuple[int, ...]]] = []
     place: dict[Node, int] = {}
     for node in postorder(template):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import ratio, seeds, values_at_random
 from wrt.expression import build
-from wrt.expression.nodes import Einsum, Node, Scan, Sum, Variable
+from wrt.expression.nodes import LOOP, Einsum, Node, Scan, Sum, Variable
 from wrt.expression.walk import is_larger, postorder, ranged_terms, replaced, rewrite, users
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ def _points(terms: list[Node]) -> list[list[Array]]:
 
 def _without_loops(terms: list[Node]) -> list[Node]:
     """The terms with a variable for every loop: to compare them, no recurrence is run."""
-    loops = {n for n in postorder(*terms) if isinstance(n, Scan)}
-    if not loops:
+    if not any(term.holds & LOOP for term in terms):
         return terms
+    loops = {n for n in postorder(*terms) if isinstance(n, Scan)}
     known: dict[Node, Node] = {n: Variable(f"loop {n.digest.hex()}", n.dims) for n in loops}
     return [replaced(term, known) for term in terms]
 

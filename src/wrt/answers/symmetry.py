@@ -6,7 +6,7 @@ from wrt import notation
 from wrt.algebra import equal, expand, is_symmetric
 from wrt.errors import Mistake, ShapeMistake
 from wrt.expression.build import transpose
-from wrt.expression.nodes import Apply, Node
+from wrt.expression.nodes import SYMMETRIC, Apply, Node
 from wrt.expression.walk import postorder
 from wrt.language import Reading
 from wrt.language.parser import parse
@@ -29,6 +29,8 @@ def refuse_unsymmetric(question: Reading) -> None:
         ^^^^^^^
       declare it, as in --shape "X=n,n symmetric", or say it by form, as in chol((X+X')/2)
     """
+    if not question.formula.holds & SYMMETRIC:
+        return
     for node in postorder(question.formula):
         if isinstance(node, Apply) and not node.batch:
             for argument, child in zip(node.form.arrays, node.children, strict=True):

@@ -4,16 +4,18 @@ are met.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
-from wrt.algebra.expand import Template, template
-from wrt.algebra.lifting import Lifting, lift_entries
+from wrt.algebra.expand import Template, template, template_of
+from wrt.algebra.lifting import Lifting, Steps, entry_steps, lift_entries
 from wrt.algebra.normal import normal_form
 from wrt.calculus.terms import Term, hoist, terms_of
 from wrt.errors import NotDifferentiable
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.directions import along_units
-from wrt.expression.nodes import Apply, Einsum, Node, Result, Sum
+from wrt.expression.function import Function, Signature
+from wrt.expression.nodes import Apply, Einsum, Exponent, Node, Result, Sum
 
 __all__ = ["local"]
 
@@ -41,7 +43,7 @@ def local(node: Node, position: int) -> list[Term]:
 
 def _without(node: Einsum, position: int) -> Term:
     """A product by one of its factors: what is left, the factor's indices joining the output."""
-    factors = list(node.factors)
+    factors = list(zip(node.children, node.exponents, node.indices, strict=True))
     child, exponent, indices = factors.pop(position)
     coefficient = node.coefficient
     if exponent != 1:
@@ -56,6 +58,10 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
         return [_prime(node)]
     if not function.rules[0]:
         raise NotDifferentiable(f"{function.name} has no rule for its derivative")
+    if function.scalars and len(node.results) == 1:
+        quick = _entry_rule(function, node.form, position)
+        if quick is not None:
+            return [_entry_term(*term, node) for term in quick]
     asked = node.form.arrays[position]
     if asked.kind == "whole":
         name = asked.name
@@ -71,10 +77,6 @@ def _rule(node: Apply, result: int, position: int) -> list[Term]:
         else [Result(node, k) if k else node for k in range(len(node.results))]
     )
     terms = _jacobian(known, result, position)
-    if node.function.entrywise and len(node.results) == 1:
-        quick = [_entry_term(t, known, node) for t in terms]
-        if all(quick):
-            return [term for term in quick if term]
     arguments = dict(zip(known.variables, [*node.children, *values], strict=True))
     lead = node.children[0].dims[: node.batch]
     lifting = Lifting(arguments, known.bindings(node), lead)
@@ -110,17 +112,33 @@ def _jacobian(known: Template, result: int, position: int) -> list[Term]:
     return grouped.products() + alone
 
 
-def _entry_term(term: Term, known: Template, node: Apply) -> Term | None:
-    """A term of the rule of a function of one entry, mapped over all axes of a call."""
-    factors = []
-    axes = tuple(range(node.ndim))
-    for child, exponent, _ in term.factors:
-        arguments = (*node.children, node)
-        lifted = lift_entries(child, known.variables, arguments, node.dims)
-        if lifted is None:
+Rule = tuple[Coefficient, tuple[tuple[Steps, Exponent], ...]]
+
+
+@lru_cache(maxsize=1024)
+def _entry_rule(function: Function, form: Signature, position: int) -> list[Rule] | None:
+    """The derivative of a function of one entry, each factor as steps from arguments and value;
+    None where the rule is not that plain.
+    """
+    known = template_of(function, form, (0,) * len(form.arrays), over_complex=False)
+    if form.arrays[position].name in function.linear:
+        return None
+    found: list[Rule] = []
+    for term in _jacobian(known, 0, position):
+        factors = [(entry_steps(n, known.variables), e) for n, e, _ in term.factors]
+        if not all(steps for steps, _ in factors):
             return None
-        factors.append((lifted, exponent, axes))
-    return Term(term.coefficient, tuple(factors), axes + axes, node.dims)
+        found.append((term.coefficient, tuple(factors)))  # type: ignore[arg-type]
+    return found
+
+
+def _entry_term(
+    coefficient: Coefficient, factors: Sequence[tuple[Steps, Exponent]], node: Apply
+) -> Term:
+    """A term of such a rule, mapped over all axes of a call."""
+    axes, arguments = tuple(range(len(node.dims))), (*node.children, node)
+    made = [(lift_entries(steps, arguments, node.dims), e, axes) for steps, e in factors]
+    return Term(coefficient, tuple(made), axes + axes, node.dims)
 
 
 def _lifted(term: Term, split: int, lifting: Lifting) -> Term:

@@ -22,13 +22,14 @@ from wrt.calculus.terms import (
     compose,
     hoist,
     is_entrywise,
+    onward,
     terms_of,
 )
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import BoundedSum, Node, Reshape, Result, Scan, Sum, Variable
+from wrt.expression.nodes import LOOP, BoundedSum, Node, Reshape, Result, Scan, Sum, Variable
 from wrt.expression.walk import postorder, substitute
 
 __all__ = ["derivative", "forward_from", "gradients"]
@@ -78,8 +79,13 @@ class Adjoint:
 
     def add(self, pattern: Pattern, core: Core) -> None:
         """Add one term."""
-        if not build.is_zero(core.node):
-            self.cores.setdefault(pattern, []).append(core)
+        if build.is_zero(core.node):
+            return
+        found = self.cores.get(pattern)
+        if found is None:
+            self.cores[pattern] = [core]
+        else:
+            found.append(core)
 
     def terms(self) -> list[tuple[Pattern, Core]]:
         """One core for each pattern; a single dense one where there are too many patterns."""
@@ -106,6 +112,8 @@ class Adjoint:
 
     def class_dims(self, pattern: Pattern) -> Dims:
         """The dimension of every class of tied axes."""
+        if len(set(pattern)) == len(pattern):
+            return self.dims
         dims: dict[int, Dimension] = {}
         for k, dim in zip(pattern, self.dims, strict=True):
             dims.setdefault(k, dim)
@@ -152,9 +160,9 @@ def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
     adjoints[f].add(*_identity(f.dims))
     found: dict[Node, Adjoint] = {x: Adjoint(f.dims + x.dims) for x in xs}
     order = list(postorder(f))
-    loops = _Loops(order)
+    loops = _Loops(order if f.holds & LOOP else ())
     for node in reversed(order):
-        if isinstance(node, Scan):
+        if type(node) is Scan:
             states = loops.met(node, adjoints.pop(node, None))
             if states and not node.names.isdisjoint(wanted):
                 _through_loop(node.system, states, f, wanted, adjoints)
@@ -164,7 +172,7 @@ def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
         adjoint = adjoints.pop(node)
         if node in wanted:
             found[node] = adjoint
-        elif isinstance(node, BoundedSum):
+        elif type(node) is BoundedSum:
             _through_range(node, adjoint, f, xs, adjoints)
         else:
             _back(node, adjoint, f, wanted, adjoints)
@@ -200,20 +208,24 @@ def _back(
         for term in terms_of(reshaped(adjoint.node(), f.dims + body.dims)):
             target.add(*hoist(term))
         return
-    terms = adjoint.terms()
+    axes, terms = len(node.dims), adjoint.terms()
     for position, child in enumerate(arguments_of(node)):
         if child.names.isdisjoint(wanted):
             continue
         target = _adjoint(adjoints, f, child)
         for inner in local(node, position):
-            if is_entrywise(inner, node.ndim):
-                for pattern, core in terms:
-                    dims = adjoint.class_dims(pattern)
-                    target.add(pattern, along(pattern, core, inner, node.ndim, dims))
-                continue
+            entrywise = is_entrywise(inner, axes)
             for pattern, core in terms:
-                outer = adjoint.product(pattern, core)
-                target.add(*hoist(compose(outer, inner, node.ndim)))
+                if entrywise:
+                    dims = adjoint.class_dims(pattern)
+                    target.add(pattern, along(pattern, core, inner, axes, dims))
+                elif (
+                    len(pattern) == axes == len(set(pattern))
+                ):  # f is a scalar, and no axes are tied
+                    target.add(*hoist(onward(core, inner, axes)))
+                else:
+                    outer = adjoint.product(pattern, core)
+                    target.add(*hoist(compose(outer, inner, axes)))
 
 
 def _through_range(
@@ -239,7 +251,7 @@ class _Loops:
     """The states of each recurrence, met one by one: a loop is taken once all of them are."""
 
     def __init__(self, order: Sequence[Node]) -> None:
-        self.left = Counter(node.system for node in order if isinstance(node, Scan))
+        self.left = Counter([node.system for node in order if type(node) is Scan])
         self.states: dict[Scan, dict[Scan, Node]] = {}
 
     def met(self, node: Scan, adjoint: Adjoint | None) -> dict[Scan, Node]:

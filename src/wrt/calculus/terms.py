@@ -7,6 +7,7 @@ knows no δ.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from wrt.expression import build
@@ -14,7 +15,17 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Einsum, Factor, Node, Sum
 
-__all__ = ["Core", "Pattern", "Term", "along", "compose", "hoist", "is_entrywise", "terms_of"]
+__all__ = [
+    "Core",
+    "Pattern",
+    "Term",
+    "along",
+    "compose",
+    "hoist",
+    "is_entrywise",
+    "onward",
+    "terms_of",
+]
 
 Dims = tuple[Dimension, ...]
 #: For every axis, which class of tied axes it belongs to, numbered by first occurrence.
@@ -79,10 +90,28 @@ def compose(left: Term, right: Term, inner: int) -> Term:
     return Term(left.coefficient * right.coefficient, tuple(factors), tuple(output), kept)
 
 
+def onward(core: Core, local: Term, axes: int) -> Term:
+    """The derivative of a scalar by a node whose axes are not tied, times that of the node by a
+    child.
+    """
+    output, dims = local.output, local.index_dims
+    if core.node is _ONE:
+        return Term(local.coefficient, local.factors, output[axes:], dims)
+    factors = ((core.node, 1, tuple([output[k] for k in core.carried])), *local.factors)
+    return Term(local.coefficient, factors, output[axes:], dims)
+
+
+_ONE = build.number(1)
+
+
 def is_entrywise(local: Term, axes: int) -> bool:
     """Whether a derivative ties every axis of a node to the same axis of its child."""
-    whole = tuple(range(axes))
-    return local.output == whole + whole
+    return local.output == _twice(axes)
+
+
+@lru_cache(maxsize=64)
+def _twice(axes: int) -> tuple[int, ...]:
+    return (*range(axes), *range(axes))
 
 
 def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> Core:
@@ -107,9 +136,12 @@ def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> C
 def _entry_by_entry(core: Core, local: Term) -> Core:
     """A core that is no wider than a node, times an entry by entry derivative of it."""
     dims = local.index_dims
-    factors = ((core.node, 1, core.carried), *local.factors)
-    held = set().union(*[indices for _, _, indices in factors])
+    own: tuple[Factor, ...] = () if core.node is _ONE else ((core.node, 1, core.carried),)
+    factors = (*own, *local.factors)
     kept = tuple(range(len(dims)))
+    if len(core.carried) == len(dims):
+        return Core(build.product(local.coefficient, factors, kept, dims), kept)
+    held = set().union(*[indices for _, _, indices in factors])
     if len(held) == len(dims):
         return Core(build.product(local.coefficient, factors, kept, dims), kept)
     kept = tuple([i for i in kept if i in held])
@@ -118,10 +150,17 @@ def _entry_by_entry(core: Core, local: Term) -> Core:
 
 def hoist(term: Term) -> tuple[Pattern, Core]:
     """The pattern of a term, and its core over the classes that it depends on."""
-    classes = {i: k for k, i in enumerate(dict.fromkeys(term.output))}
+    output = term.output
+    count = len(output)
+    if len(set(output)) == count and len(term.index_dims) == count:
+        bare = set(output).difference(*[indices for _, _, indices in term.factors])
+        if not bare:  # no δ, nothing summed, nothing repeated
+            axes = tuple(range(count))
+            return axes, Core(build.product(*term), axes)
+    classes = {i: k for k, i in enumerate(dict.fromkeys(output))}
     held = {i for _, _, indices in term.factors for i in indices}
     kept = [i for i in classes if i in held]
     gone = classes.keys() - held
     node = build.product_without(term.coefficient, term.factors, kept, term.index_dims, gone)
     carried = tuple([k for i, k in classes.items() if i in held])
-    return tuple([classes[i] for i in term.output]), Core(node, carried)
+    return tuple([classes[i] for i in output]), Core(node, carried)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from wrt.errors import ShapeMistake
+from wrt.expression.canonical import arranged
 from wrt.expression.coefficient import MINUS_ONE, ONE, Coefficient
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.nodes import (
@@ -109,7 +110,8 @@ def _ones(dims: tuple[Dimension, ...]) -> Node:
 
 def is_zero(node: Node) -> bool:
     """Whether this is the zero tensor, plainly."""
-    return isinstance(node, (Einsum, Constant)) and node.coefficient.value == 0
+    kind = type(node)
+    return (kind is Einsum or kind is Constant) and not node.coefficient.value  # type: ignore[attr-defined]
 
 
 def identity(dim: Dimension) -> Node:
@@ -204,11 +206,15 @@ def add(*terms: Node) -> Node:
 def _likeness(term: Node) -> Any:
     """What terms that differ by a coefficient only have in common."""
     if isinstance(term, Einsum):
-        return (term.children, term.exponents, term.indices, term.output, term.index_dims)
-    if isinstance(term, Constant):
-        return ()
-    axes = tuple(range(term.ndim))
-    return ((term,), (1,), (axes,), axes, term.dims)
+        return (term.children, term.layout.said)
+    return () if isinstance(term, Constant) else ((term,), _as_it_is(term.dims))
+
+
+@lru_cache(maxsize=256)
+def _as_it_is(dims: tuple[Dimension, ...]) -> str:
+    """How a product of one factor is laid out that is that factor."""
+    axes = tuple(range(len(dims)))
+    return arranged((1,), (axes,), axes, dims).said
 
 
 def _together(alike: list[Node]) -> list[Node]:
@@ -243,20 +249,27 @@ def bounded(kind: str, variable: Variable, low: Node, high: Node, body: Node) ->
 
 def _aligned(
     a: Node, b: Node, what: str
-) -> tuple[tuple[int, ...], tuple[int, ...], list[Dimension], list[int]]:
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Dimension, ...], tuple[int, ...]]:
     """Indices of two operands under NumPy's broadcasting, the index dimensions, the output."""
+    return _broadcast(a.dims, b.dims, what)
+
+
+@lru_cache(maxsize=1024)
+def _broadcast(
+    a: tuple[Dimension, ...], b: tuple[Dimension, ...], what: str
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Dimension, ...], tuple[int, ...]]:
     dims: list[Dimension] = []
     left: list[int] = []
     right: list[int] = []
     out: list[int] = []
-    for k in range(max(a.ndim, b.ndim), 0, -1):
-        da = a.dims[a.ndim - k] if k <= a.ndim else None
-        db = b.dims[b.ndim - k] if k <= b.ndim else None
+    for k in range(max(len(a), len(b)), 0, -1):
+        da = a[-k] if k <= len(a) else None
+        db = b[-k] if k <= len(b) else None
         if da is not None and db is not None and da is not db:
             if da.value != 1 and db.value != 1:
                 raise ShapeMistake(
-                    f"{what}: shapes ({show_dimensions(a.dims)}) and "
-                    f"({show_dimensions(b.dims)}) do not fit: {da} against {db}"
+                    f"{what}: shapes ({show_dimensions(a)}) and "
+                    f"({show_dimensions(b)}) do not fit: {da} against {db}"
                 )
             dims += [da, db]
             left.append(len(dims) - 2)
@@ -269,7 +282,7 @@ def _aligned(
             left.append(len(dims) - 1)
         if db is not None:
             right.append(len(dims) - 1)
-    return tuple(left), tuple(right), dims, out
+    return tuple(left), tuple(right), tuple(dims), tuple(out)
 
 
 def _dim(dim: Dimension | None) -> Dimension:
@@ -304,6 +317,8 @@ def broadcast(node: Node, dims: tuple[Dimension, ...]) -> Node:
 def plus(a: Any, b: Any) -> Node:
     """The sum, with NumPy's broadcasting."""
     a, b = as_node(a), as_node(b)
+    if a.dims == b.dims:
+        return add(a, b)
     _, _, dims, out = _aligned(a, b, "+")
     shape = tuple(dims[i] for i in out)
     return add(broadcast(a, shape), broadcast(b, shape))
@@ -329,8 +344,8 @@ def entrywise(function: Function, arguments: Sequence[Node]) -> Node:
     """A function of scalars mapped over every axis of its arguments, with NumPy's broadcasting."""
     shape: tuple[Dimension, ...] = ()
     for argument in arguments:
-        _, _, dims, out = _aligned(ones(shape), argument, function.name)
-        shape = tuple(dims[i] for i in out)
+        _, _, dims, out = _broadcast(shape, argument.dims, function.name)
+        shape = tuple([dims[i] for i in out])
     return Apply(function, [broadcast(a, shape) for a in arguments], len(shape))
 
 

@@ -10,30 +10,83 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wrt.expression.dimensions import Dimension
     from wrt.expression.nodes import Factor
 
-__all__ = ["canonical"]
+__all__ = ["Layout", "arranged", "ordered"]
 
 
-def canonical(factors: list[Factor], output: tuple[int, ...]) -> tuple[list[Factor], list[int]]:
-    """The factors in canonical order, and the indices in canonical order."""
-    if len(factors) == 1:
-        return factors, list(dict.fromkeys(output + factors[0][2]))
+def ordered(factors: list[Factor], output: tuple[int, ...]) -> list[Factor]:
+    """The factors in canonical order."""
+    if len(factors) < 2:
+        return factors
     if len(factors) == 2:
         first, last = factors
         if first[0] is not last[0]:
-            if last[0].digest < first[0].digest:
-                first, last = last, first
-            return [first, last], list(dict.fromkeys(output + first[2] + last[2]))
+            return factors if first[0].digest < last[0].digest else [last, first]
     if len({f[0] for f in factors}) == len(factors):
-        factors.sort(key=_by_digest)
-    elif factors:
-        factors = _sorted(factors, output)
-    return factors, list(dict.fromkeys(chain(output, *[f[2] for f in factors])))
+        return sorted(factors, key=_by_digest)
+    return _sorted(factors, output)
+
+
+class Layout:
+    """How the indices of a product stand, in canonical names: one for all products laid out
+    alike.
+
+    `summed` are the indices that the output lacks; `repeats` says that one repeats in it, so that
+    entries off a diagonal are zero; `light` that nothing is summed; `said` tells layouts apart.
+    """
+
+    __slots__ = (
+        "dims",
+        "exponents",
+        "index_dims",
+        "indices",
+        "light",
+        "output",
+        "repeats",
+        "said",
+        "summed",
+    )
+
+    def __init__(
+        self,
+        exponents: tuple[int | Fraction, ...],
+        indices: tuple[tuple[int, ...], ...],
+        output: tuple[int, ...],
+        index_dims: tuple[Dimension, ...],
+    ) -> None:
+        self.exponents, self.indices = exponents, indices
+        self.output, self.index_dims = output, index_dims
+        self.dims = tuple([index_dims[i] for i in output])
+        kept = set(output)
+        self.summed = tuple([i for i in range(len(index_dims)) if i not in kept])
+        self.repeats, self.light = len(kept) < len(output), not self.summed
+        parts = (*map(str, exponents), indices, output, *[d._text for d in index_dims])
+        self.said = repr(parts)[1:]
+
+
+@lru_cache(maxsize=8192)
+def arranged(
+    exponents: tuple[int | Fraction, ...],
+    indices: tuple[tuple[int, ...], ...],
+    output: tuple[int, ...],
+    index_dims: tuple[Dimension, ...],
+) -> Layout:
+    """The layout of factors in canonical order, whatever their indices are called."""
+    names = list(dict.fromkeys(chain(output, *indices)))
+    place = {old: new for new, old in enumerate(names)}
+    renamed = tuple([tuple([place[i] for i in one]) for one in indices])
+    dims = tuple([index_dims[i] for i in names])
+    return _layout(exponents, renamed, tuple([place[i] for i in output]), dims)
+
+
+_layout = lru_cache(maxsize=4096)(Layout)
 
 
 def _by_digest(factor: Factor) -> bytes:

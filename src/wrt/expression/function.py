@@ -18,7 +18,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension, parse_dimensions, show_dimensions
-from wrt.expression.nodes import Apply, Node, Pattern, Relation, Result
+from wrt.expression.nodes import SYMMETRIC, WORD, Apply, Node, Pattern, Relation, Result
 
 __all__ = ["POWER", "PROPERTIES", "Argument", "Function", "Signature", "undefined"]
 
@@ -235,11 +235,17 @@ class Function:
         return all(a.dims == () for a in (*self.forms[0].arguments, *self.forms[0].results))
 
     @cached_property
-    def _scalars(self) -> int:
+    def scalars(self) -> int:
         """How many arguments a function of scalars that has one form takes; 0 for any other."""
         (form, *others) = self.forms
         arrays = all(a.kind == "array" for a in form.arguments)
         return len(form.arguments) if self.entrywise and arrays and not others else 0
+
+    @cached_property
+    def holds(self) -> int:
+        """What a formula with a call of it holds: see `Node.holds`."""
+        wanting = any("symmetric" in a.properties for form in self.forms for a in form.arguments)
+        return WORD * (bool(self.definition) or self.name == "conj") + SYMMETRIC * wanting
 
     @property
     def is_holomorphic(self) -> bool:
@@ -283,7 +289,7 @@ class Function:
     ) -> tuple[Signature, tuple[tuple[Dimension, ...], ...]]:
         """The signature that a call fits, and the dimensions of its results."""
         lead = arguments[0].dims
-        if len(arguments) == self._scalars and len(lead) == batch:
+        if len(arguments) == self.scalars and len(lead) == batch:
             if all(a.dims == lead for a in arguments):
                 return self.forms[0], (lead,) * len(self.forms[0].results)
         form, bound = self.form_of(arguments, batch)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["digest_of", "find", "keep", "lock"]
 
-#: Held while a node is looked up and made; it may be freed, and forgotten, meanwhile.
+#: Held while a node is put into the table or forgotten.
 lock = RLock()
 
 
@@ -29,7 +29,9 @@ _table: dict[bytes, _Kept] = {}
 
 def digest_of(kind: str, said: str, children: Sequence[Node]) -> bytes:
     """What tells a node from any other, the same in every process."""
-    parts = [f"{kind}{said}".encode(), *[child.digest for child in children]]
+    parts = [f"{kind}{said}".encode()]
+    for child in children:
+        parts.append(child.digest)  # quicker for the few that there are
     return blake2b(b"".join(parts), digest_size=16).digest()
 
 
@@ -39,10 +41,18 @@ def find(digest: bytes) -> Node | None:
     return None if kept is None else kept()
 
 
-def keep(digest: bytes, node: Node) -> None:
-    """Remember a node as long as it is used."""
-    _table[digest] = kept = _Kept(node, _forget)
+def keep(digest: bytes, node: Node) -> Node:
+    """Remember a node as long as it is used: the one of the table, where another thread was
+    first.
+    """
+    kept = _Kept(node, _forget)
     kept.digest = digest
+    with lock:
+        first = find(digest)
+        if first is not None:
+            return first
+        _table[digest] = kept
+    return node
 
 
 def _forget(kept: _Kept, table: dict[bytes, _Kept] = _table, held: RLock = lock) -> None:

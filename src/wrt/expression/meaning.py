@@ -197,8 +197,8 @@ def _product(node: Einsum, children: Sequence[Array], sizes: Mapping[str, int]) 
     result = np.asarray(_number(node.coefficient, sizes))
     held: tuple[int, ...] = ()
     order = _smallest_first(node.indices, distinct, tuple(lengths))
-    for place, k in enumerate(order):
-        needed = set(distinct).union(*[node.indices[j] for j in order[place + 1 :]])
+    for count, k in enumerate(order, 1):
+        needed = set(distinct).union(*[node.indices[j] for j in order[count:]])
         factor = _powered(children[k], node.exponents[k])
         result, held = _times(result, held, factor, node.indices[k], needed)
     shape = [lengths[i] if i in held else 1 for i in distinct]

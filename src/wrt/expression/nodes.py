@@ -13,11 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wrt.expression import interning
-from wrt.expression.canonical import canonical
+from wrt.expression.canonical import Layout, arranged, ordered
 from wrt.expression.coefficient import Coefficient
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
@@ -26,6 +25,11 @@ if TYPE_CHECKING:
     from wrt.expression.function import Function, Signature
 
 __all__ = [
+    "COMPLEX",
+    "LOOP",
+    "RANGE",
+    "SYMMETRIC",
+    "WORD",
     "Apply",
     "BoundedSum",
     "Constant",
@@ -46,6 +50,11 @@ __all__ = [
 Dims = tuple[Dimension, ...]
 
 
+#: What a formula can hold: the number i, a word that abbreviates a sentence, Σ or Π over a range,
+#: a recurrence, a call that wants a symmetric matrix.
+COMPLEX, WORD, RANGE, LOOP, SYMMETRIC = 1, 2, 4, 8, 16
+
+
 class Node:
     """A formula: a tensor-valued expression with named dimensions.
 
@@ -53,12 +62,14 @@ class Node:
     its identity.
     """
 
-    __slots__ = ("__weakref__", "children", "digest", "dims", "names", "settled")
+    __slots__ = ("__weakref__", "children", "digest", "dims", "holds", "names", "settled")
     __array_ufunc__ = None  # NumPy arrays leave the operators to us
     dims: Dims
     children: tuple[Node, ...]
     names: frozenset[Variable]
     digest: bytes
+    #: what occurs somewhere inside, as a sum of `COMPLEX`, `WORD`, `RANGE`, …
+    holds: int
     #: what the algebra has found out: in which of its normal forms this is
     settled: int
 
@@ -66,27 +77,33 @@ class Node:
     fields: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def _intern(cls, said: str, children: tuple[Node, ...], dims: Dims, **fields: Any) -> Any:
+    def _intern(
+        cls, said: str, children: tuple[Node, ...], dims: Dims, holds: int = 0, **fields: Any
+    ) -> Any:
         digest = interning.digest_of(cls.__name__, said, children)
-        with interning.lock:
-            node = interning.find(digest)
-            if node is None:
-                node = object.__new__(cls)
-                node.digest, node.children, node.dims, node.settled = digest, children, dims, 0
-                for name, value in fields.items():
-                    setattr(node, name, value)
-                node.names = node._free()
-                interning.keep(digest, node)
-        return node
+        node = interning.find(digest)
+        if node is not None:
+            return node
+        node = object.__new__(cls)
+        for name, value in fields.items():
+            setattr(node, name, value)
+        return node._kept(digest, children, dims, holds)
 
-    def _free(self) -> frozenset[Variable]:
-        if not self.children:
-            return frozenset()
-        largest = self.children[0].names
-        for child in self.children[1:]:
-            if not child.names <= largest:
-                largest = child.names if largest <= child.names else largest | child.names
-        return largest
+    def _kept(self, digest: bytes, children: tuple[Node, ...], dims: Dims, holds: int = 0) -> Any:
+        """This node, with what all kinds have, as the one of its digest."""
+        self.digest, self.children, self.dims, self.settled = digest, children, dims, 0
+        names: frozenset[Variable] = _NO_NAMES
+        for child in children:
+            holds |= child.holds
+            more = child.names
+            if not more <= names:
+                names = more if names <= more else names | more
+        self.holds, self.names = holds, self._free(names)
+        return interning.keep(digest, self)
+
+    def _free(self, names: frozenset[Variable]) -> frozenset[Variable]:
+        """The free variables, given those of the children."""
+        return names
 
     @property
     def ndim(self) -> int:
@@ -177,6 +194,9 @@ class Node:
         return build.transpose(self)
 
 
+_NO_NAMES: frozenset[Any] = frozenset()
+
+
 class Variable(Node):
     """A named tensor that the person gives, with the properties that they declare of it."""
 
@@ -193,7 +213,7 @@ class Variable(Node):
         made: Variable = cls._intern(said, (), dims, name=name, properties=properties)
         return made
 
-    def _free(self) -> frozenset[Variable]:
+    def _free(self, names: frozenset[Variable]) -> frozenset[Variable]:
         return frozenset({self})
 
     def rebuild(self, children: Sequence[Node]) -> Node:
@@ -208,7 +228,8 @@ class Constant(Node):
     fields = ("coefficient",)
 
     def __new__(cls, coefficient: Coefficient) -> Constant:
-        made: Constant = cls._intern(f"({coefficient._text!r},)", (), (), coefficient=coefficient)
+        said, holds = f"({coefficient._text!r},)", COMPLEX * coefficient.is_imaginary
+        made: Constant = cls._intern(said, (), (), holds, coefficient=coefficient)
         return made
 
     def rebuild(self, children: Sequence[Node]) -> Node:
@@ -257,18 +278,6 @@ def whole(exponent: Exponent) -> Exponent:
     return exponent.numerator if exponent.denominator == 1 else exponent
 
 
-@lru_cache(maxsize=4096)
-def _layout(
-    exponents: tuple[Exponent, ...],
-    indices: tuple[tuple[int, ...], ...],
-    out: tuple[int, ...],
-    dims: Dims,
-) -> str:
-    """What tells products of the same factors and coefficient apart."""
-    parts = (*map(str, exponents), indices, out, *[d._text for d in dims])
-    return repr(parts)[1:]
-
-
 class Einsum(Node):
     """A product of factors, summed over the indices that its output lacks.
 
@@ -279,12 +288,21 @@ class Einsum(Node):
     The constructor only puts into canonical form; `build.product` melts, folds and flattens.
     """
 
-    __slots__ = ("_factors", "coefficient", "exponents", "index_dims", "indices", "output")
+    __slots__ = (
+        "_factors",
+        "coefficient",
+        "exponents",
+        "index_dims",
+        "indices",
+        "layout",
+        "output",
+    )
     coefficient: Coefficient
     exponents: tuple[Exponent, ...]
     indices: tuple[tuple[int, ...], ...]
     index_dims: Dims
     output: tuple[int, ...]
+    layout: Layout
     _factors: tuple[Factor, ...] | None
     fields = ("coefficient", "factors", "output", "index_dims")
 
@@ -296,43 +314,30 @@ class Einsum(Node):
         index_dims: Sequence[Dimension],
     ) -> Einsum:
         out = tuple(output)
-        ordered, names = canonical(list(factors), out)
-        children, exponents, indices = zip(*ordered, strict=True) if ordered else ((), (), ())
-        dims = tuple([index_dims[i] for i in names])
-        if names != list(range(len(names))):
-            place = {old: new for new, old in enumerate(names)}
-            indices = tuple([tuple([place[i] for i in idx]) for idx in indices])
-            out = tuple([place[i] for i in out])
-        return cls._canonical(coefficient, children, exponents, indices, out, dims)
+        found = ordered(list(factors), out)
+        children, exponents, indices = zip(*found, strict=True) if found else ((), (), ())
+        layout = arranged(exponents, indices, out, tuple(index_dims))
+        return cls._laid_out(coefficient, children, layout)
 
     @classmethod
-    def _canonical(
-        cls,
-        coefficient: Coefficient,
-        children: tuple[Node, ...],
-        exponents: tuple[Exponent, ...],
-        indices: tuple[tuple[int, ...], ...],
-        out: tuple[int, ...],
-        dims: Dims,
+    def _laid_out(
+        cls, coefficient: Coefficient, children: tuple[Node, ...], layout: Layout
     ) -> Einsum:
-        made: Einsum = cls._intern(
-            f"({coefficient._text!r}, {_layout(exponents, indices, out, dims)}",
-            children,
-            tuple([dims[i] for i in out]),
-            coefficient=coefficient,
-            exponents=exponents,
-            indices=indices,
-            index_dims=dims,
-            output=out,
-            _factors=None,
-        )
-        return made
+        said = f"({coefficient._text!r}, {layout.said}"
+        digest = interning.digest_of("Einsum", said, children)
+        made: Any = interning.find(digest)
+        if made is None:
+            made = object.__new__(cls)
+            made.coefficient, made.layout, made._factors = coefficient, layout, None
+            made.exponents, made.indices = layout.exponents, layout.indices
+            made.output, made.index_dims = layout.output, layout.index_dims
+            holds = COMPLEX * coefficient.is_imaginary
+            made = made._kept(digest, children, layout.dims, holds)
+        return made  # type: ignore[no-any-return]
 
     def scaled(self, coefficient: Coefficient) -> Einsum:
         """The same product with another coefficient (not zero)."""
-        return self._canonical(
-            coefficient, self.children, self.exponents, self.indices, self.output, self.index_dims
-        )
+        return self._laid_out(coefficient, self.children, self.layout)
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -344,13 +349,12 @@ class Einsum(Node):
     @property
     def summed(self) -> tuple[int, ...]:
         """The indices that are summed over."""
-        kept = set(self.output)
-        return tuple(i for i in range(len(self.index_dims)) if i not in kept)
+        return self.layout.summed
 
     @property
     def repeats(self) -> bool:
         """Whether an output index repeats, so that entries off a diagonal are zero."""
-        return len(set(self.output)) < len(self.output)
+        return self.layout.repeats
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         factors = tuple(zip(children, self.exponents, self.indices, strict=True))
@@ -390,11 +394,11 @@ class BoundedSum(Node):
     ) -> BoundedSum:
         children = (low, high, body)
         made: BoundedSum = cls._intern(
-            repr((kind, variable.name)), children, body.dims, kind=kind, variable=variable
+            repr((kind, variable.name)), children, body.dims, RANGE, kind=kind, variable=variable
         )
         return made
 
-    def _free(self) -> frozenset[Variable]:
+    def _free(self, names: frozenset[Variable]) -> frozenset[Variable]:
         low, high, body = self.children
         return low.names | high.names | (body.names - {self.variable})
 
@@ -431,17 +435,14 @@ class Apply(Node):
 
     def __new__(cls, function: Function, arguments: Iterable[Node], batch: int) -> Apply:
         arguments = tuple(arguments)
-        form, results = function.called(arguments, batch)
-        made: Apply = cls._intern(
-            repr((function.key, batch)),
-            arguments,
-            results[0],
-            function=function,
-            batch=batch,
-            form=form,
-            results=results,
-        )
-        return made
+        digest = interning.digest_of("Apply", f"({function.key!r}, {batch})", arguments)
+        made: Any = interning.find(digest)
+        if made is None:
+            made = object.__new__(cls)
+            made.function, made.batch = function, batch
+            made.form, made.results = function.called(arguments, batch)
+            made = made._kept(digest, arguments, made.results[0], function.holds)
+        return made  # type: ignore[no-any-return]
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         return Apply(self.function, children, self.batch)
@@ -529,6 +530,7 @@ class Scan(Node):
             repr((bound, str(length), position, before, reverse)),
             children,
             (length, *carries[position].dims),
+            LOOP,
             carries=carries,
             elements=elements,
             length=length,
@@ -542,7 +544,7 @@ class Scan(Node):
             assert one.dims == (length, *element.dims), (one.dims, length, element.dims)
         return made
 
-    def _free(self) -> frozenset[Variable]:
+    def _free(self, names: frozenset[Variable]) -> frozenset[Variable]:
         outside = frozenset().union(*(c.names for c in (*self.initials, *self.series)))
         inside = frozenset().union(*(c.names for c in self.nexts))
         return outside | (inside - self.bound)

@@ -121,17 +121,22 @@ def _is_plain(
         return False
     held = set(output)
     for node, exponent, indices in factors:
-        if type(node) is Einsum:
-            light = len(node.children) < 2 and len(node.index_dims) == len(set(node.output))
-            if light or not node.coefficient.is_one:
+        kind = type(node)
+        if kind is Einsum:
+            if len(node.children) < 2 and node.layout.light:  # type: ignore[attr-defined]
                 return False
-        elif type(node) not in _WHOLE:
+            if not node.coefficient.is_one:  # type: ignore[attr-defined]
+                return False
+        elif kind not in _WHOLE:
             return False
         if not exponent:
             return False
-        held.update(indices)
+        if len(held) < count:
+            held.update(indices)
     if len(held) < count:
         return False
+    if len(factors) == 2:
+        return factors[0][0] is not factors[1][0]
     return len(factors) == 1 or len({f[0] for f in factors}) == len(factors)
 
 
@@ -215,7 +220,7 @@ def _absorbed(
     if not node.coefficient.is_one and (plain or node.coefficient.has_real_root()):
         factor = node.coefficient**exponent
         node = node.scaled(ONE)
-    light = len(node.children) < 2 and len(node.index_dims) == len(set(node.output))
+    light = len(node.children) < 2 and node.layout.light
     if not light or not (exponent == 1 or (plain and not node.repeats)):
         return _unwrapped(node), factor, []
     place: dict[int, int] = {}

@@ -12,7 +12,18 @@ from typing import Any
 from wrt.expression import nodes
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Apply, BoundedSum, Constant, Einsum, Node, Pattern, Scan, Variable
+from wrt.expression.nodes import (
+    COMPLEX,
+    RANGE,
+    Apply,
+    BoundedSum,
+    Constant,
+    Einsum,
+    Node,
+    Pattern,
+    Scan,
+    Variable,
+)
 
 __all__ = [
     "bound_by",
@@ -51,8 +62,10 @@ def postorder(*roots: Node) -> Iterator[Node]:
             yield ready
         elif node not in seen:
             seen.add(node)
-            if node.children:
-                stack += (node, None, *reversed(node.children))
+            children = node.children
+            if children:
+                stack += (node, None)
+                stack += children if len(children) == 1 else children[::-1]
             else:
                 yield node
 
@@ -106,10 +119,7 @@ def holds_complex(*roots: Node) -> bool:
     """Whether a variable is declared complex, or a number holds the imaginary unit."""
     if any("complex" in v.properties for root in roots for v in root.names):
         return True
-    return any(
-        isinstance(node, (Einsum, Constant)) and node.coefficient.is_imaginary
-        for node in postorder(*roots)
-    )
+    return any(root.holds & COMPLEX for root in roots)
 
 
 def whole_variables(*roots: Node) -> frozenset[Variable]:
@@ -301,6 +311,8 @@ def _letter(index: int) -> str:
 
 def ranged_terms(*roots: Node) -> int:
     """About how often the inmost term of ranges within ranges is evaluated."""
+    if not any(root.holds & RANGE for root in roots):
+        return 1
     often: dict[Node, int] = {}
     for node in postorder(*roots):
         often[node] = max((often[c] for c in node.children), default=1)
