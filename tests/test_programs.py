@@ -55,7 +55,7 @@ def body(formula: Node, **more: object) -> str:
         ),
         (einsum("ki,k,kj->ij", X, d, W), "return X.T @ (d[:, None] * W)"),
         (einsum("ki,k,kj->ij", X, d, X), "return weighted_gram(X, d)"),
-        (einsum("i,j->ij", b, x) / norm2(x), "return np.outer(b, x / np.linalg.norm(x))"),
+        (einsum("i,j->ij", b, x) / norm2(x), "return np.outer(b, x / norm2(x))"),
         (
             einsum("ij,i,b->ijb", build.identity(n), 1 - tanh(W @ x + b) ** 2, x),
             """\

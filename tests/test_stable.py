@@ -174,3 +174,42 @@ def test_losses_of_sure_predictions(backend: str) -> None:
             wrt.derivative(text, "w", shapes=shapes).formula, {"X": X, "y": y, "w": w}, backend
         )
         np.testing.assert_allclose(found, [0, -500, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e200, "d"), (1e-200, "d"), (1e25, "f"), (1e-25, "f")]
+)
+def test_lengths_whose_squares_are_no_floats(scale: float, dtype: str, backend: str) -> None:
+    x = np.array([[3.0, 0.0], [-1.0, 2.0], [0.5, 0.25]])
+    v = {
+        "x": x[:, 0],
+        "X": x,
+        "A": np.array([[2.0, 1.0], [0.0, 3.0], [1.0, 1.0]]),
+        "c": np.ones(()),
+    }
+    rows = x / np.linalg.norm(x, axis=1)[:, None]
+    r = v["A"] @ x[1]
+    direction = v["A"].T @ r / np.linalg.norm(r)
+    wanted = {
+        ("c*norm2(x)", "c"): scale * np.linalg.norm(x[:, 0]),
+        ("norm2(x)", "x"): x[:, 0] / np.linalg.norm(x[:, 0]),
+        ("norm2(X)", "X"): x / np.linalg.norm(x),
+        ("sum(sqrt(sum(X.^2,2)))", "X"): rows,
+        ("norm2(A*y)", "y"): direction,
+    }
+    for (text, name), value in wanted.items():
+        node = wrt.derivative(text, name, shapes={"c": ""}).formula
+        given = {n.name: v.get(n.name, x[1]) for n in node.names}
+        given = {n: (a * scale if n in "xyX" else a).astype(dtype) for n, a in given.items()}
+        found = evaluated(node, given, backend)
+        np.testing.assert_allclose(found, value, rtol=1e-5 if dtype == "f" else 1e-14)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("scale", [1e150, 1e-155])
+def test_directions_change_as_they_should_far_out(scale: float, backend: str) -> None:
+    x = np.array([3.0, 0.0, -4.0])
+    node = wrt.derivative("norm2(x)", "x", "x").formula
+    wanted = (np.eye(3) - np.outer(x, x) / 25) / 5 / scale
+    np.testing.assert_allclose(evaluated(node, {"x": scale * x}, backend), wanted, rtol=1e-14)

@@ -22,6 +22,41 @@ def hardmax(x):
     return top / np.sum(top, axis=-1, keepdims=True)"""
 
 
+#: squares of floats beyond 1e154, or below 1e-162, are no floats: then entries are scaled first
+_NORM2 = """\
+def norm2(x):
+    square = np.vdot(x, x) if x.ndim == 1 else np.einsum('...i,...i->...', x, x.conj())
+    if np.all((square.real > 1e-30) & (square.real < np.inf)):
+        return np.sqrt(square.real)
+    x = np.abs(x)
+    top = np.max(x, axis=-1, keepdims=True, initial=0)
+    top = np.where((top > 0) & (top < np.inf), top, 1)
+    return top[..., 0] * np.sqrt(np.sum((x / top) ** 2, axis=-1))"""
+_NORM2_JAX = """\
+def norm2(x):
+    def squared(x):
+        return jnp.sum((x * x.conj()).real, axis=-1)
+
+    def plain(x):
+        return jnp.sqrt(jnp.where(fine, square, 1))
+
+    def scaled(x):
+        top = jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0)
+        top = jax.lax.stop_gradient(jnp.where((top > 0) & (top < jnp.inf), top, 1))
+        return top[..., 0] * jnp.sqrt(squared(x / top))
+
+    square = squared(x)
+    fine = (square > 1e-30) & (square < jnp.inf)
+    return jax.lax.cond(jnp.all(fine), plain, scaled, x)"""
+_NORM2_TORCH = """\
+def norm2(x):
+    if not x.shape[-1]:
+        return torch.sum(x, dim=-1)
+    top = torch.linalg.vector_norm(x.detach(), torch.inf, dim=-1, keepdim=True)
+    top = torch.where((top > 0) & (top < torch.inf), top, 1)
+    return top[..., 0] * torch.linalg.vector_norm(x / top, dim=-1)"""
+
+
 def _along(name: str, body: str) -> str:
     return f"def {name}(x):\n    return {body}"
 
@@ -165,7 +200,7 @@ RECORDS: tuple[Function, ...] = (
         "The Euclidean norm, of a matrix the Frobenius norm.",
         latex=r"\lVert {x} \rVert",
         definition="sum(x.^2)^(1/2)",
-        array=_along("norm2", "np.linalg.norm(x, axis=-1)"),
+        array={"numpy": _NORM2, "jax": _NORM2_JAX, "torch": _NORM2_TORCH},
         keeps="positive",
         domain="nonzero",
         analytic=_along("norm2", "np.sum(x * x, axis=-1) ** 0.5"),

@@ -35,6 +35,7 @@ from wrt.programs.additions import lower_sum
 from wrt.programs.apart import apart
 from wrt.programs.costs import billed
 from wrt.programs.diagonals import by_diagonals
+from wrt.programs.norms import by_norms
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
@@ -115,7 +116,8 @@ def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
     roots = tuple(map(by_diagonals, roots))
     later = tuple(map(apart, roots))
     same = all(a is b for a, b in zip(roots, later, strict=True))
-    return (roots,) if same else (roots, later)
+    ways = (roots,) if same else (roots, later)
+    return tuple([tuple(map(by_norms, way)) for way in ways])
 
 
 def _lowered(
