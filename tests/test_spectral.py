@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import wrt
 from judging import judge_answer
 from wrt.errors import NameMistake, ShapeMistake
+from wrt.expression.meaning import evaluate
+from wrt.expression.nodes import Apply
+from wrt.expression.walk import postorder
+from wrt.programs.prepare import prepared
 
 SYMMETRIC, SPD = {"A": "n n symmetric"}, {"A": "n n spd"}
 
@@ -102,6 +108,42 @@ def test_values_and_vectors_are_computed_once() -> None:
 def test_what_is_not_symmetric_is_refused(text: str) -> None:
     with pytest.raises(ShapeMistake, match="wants a symmetric matrix"):
         wrt.derivative(text, "X")
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "calls"),
+    [
+        ("expm(X)*b", "X", 3),
+        ("diag(expm(X)*A)", "X", 3),
+        ("sum(sinm(X), 1)", "X", 3),
+        ("C*expm(X)*b", "X", 2),
+        ("expm(t*X*A)*b", "X", 3),
+        ("(X*expm(X)*b).*b", "X", 3),
+        ("logm(eye(n) + X*X')[1,2]", "X", 1),
+        ("expm(X)*b", "X X", 27),
+        ("expm(X)[1,:]*A", "X X", 27),
+        ("C*expm(X)*B", "X", 9),
+        ("expm(X)", "X", 9),
+    ],
+)
+def test_a_direction_for_every_entry_only_where_all_are_wanted(
+    text: str, by: str, calls: int
+) -> None:
+    shapes = {"X": "n n", "A": "n n", "B": "n q", "C": "p n", "b": "n", "t": ""}
+    shapes = {name: axes for name, axes in shapes.items() if name in text}
+    answer = wrt.derivative(text, *by.split(), shapes=shapes)
+    sizes = {"n": 3, "p": 2, "q": 5}
+    rng = np.random.default_rng(0)
+    values = {
+        v.name: rng.standard_normal([sizes[str(d)] for d in v.dims]) / 3
+        for v in answer.formula.names
+    }
+    got = answer.compile(sizes=sizes)(**values)
+    expected = evaluate(answer.formula, values)
+    assert np.abs(got - expected).max() < 1e-12 * np.abs(expected).max()
+    (planned,) = prepared(answer.formula, sizes=sizes)
+    along = [n for n in postorder(planned) if isinstance(n, Apply) and n.function.linear]
+    assert {math.prod(sizes[str(d)] for d in n.dims[: n.batch]) for n in along} == {calls}
 
 
 def test_frechet_in_python() -> None:

@@ -389,10 +389,18 @@ class _Planner:
             arguments = [self._core_made_whole(arguments[0], node)]
         elif len(arguments) > 1:
             arguments = [
-                Tensor(self.whole(t, c), tuple(range(c.ndim)))
-                for t, c in zip(arguments, node.children, strict=True)
+                self._argument(t, c, node) for t, c in zip(arguments, node.children, strict=True)
             ]
         return self._general(node, arguments)
+
+    def _argument(self, tensor: Tensor, child: Node, call: Apply) -> Tensor:
+        """One of several arguments, whole. What is the same for every direction along which a
+        function is linear stays one array: its program does with it once what all have in common.
+        """
+        core = tuple(range(call.batch, child.ndim))
+        if call.function.linear and tensor.axes == core:
+            return tensor
+        return Tensor(self.whole(tensor, child), tuple(range(child.ndim)))
 
     def _entrywise(self, node: Apply, arguments: Sequence[Tensor]) -> Tensor:
         steps = self.steps
@@ -437,7 +445,9 @@ class _Planner:
         """A function of whole tensors, mapped over its first axes."""
         steps, function = self.steps, node.function
         form = node.form
-        batch = sum(a < node.batch for a in arguments[0].axes)
+        lead = [sum(a < node.batch for a in argument.axes) for argument in arguments]
+        batch = max(lead)
+        widest = arguments[lead.index(batch)]
         given: list[int] = []
         for argument, child, tensor in zip(form.arrays, node.children, arguments, strict=True):
             at = steps.real(tensor.step)
@@ -448,10 +458,10 @@ class _Planner:
             given.append(self._parts(at, child, function))
         if function in SYSTEMS and not node.batch:
             return Tensor(self._system(node, given[0]), tuple(range(node.ndim)))
-        dims = [self._result_dims(node, arguments[0], k) for k in range(len(node.results))]
+        dims = [self._result_dims(node, widest, k) for k in range(len(node.results))]
         call = steps.add("call", given, (function, tuple(map(len, dims))), dims[0], "real")
         call = self._kinded(call, given, function)
-        axes = self._result_axes(node, arguments[0])
+        axes = self._result_axes(node, widest)
         if len(node.results) > 1:
             return self._picked(node, Tensor(call, axes), 0)
         if form.arguments[0].dims is None and form.results[0].dims is None:

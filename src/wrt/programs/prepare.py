@@ -25,6 +25,7 @@ from wrt.expression.nodes import (
     Sum,
 )
 from wrt.expression.walk import postorder, rewrite
+from wrt.programs.adjoints import turned
 from wrt.programs.brackets import bracketed, multiplied_out
 from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.gates import gathered
@@ -87,7 +88,9 @@ def _together(
             continue
         made = node if same else node.rebuild(children)
         if isinstance(made, Einsum) and not build.is_zero(made):
+            shared = [done[c] for c in parts if count[c] > 1]
             made = _united(_absorbed(made, factored))
+            made = turned(made, shared, sizes) if isinstance(made, Einsum) else made
         elif isinstance(made, Sum):
             common = bracketed(made, sizes)
             if common is not made and count[node] == 1:

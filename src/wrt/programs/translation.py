@@ -26,6 +26,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "power": "pow",
         "take_along_axis": "take_along_dim",
         "concatenate": "cat",
+        "broadcast_arrays": "broadcast_tensors",
         "linalg.norm": "linalg.vector_norm",
     }
 )
