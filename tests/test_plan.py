@@ -303,7 +303,7 @@ def test_sizes_decide_whether_a_bracket_is_multiplied_out():
 
 def test_a_residual_that_cancels_is_not_multiplied_out_for_a_little():
     D = wrt.derivative("norm2(Y - U*V')^2", "U", shapes={"Y": "n m", "U": "n k", "V": "m k"})
-    assert "Y - U @ V.T" in D.source(sizes={"n": 1000, "m": 1000, "k": 10})
+    assert "U @ V.T - Y" in D.source(sizes={"n": 1000, "m": 1000, "k": 10})
     rng = np.random.default_rng(2)
     U, V = rng.integers(1, 9, (30, 3)) / 1.0, rng.integers(1, 9, (40, 3)) / 1.0
     assert not np.any(D(Y=U @ V.T, U=U, V=V))
@@ -316,3 +316,12 @@ def test_a_matrix_times_its_transpose_is_its_own_transpose():
     assert "B @ B.T" in text
     assert ").T" not in text
     assert D.plan(n=10, m=10, p=1000, q=1000).lines[0].cost.flops == 1000 * 10**2
+
+
+def test_a_bracket_begins_with_what_is_computed():
+    """So that what is taken from it needs no array of its own."""
+    D = wrt.derivative("norm2(T - U*V')^2", "U", shapes={"T": "n n", "U": "n k", "V": "n k"})
+    assert "2 * ((U @ V.T - T) @ V)" in D.source()
+    rng = np.random.default_rng(0)
+    T, U, V = rng.normal(size=(4, 4)), rng.normal(size=(4, 2)), rng.normal(size=(4, 2))
+    assert np.allclose(D(T=T, U=U, V=V), 2 * (U @ V.T - T) @ V)

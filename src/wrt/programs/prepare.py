@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from wrt.expression import build
+from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.function import Function
 from wrt.expression.nodes import (
     Apply,
@@ -23,6 +24,7 @@ from wrt.expression.nodes import (
     Result,
     Scan,
     Sum,
+    Variable,
 )
 from wrt.expression.walk import postorder, rewrite
 from wrt.programs.adjoints import turned
@@ -91,6 +93,7 @@ def _together(
             shared = [done[c] for c in parts if count[c] > 1]
             made = _united(_absorbed(made, factored))
             made = turned(made, shared, sizes) if isinstance(made, Einsum) else made
+            made = _led(made, count)
         elif isinstance(made, Sum):
             common = bracketed(made, sizes)
             if common is not made and count[node] == 1:
@@ -164,6 +167,34 @@ def _united(node: Node) -> Node:
     output = [find(i) for i in node.output]
     gone = set(range(len(node.index_dims))) - {find(i) for i in range(len(node.index_dims))}
     return build.product_without(node.coefficient, moved, output, node.index_dims, gone)
+
+
+# Signs
+
+
+def _led(node: Node, count: Mapping[Node, int]) -> Node:
+    """A product whose number takes the sign of a bracket, so that what is computed comes first in
+    that: `-2*(T - U*V')*V` is `2*(U*V' - T)*V`, and T is taken from an array that is at hand.
+    """
+    if not isinstance(node, Einsum) or node.coefficient == ONE:
+        return node
+    for place, (bracket, exponent, own) in enumerate(node.factors):
+        if exponent == 1 and count[bracket] == 1 and _follows(bracket):
+            signed = build.add(*(build.scale(-1, term) for term in bracket.children))
+            factors = list(node.factors)
+            factors[place] = (signed, 1, own)
+            coefficient = node.coefficient * MINUS_ONE
+            return build.product(coefficient, factors, node.output, node.index_dims)
+    return node
+
+
+def _follows(bracket: Node) -> bool:
+    """Whether only negative terms of a sum are computed, and the first one stands ready."""
+    if not isinstance(bracket, Sum) or bracket.ndim < 2:
+        return False
+    positive = [t for t in bracket.children if build.coefficient_of(t).value > 0]
+    ready = all(isinstance(t, (Variable, Result)) for t in positive)
+    return ready and any(isinstance(t, Einsum) and t.summed for t in bracket.children)
 
 
 # Common factors
