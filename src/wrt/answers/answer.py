@@ -11,7 +11,7 @@ from wrt.algebra import normal_form, settled
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.found import Found
 from wrt.answers.maps import Maps
-from wrt.answers.parts import by_name, needed, picked, swept, unused
+from wrt.answers.parts import axes_said, by_name, needed, picked, swept, told_sizes, unused
 from wrt.answers.proof import Check, check
 from wrt.answers.proof.shrinking import shrunk
 from wrt.answers.shown.layers import Layer, layers
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from wrt.answers.claims import Verdict
     from wrt.answers.derivation.steps import Step
-    from wrt.answers.structured import Structured
 
     Array = np.ndarray[Any, Any]
 
@@ -264,40 +263,22 @@ class Derivative(Found):
         if structured:
             if direction is not None:
                 raise ValueMistake("a structured answer takes any direction: bind(…).apply(V)")
-            return self._structured("numpy" if backend == "auto" else backend, limit)
+            from wrt.answers.structured import Binder
+
+            return Binder(self, "numpy" if backend == "auto" else backend, limit)
         node, arguments, title = self.formula, self.arguments, self.title
         if direction is not None:
             node, moving = self._along(direction)
             arguments, title = (*arguments, moving), f"{title} along {moving.name}"
+        told = told_sizes(self.question, sizes)
         return programs.compile(
-            node, backend, arguments=arguments, limit=limit, sizes=sizes, title=title
+            node, backend, arguments=arguments, limit=limit, sizes=told, title=title
         )
 
     def _along(self, name: str) -> tuple[Node, Variable]:
         """The derivative along a direction, and the direction, of that name where it is free."""
         moving = self.maps.direction(unused(name, tuple(self.question.variables)))
         return self.maps.along(moving.name), moving
-
-    def _structured(self, backend: str, limit: int) -> Callable[..., Structured]:
-        """A function that binds arrays."""
-        from wrt.answers.structured import bound_to
-
-        rows, maps = self._split, self._ways if self.layout is None else tuple
-
-        def bind(mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Structured:
-            given = self._needed(by_name(mapping, values))
-            return bound_to(
-                self.formula,
-                rows,
-                self.arguments,
-                given,
-                backend=backend,
-                limit=limit,
-                title=self.title,
-                maps=maps,
-            )
-
-        return bind
 
     @property
     def _split(self) -> int:
@@ -363,10 +344,12 @@ class Derivative(Found):
             node, moving = self._along(direction)
             more, doc = [moving], f"{doc} along {moving.name}"
         arguments = (*self.arguments, *more)
-        return programs.source(node, backend, arguments=arguments, doc=f"{doc}.", sizes=sizes)
+        told = told_sizes(self.question, sizes)
+        return programs.source(node, backend, arguments=arguments, doc=f"{doc}.", sizes=told)
 
     def plan(self, **sizes: int) -> programs.Explanation:
-        """The steps of the program with what each costs, at these sizes of dimensions.
+        """The steps of the program with what each costs, at these sizes of dimensions; NameMistake
+        for a size that the formula does not have.
 
         >>> derivative("x'*A*x", "x").plan(n=1000)
         step          shape  operations  bytes
@@ -377,11 +360,13 @@ class Derivative(Found):
         floor                4.0 M       8.0 MB
         at n = 1000
         """
-        return programs.explained(self.formula, sizes)
+        return programs.explained(self.formula, told_sizes(self.question, sizes))
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Array:
         """The dense array at given values: by keyword, or `D({"lambda": …})`."""
-        result: Array = self._program(self._needed(by_name(mapping, values)))
+        result: Array = self._program(self._needed(by_name(mapping, values, *unnamed)))
         return result
 
     @cached_property
@@ -524,9 +509,8 @@ class Derivative(Found):
         return judge(self, claim)
 
     def __repr__(self) -> str:
-        axes = " × ".join(map(str, self.shape)) or "scalar"
         said = self.matrix or self.index or "no short form"
-        return f"<{self.title}: {axes}; {said}>"
+        return f"<{self.title}: {axes_said(self.shape)}; {said}>"
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(

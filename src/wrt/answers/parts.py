@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from wrt import notation
 from wrt.algebra import expand, meant, normal_form
 from wrt.calculus import constrained_derivative, free_derivative, variable_of
-from wrt.errors import ValueMistake
+from wrt.errors import NameMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.meaning import evaluate
 from wrt.expression.nodes import Node, Sum, Variable
 from wrt.expression.walk import substitute
 from wrt.language import Reading
+from wrt.language.mistakes import did_you_mean
 
-__all__ = ["by_name", "inner", "needed", "picked", "swept", "unused"]
+__all__ = [
+    "axes_said",
+    "by_name",
+    "inner",
+    "needed",
+    "picked",
+    "swept",
+    "told_sizes",
+    "unused",
+]
 
 
 #: Properties that no linear constraint says: derivatives by such a variable are free.
@@ -101,6 +112,11 @@ def picked(node: Node, key: tuple[Any, ...]) -> Node:
     return normal_form(build.add(*(build.getitem(term, key) for term in terms)))
 
 
+def axes_said(shape: Sequence[int | str]) -> str:
+    """The axes of an answer in a line."""
+    return " × ".join(map(str, shape)) or "scalar"
+
+
 def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str, Any]:
     """Keyword names as names of variables: a trailing underscore keeps a Python word apart."""
     names = {v.name for v in known}
@@ -110,15 +126,35 @@ def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str
     }
 
 
-def by_name(mapping: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """All values by name, of one mapping and of keywords."""
-    if not isinstance(mapping, Mapping | None):
-        first = type(mapping).__name__
+def by_name(mapping: object, values: Mapping[str, Any], *unnamed: object) -> dict[str, Any]:
+    """All values by name, of one mapping and of keywords; ValueMistake for any without a name."""
+    if unnamed or not isinstance(mapping, Mapping | None):
+        first = type(next((one for one in (mapping, *unnamed) if not _is_named(one)), mapping))
         raise ValueMistake(
             f"values are given by name, as in D(x=[1, 2]) or D({{'x': [1, 2]}}); "
-            f"a {first} came without one"
+            f"a {first.__name__} came without one"
         )
     return {**(mapping or {}), **values}
+
+
+def _is_named(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def told_sizes(question: Reading, sizes: Mapping[str, int] | None) -> dict[str, int]:
+    """Sizes of dimensions as a person gives them; NameMistake and ValueMistake for what is none."""
+    found: dict[str, int] = {}
+    known = {n for v in question.variables.values() for d in v.dims for n in d.names}
+    known |= question.dimensions
+    for name, size in (sizes or {}).items():
+        if name not in known:
+            listed = ", ".join(sorted(known)) or "none: they are all numbers"
+            hint = did_you_mean(name, known) or f"the sizes that have a name are {listed}"
+            raise NameMistake(f"no axis has the size {name}", hint=hint)
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 0:
+            raise ValueMistake(f"{name} = {size!r}: a size is a whole number from 0 on")
+        found[name] = int(size)
+    return found
 
 
 def needed(

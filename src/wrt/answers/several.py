@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wrt import programs
 from wrt.algebra import meant, normal_form
 from wrt.answers.answer import Derivative, derivative
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.custom import with_backward
-from wrt.answers.parts import by_name
+from wrt.answers.parts import by_name, told_sizes
 from wrt.answers.symmetry import refuse_unsymmetric
 from wrt.calculus import gradients as swept_together
 from wrt.errors import NameMistake, ValueMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.language import Reading, Wanted
-
-if TYPE_CHECKING:
-    from wrt.answers.structured import Structured
 
 __all__ = ["Gradients", "gradients"]
 
@@ -44,22 +41,13 @@ class Gradients(tuple[Derivative, ...]):
         if structured:
             if value:
                 raise ValueMistake("structured answers are derivatives: compile(value=True) apart")
-            return self._structured(backend)
+            from wrt.answers.structured import Binder, Binders
+
+            home = "numpy" if backend == "auto" else backend
+            return Binders(Binder(D, home, programs.MOST_ENTRIES) for D in self)
         title = ", ".join(D.title for D in self)
         arguments = self._arguments
         return programs.compile(self._formulas(value), backend, arguments=arguments, title=title)
-
-    def _structured(self, backend: str) -> Callable[..., tuple[Structured, ...]]:
-        """A function that binds arrays to every one of them."""
-        each = [D.compile(backend, structured=True) for D in self]
-
-        def bind(
-            mapping: Mapping[str, Any] | None = None, /, **values: Any
-        ) -> tuple[Structured, ...]:
-            given = by_name(mapping, values)
-            return tuple(one(given) for one in each)
-
-        return bind
 
     def source(self, backend: str = "numpy", *, value: bool = False, custom: bool = False) -> str:
         """The text of a standalone module with one function, which returns all of them; with
@@ -77,11 +65,27 @@ class Gradients(tuple[Derivative, ...]):
         formulas, arguments = self._formulas(value), self._arguments
         return programs.source(formulas, backend, "gradients", arguments=arguments, doc=doc)
 
+    def plan(self, **sizes: int) -> programs.Explanation:
+        """The steps of the program for all of them, with what each costs at these sizes.
+
+        >>> gradients("norm2(A*x)^2", "A", "x").plan(n=1000, m=1000)
+        step               shape  operations  bytes
+        t1 = A @ x         n      2.0 M       8.0 MB
+        t2 = 2 * t1        n      1.0 k       16 kB
+        t3 = outer(t2, x)  n × m  1.0 M       8.0 MB
+        t4 = A.T @ t1      m      2.0 M       8.0 MB
+        t5 = 2 * t4        m      1.0 k       16 kB
+        total                     5.0 M       24 MB
+        floor                     5.0 M       16 MB
+        at n = 1000, m = 1000
+        """
+        return programs.explained(self._formulas(False), told_sizes(self[0].question, sizes))
+
     def __call__(
-        self, mapping: Mapping[str, Any] | None = None, /, **values: Any
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
     ) -> tuple[Any, ...]:
         """All arrays at given values: by keyword, or by one mapping of names."""
-        given = by_name(mapping, values)
+        given = by_name(mapping, values, *unnamed)
         found: tuple[Any, ...] = self.compile()(self[0]._needed(given, self._arguments))
         return found
 

@@ -6,7 +6,7 @@ an ordinary processor, of which only the proportions matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -123,7 +123,8 @@ def billed(steps: Steps, results: Sequence[int], sizes: Mapping[str, int]) -> Bi
     loads = [at for at in live if steps[at].op == "load" and not steps[at].block]
     moved = sum(ITEM * entries(steps[at].dims, sizes) for at in [*loads, *dict.fromkeys(results)])
     often = {at: rounds.get(steps[at].block, 1.0) for at in found}
-    return Bill(found, total, Cost(total.flops, moved), time, often)
+    least = Cost(total.flops, min(moved, total.bytes))
+    return Bill(found, total, least, time, often)
 
 
 def _rounds(steps: Steps, live: Sequence[int], sizes: Mapping[str, int]) -> dict[int, float]:
@@ -186,10 +187,14 @@ def _cost(steps: Steps, step: Step, sizes: Mapping[str, int]) -> Cost:
             return Cost(read[0] ** 0.5, ITEM * read[0] ** 0.5)
         case "call":
             return Cost(_called(steps, step, sizes, made), moved)
-        case "sum" | "trace":
+        case "sum":
             return Cost(sum(read), moved)
+        case "trace":
+            diagonal = length(steps[step.args[0]].dims[0], sizes)
+            return Cost(diagonal, ITEM * (made + diagonal))
         case "increment":
-            return Cost(read[1], 2 * ITEM * read[1])
+            changed = _places(step, sizes)
+            return Cost(changed, ITEM * (2 * changed + read[1]))
         case "write" | "diag" | "concatenate":
             return Cost(0, moved)
         case "add":
@@ -211,6 +216,13 @@ def is_gram(steps: Steps, a: int, b: int) -> bool:
         if steps[one].op == "transpose" and steps[one].args == (other,):
             return len(steps[other].dims) == 2
     return False
+
+
+def _places(step: Step, sizes: Mapping[str, int]) -> int:
+    """How many entries of an array are added to: axes that are tied count once."""
+    keys: Iterable[tuple[int | None, Dimension, Dimension]] = step.data[1]
+    tied = {base: extent for base, _, extent in keys if base is not None}
+    return entries(tuple(tied.values()), sizes)
 
 
 def _touched(steps: Steps, at: int, user: Step, sizes: Mapping[str, int]) -> int:

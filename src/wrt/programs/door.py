@@ -30,13 +30,13 @@ def collected(
     mapping: Mapping[str, Any] | None,
     values: Mapping[str, Any],
     variables: Iterable[Variable] = (),
+    unnamed: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """What was given, by the names of the formula; `wanted` maps these to keywords."""
     if mapping is None and values.keys() == wanted.keys():
         return dict(values)
-    if mapping is not None and not isinstance(mapping, Mapping):
-        kind = type(mapping).__name__
-        raise ValueMistake(f"values are given by name, as in x=…, or as one mapping; got a {kind}")
+    if unnamed or not isinstance(mapping, Mapping | None):
+        raise ValueMistake(_nameless(mapping, unnamed, wanted))
     spelled = {**{word: name for name, word in wanted.items()}, **{name: name for name in wanted}}
     found: dict[str, Any] = {}
     for given, value in [*(mapping or {}).items(), *values.items()]:
@@ -53,8 +53,17 @@ def collected(
             if v.name in missing
         ]
         shapes = f"; {', '.join(said)}" if said else ""
-        raise ValueMistake(f"no value is given for {' and '.join(missing)}{shapes}")
+        names = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
+        raise ValueMistake(f"no value is given for {names}{shapes}")
     return found
+
+
+def _nameless(mapping: object, unnamed: Sequence[Any], wanted: Mapping[str, str]) -> str:
+    if unnamed:
+        order = ", ".join(wanted)
+        return f"values are given by name, as in x=…; function takes them by place ({order})"
+    kind = type(mapping).__name__
+    return f"values are given by name, as in x=…, or as one mapping; got a {kind}"
 
 
 def _unknown(given: str, wanted: Mapping[str, str]) -> str:

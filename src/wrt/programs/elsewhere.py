@@ -175,11 +175,13 @@ class TorchProgram(Elsewhere):
 
     backend = library = "torch"
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Any:
         import torch
 
-        if not torch.compiler.is_compiling():
-            return super().__call__(mapping, **values)
+        if unnamed or not torch.compiler.is_compiling():
+            return super().__call__(mapping, *unnamed, **values)
         given = door.collected(self._wanted, mapping, values)  # in one graph: with the first plan
         arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
         sizes = door.measured(arrays, self._given_lengths(given))

@@ -177,9 +177,11 @@ class Program:
         said = (self.formula, self.library, first.name, tuple(first.arguments))
         return self._planned(module(*said, None, tuple(sorted(sizes.items()))))
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
-        given = door.collected(self._wanted, mapping, values, self._module.arguments)
+        given = door.collected(self._wanted, mapping, values, self._module.arguments, unnamed)
         arrays, sizes, planned = self._measured(given)
         called = [given[f.name] for f in self._module.functions]
         return self._computed(planned, arrays, called, sizes)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import expand, meant, normal_form
-from wrt.answers.parts import plain_keys
+from wrt.answers.parts import axes_said, by_name, plain_keys
 from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.moving import needed_states
 from wrt.calculus import gradients
@@ -61,9 +61,14 @@ class Checkpointed:
         self.place = self.rnn.place_of(self.loss, at)
         self.carried = self._carried()
 
-    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Array:
+    def __repr__(self) -> str:
+        return f"<{self.whole.title} in segments: {axes_said(self.whole.shape)}>"
+
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Array:
         """The gradient at values given by keyword."""
-        given = plain_keys({**(mapping or {}), **values}, tuple(self.rnn.variables.values()))
+        given = plain_keys(by_name(mapping, values, *unnamed), tuple(self.rnn.variables.values()))
         run = _Run(self, given)
         return run.back(run.forward())
 

@@ -7,13 +7,14 @@ a step and of what the step read, and stays one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import normal_form
+from wrt.answers.parts import axes_said, by_name
 from wrt.calculus.joined import squares
 from wrt.calculus.terms import terms_of
 from wrt.errors import ShapeMistake
@@ -36,7 +37,7 @@ HALF = Fraction(1, 2)
 Term = tuple[tuple[Any, ...], tuple[tuple[int, ...], ...]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summands:
     """The summands at given values.
 
@@ -53,6 +54,9 @@ class Summands:
 
     def __len__(self) -> int:
         return len(self.factors[0][0])
+
+    def __repr__(self) -> str:
+        return f"<summands of {len(self)} steps, {axes_said(self._sizes)} each>"
 
     @cached_property
     def norms(self) -> Array:
@@ -144,6 +148,13 @@ class Summands:
                     gram = gram * (_rows(a, p) @ _rows(b, p).T)
                 total += twice * float(gram.sum())
         return float(np.sqrt(max(total, 0.0)))
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """The shape of a summand."""
+        pairs = zip(self.factors[0], self.places[0], strict=True)
+        found = {k: n for s, own in pairs for k, n in zip(own[::-1], s.shape[::-1], strict=False)}
+        return tuple(found[k] for k in sorted(found))
 
     @property
     def _axes(self) -> int:
@@ -254,6 +265,9 @@ class Contributions:
         self.formula, self.batch, self.split = formula, batch, split
         self._whole, self._by_loss = whole, by_loss
 
+    def __repr__(self) -> str:
+        return f"<{self.whole.title} step by step: {axes_said(self.shape)}>"
+
     @cached_property
     def whole(self) -> ThroughTime:
         """The derivative that the summands add up to."""
@@ -302,9 +316,11 @@ class Contributions:
             nodes, backend, arguments=self.whole.arguments, title="the summands"
         )
 
-    def __call__(self, **values: Any) -> Summands:
-        """The summands at values given by keyword."""
-        given = self.whole._needed(values)
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Summands:
+        """The summands at values by keyword, or by one mapping of names."""
+        given = self.whole._needed(by_name(mapping, values, *unnamed))
         rest = iter(
             self._compiled(tuple([stack for term in self.factors for stack in term]))(given)
         )

@@ -34,7 +34,7 @@ __all__ = ["Horizon", "Reach"]
 FEW_STEPS = 100
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Horizon:
     """The norms of the products of steps at given values, and what of a gradient comes from when.
 
@@ -112,6 +112,8 @@ class Horizon:
         from wrt.answers.sequences.horizon_text import told
 
         return told(self)
+
+    __repr__ = __str__
 
     def svg(self) -> str:
         """Norms over the distance on a logarithmic axis with their bounds, and the triangle over

@@ -22,7 +22,7 @@ from wrt.language.recurrence import moment
 __all__ = ["Called", "JointStep", "StepDerivative", "joint_step", "of_step"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Called(Derivative):
     """A derivative that has a name of its own, as ∂⁺s[t]/∂W or dL/dW."""
 
@@ -34,7 +34,7 @@ class Called(Derivative):
         return self.called
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StepDerivative(Called):
     """A derivative of one step, in which what the lines name is called by its name.
 
@@ -99,7 +99,7 @@ def _variables(system: System) -> dict[str, Variable]:
     return {**lines.shared, **found}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class JointStep(StepDerivative):
     """The derivative of all states of a step by those of the step before, as one matrix.
 

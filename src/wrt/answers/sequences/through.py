@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrt import notation
 from wrt.algebra import settled
-from wrt.answers.parts import contracted_first
+from wrt.answers.parts import axes_said, contracted_first
 from wrt.answers.sequences.given import refuse_values
 from wrt.answers.sequences.steps import Called, StepDerivative
 from wrt.errors import ShapeMistake
@@ -275,7 +275,7 @@ class Path:
         return build.add(*parts)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ThroughTime(Called):
     """A derivative through all steps of a recurrence.
 
@@ -284,6 +284,9 @@ class ThroughTime(Called):
     """
 
     path: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.title} through time: {axes_said(self.shape)}>"
 
     @cached_property
     def is_huge(self) -> bool:

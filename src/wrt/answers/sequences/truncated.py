@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import normal_form
+from wrt.answers.parts import axes_said, by_name
 from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined
 from wrt.errors import ShapeMistake
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "Truncated"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Kept:
     """A truncated gradient at given values: what is kept, and what is dropped."""
 
@@ -56,6 +58,8 @@ class Kept:
             f"{100 * self.fraction:.3g} % of the whole"
         )
 
+    __repr__ = __str__
+
 
 class Truncated:
     """The gradient in which every loss counts only what a weight did within the last steps.
@@ -68,6 +72,10 @@ class Truncated:
         if isinstance(window, bool) or not isinstance(window, int) or window < 1:
             raise ShapeMistake(f"truncate={window!r}: a window is a whole number of steps from 1")
         self.whole, self.joined, self.window, self.place = whole, joined, window, place
+
+    def __repr__(self) -> str:
+        steps = "1 step" if self.window == 1 else f"{self.window} steps"
+        return f"<{self.whole.title} within {steps}: {axes_said(self.shape)}>"
 
     @cached_property
     def formula(self) -> Node:
@@ -101,9 +109,11 @@ class Truncated:
         doc = f"{self.whole.title}, what acted within {self.window} steps."
         return programs.source(self.formula, backend, arguments=self.whole.arguments, doc=doc)
 
-    def __call__(self, **values: Any) -> Kept:
-        """What is kept and what is dropped at values given by keyword."""
-        given = self.whole._needed(values)
+    def __call__(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Kept:
+        """What is kept and what is dropped at values by keyword, or by one mapping of names."""
+        given = self.whole._needed(by_name(mapping, values, *unnamed))
         both = programs.compile(
             (self.formula, self.whole.formula),
             arguments=self.whole.arguments,

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from wrt.expression.on_use import on_use
 
 if TYPE_CHECKING:
+    from wrt.answers.structured.binder import Binder, Binders
     from wrt.answers.structured.binding import bound_to
     from wrt.answers.structured.tensor import Structured
 
-__all__ = ["Structured", "bound_to"]
+__all__ = ["Binder", "Binders", "Structured", "bound_to"]
 
-__getattr__ = on_use(__name__, {"Structured": "tensor", "bound_to": "binding"})
+__getattr__ = on_use(
+    __name__,
+    {"Binder": "binder", "Binders": "binder", "Structured": "tensor", "bound_to": "binding"},
+)

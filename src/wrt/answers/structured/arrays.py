@@ -49,9 +49,7 @@ class Library:
         """What a program computed as an array, which a plain number is not yet."""
         if hasattr(value, "dtype"):
             return value
-        kind = "complex" if isinstance(value, complex) else "float"
-        bits = (2 if isinstance(value, complex) else 1) * (32 if width(like) <= 4 else 64)
-        return self.cast(self.words.asarray(value), getattr(self.words, f"{kind}{bits}"))
+        return self.cast(self.words.asarray(value), self.kind(like, isinstance(value, complex)))
 
     def taken(self, name: str, value: Any, like: Any) -> Any:
         """A value as an array of floats, in the type of `like` where it has none of its own."""
@@ -59,10 +57,13 @@ class Library:
             return self.plain(name, value)
         array = self.plain(name, value)
         firm = hasattr(value, "dtype") and _kind(array) != "i"
-        single = width(like) <= 4 and (not firm or width(array) <= 4)
-        words, kind = self.words, _kind(array) == "c"
-        wanted = ("complex64" if kind else "float32", "complex128" if kind else "float64")
-        return self.cast(array, getattr(words, wanted[not single]))
+        wide = firm and width(array) > 4
+        return self.cast(array, self.kind(array if wide else like, _kind(array) == "c"))
+
+    def kind(self, like: Any, of_complex: bool) -> Any:
+        """The type that is computed in beside an array: of four bytes or of eight."""
+        bits = 32 if width(like) <= 4 else 64
+        return getattr(self.words, f"complex{2 * bits}" if of_complex else f"float{bits}")
 
     def plain(self, name: str, value: Any) -> Any:
         """A value as an array; no NaN in it."""
@@ -187,13 +188,22 @@ class Torch(Library):
 
         if torch.is_tensor(value):
             return value
-        return torch.as_tensor(super().plain(name, value))
+        array = super().plain(name, value)
+        return torch.as_tensor(array if array.flags.writeable else array.copy())
 
     def held(self, value: Any, like: Any) -> Any:
         return super().held(value, like).to(like.device)
 
     def taken(self, name: str, value: Any, like: Any) -> Any:
-        return super().taken(name, value, like).to(like.device)
+        if not self.words.is_tensor(value):  # takes the type of what is bound, as numbers do
+            array = self.plain(name, value)
+            return self.cast(array, self.kind(like, _kind(array) == "c")).to(like.device)
+        if width(value) > width(like) and _kind(value) != "i":
+            ours, theirs = (str(a.dtype).removeprefix("torch.") for a in (like, value))
+            raise ValueMistake(f"{name} is of {theirs}, and what is bound of {ours}")
+        if value.device != like.device:
+            raise ValueMistake(f"{name} is on {value.device}, and what is bound on {like.device}")
+        return super().taken(name, value, like)
 
     def cast(self, array: Any, kind: Any) -> Any:
         return array.to(kind)

@@ -136,12 +136,13 @@ def _key(one: object, size: int, axis: int) -> Key | None:
         if found == range(size):
             return None
         return (found.start, found.step, len(found))
-    if isinstance(one, bool) or not hasattr(one, "__index__"):
+    whole = hasattr(one, "__index__") and not getattr(one, "shape", ())
+    if isinstance(one, bool) or not whole:
         raise ShapeMistake(
             f"{one!r} is no index of a structured tensor; whole numbers, slices and ... are",
             hint="dense() gives an array that takes any",
         )
-    position: int = one.__index__()
+    position: int = one.__index__()  # type: ignore[attr-defined]
     if not -size <= position < size:
         raise ShapeMistake(f"index {position} is outside axis {axis} of {size} entries")
     return position % size

@@ -265,7 +265,10 @@ class Structured:
 
     def __add__(self, other: Any) -> Structured:
         if not isinstance(other, Structured):
-            return NotImplemented
+            raise ShapeMistake(
+                "a structured tensor is added to structured tensors with +",
+                hint="identity() is one to scale and add; dense() gives an array",
+            )
         if (self.row_shape, self.column_shape) != (other.row_shape, other.column_shape):
             raise ShapeMistake(f"{self} and {other} are not of one shape")
         if self.axes != other.axes:
@@ -278,7 +281,14 @@ class Structured:
         return self * -1
 
     def __sub__(self, other: Any) -> Structured:
-        return self + -other if isinstance(other, Structured) else NotImplemented
+        return self + (-other if isinstance(other, Structured) else other)
+
+    def __radd__(self, other: Any) -> Structured:
+        """What `sum` begins with is 0."""
+        return self if type(other) is int and other == 0 else self + other
+
+    def __rsub__(self, other: Any) -> Structured:
+        return (-self).__radd__(other)
 
     def __mul__(self, factor: Any) -> Structured:
         """Every entry times a number."""
@@ -473,6 +483,10 @@ class Structured:
         """The formula of another with names of its own, and the values of both."""
         if self.backend != other.backend:
             raise ValueMistake(f"one tensor is of {self.backend}, the other of {other.backend}")
+        if self.backend == "torch" and self.like.dtype != other.like.dtype:
+            raise ValueMistake(
+                f"one tensor is of {self.like.dtype}, the other of {other.like.dtype}"
+            )
         values, moved = dict(self.values), dict[Variable, Node]()
         for v in sorted(other.formula.names, key=lambda v: v.name):
             name, value = v.name, other.values[v.name]
