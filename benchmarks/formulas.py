@@ -63,6 +63,8 @@ class Formula:
     derive: Callable[[str, Sequence[str], Mapping[str, str], str], Any] = plain
     of: str = ""
     peers: Mapping[str, Callable[[Formula, Values], Program]] = field(default_factory=dict)
+    #: Whether JAX forms a Jacobian column by column, where that is faster for it than by rows.
+    forward: bool = False
     #: Peers form arrays of about so many entries on the way.
     peer_entries: Callable[[Sizes], float] = lambda sizes: 0.0
 

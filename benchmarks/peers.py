@@ -38,7 +38,8 @@ def jax_program(work: Formula, values: Values) -> Program:
     import jax.numpy as jnp
 
     names = list(values)
-    kinds = {"gradient": jax.grad, "jacobian": jax.jacrev, "hessian": jax.hessian}
+    kinds = {"gradient": jax.grad, "hessian": jax.hessian}
+    kinds["jacobian"] = jax.jacfwd if work.forward else jax.jacrev
     f = positional(work.meaning(jnp), names)
     program = jax.jit(kinds[work.kind](f, argnums=_places(work, names)))
     return Program(jax_run(program, list(values.values())))

@@ -121,8 +121,17 @@ def _definite(values: dict[str, Array]) -> dict[str, Array]:
 
 
 def _projection(xp: Any) -> Callable[..., Any]:
+    """The normal equations by Cholesky's factors."""
+
+    def solved(S: Any, b: Any) -> Any:
+        if xp.__name__ == "torch":
+            return xp.cholesky_solve(b[:, None], xp.linalg.cholesky(S))[:, 0]
+        import jax
+
+        return jax.scipy.linalg.solve(S, b, assume_a="pos")
+
     def f(A: Any, y: Any) -> Any:
-        r = y - A @ xp.linalg.solve(A.T @ A, A.T @ y)
+        r = y - A @ solved(A.T @ A, A.T @ y)
         return r @ r
 
     return f
@@ -215,6 +224,7 @@ DENSE: Sequence[Formula] = (
         _softmax,
         by_hand.softmax_jacobian,
         lambda s: (s["n"] ** 2, s["n"] ** 2),
+        forward=True,
     ),
     Formula(
         "layernorm Jacobian",

@@ -52,58 +52,89 @@ def tamed(values: dict[str, Array]) -> dict[str, Array]:
     return {k: v / len(v) ** 0.5 if k[0] in "WU" else v for k, v in values.items()}
 
 
-# The nets in the words of an array library: states and a row of inputs in, states out
+# The nets in the words of an array library: states, what each gate makes of them by its weights
+# and what came into it go in, states come out
+
+Gates = Mapping[str, Any]
+Step = Callable[[Any, Any, Callable[[Any], Gates], Gates], Any]
 
 
-def _rnn(xp: Any, w: Mapping[str, Any], states: Any, inputs: Any) -> Any:
-    (s,) = states
-    return (xp.tanh(s @ w["W"].T + inputs[""]),)
+def _rnn(xp: Any, states: Any, by_weights: Callable[[Any], Gates], rows: Gates) -> Any:
+    return (xp.tanh(by_weights(states[0])[""] + rows[""]),)
 
 
 def _sigmoid(xp: Any, z: Any) -> Any:
-    return 1 / (1 + xp.exp(-z))
+    if xp.__name__ == "torch":
+        return xp.sigmoid(z)
+    import jax
+
+    return jax.nn.sigmoid(z)
 
 
-def _lstm(xp: Any, w: Mapping[str, Any], states: Any, inputs: Any) -> Any:
+def _lstm(xp: Any, states: Any, by_weights: Callable[[Any], Gates], rows: Gates) -> Any:
     c, h = states
-    i, f, o, g = (h @ w[f"W{gate}"].T + inputs[gate] for gate in "ifog")
-    c = _sigmoid(xp, f) * c + _sigmoid(xp, i) * xp.tanh(g)
-    return c, _sigmoid(xp, o) * xp.tanh(c)
+    a = by_weights(h)
+    i, f, o = (_sigmoid(xp, a[gate] + rows[gate]) for gate in "ifo")
+    c = f * c + i * xp.tanh(a["g"] + rows["g"])
+    return c, o * xp.tanh(c)
 
 
-def _gru(xp: Any, w: Mapping[str, Any], states: Any, inputs: Any) -> Any:
+def _gru(xp: Any, states: Any, by_weights: Callable[[Any], Gates], rows: Gates) -> Any:
     (s,) = states
-    r, z = (_sigmoid(xp, s @ w[f"W{gate}"].T + inputs[gate]) for gate in "rz")
-    k = xp.tanh(r * (s @ w["Wk"].T) + inputs["k"])
+    a = by_weights(s)
+    r, z = (_sigmoid(xp, a[gate] + rows[gate]) for gate in "rz")
+    k = xp.tanh(r * a["k"] + rows["k"])
     return ((1 - z) * k + z * s,)
 
 
-Step = Callable[[Any, Mapping[str, Any], Any, Any], Any]
+def _states(xp: Any, step: Step, x: Any, given: Mapping[str, Any], stacked: bool) -> Any:
+    """All states that a net has shown, steps first; the gates of a step one product or several.
 
-
-def _states(xp: Any, step: Step, x: Any, given: Mapping[str, Any]) -> Any:
-    """All states that a net has shown, steps first."""
+    One is what peers take less time for in a gradient, several in a Jacobian by one of them.
+    """
     ahead = x if x.ndim < 3 else xp.swapaxes(x, 0, 1)
-    inputs = {name[1:]: ahead @ U.T for name, U in given.items() if name[0] == "U"}
+    names = [name[1:] for name in given if name[0] == "W"]
     states = tuple(given[name] for name in sorted(given) if name.endswith("0"))
+    n = states[0].shape[-1]
+
+    def parted(z: Any) -> Gates:
+        return {gate: z[..., k * n : (k + 1) * n] for k, gate in enumerate(names)}
+
+    if stacked:
+        W, U = (xp.concatenate([given[f"{c}{gate}"] for gate in names]) for c in "WU")
+        inputs = ahead @ U.T
+
+        def once(states: Any, row: Any) -> Any:
+            return step(xp, states, lambda h: parted(h @ W.T), parted(row))
+    else:
+        inputs = xp.stack([ahead @ given[f"U{gate}"].T for gate in names], 1)
+
+        def once(states: Any, row: Any) -> Any:
+            apart = lambda h: {gate: h @ given[f"W{gate}"].T for gate in names}  # noqa: E731
+            return step(xp, states, apart, dict(zip(names, row, strict=True)))
+
+    return _shown(xp, once, states, inputs)
+
+
+def _shown(xp: Any, once: Callable[[Any, Any], Any], states: Any, inputs: Any) -> Any:
     if xp.__name__ == "torch":
         shown = []
-        for t in range(len(ahead)):
-            states = step(xp, given, states, {name: rows[t] for name, rows in inputs.items()})
+        for row in inputs:
+            states = once(states, row)
             shown.append(states[-1])
         return xp.stack(shown)
     from jax import lax
 
-    def once(carry: Any, rows: Any) -> Any:
-        found = step(xp, given, carry, rows)
+    def carried(carry: Any, row: Any) -> Any:
+        found = once(carry, row)
         return found, found[-1]
 
-    return lax.scan(once, states, inputs)[1]
+    return lax.scan(carried, states, inputs)[1]
 
 
 def _last(step: Step) -> Callable[[Any], Callable[..., Any]]:
     def meaning(xp: Any) -> Callable[..., Any]:
-        return lambda x, **given: _states(xp, step, x, given)[-1]
+        return lambda x, **given: _states(xp, step, x, given, False)[-1]
 
     return meaning
 
@@ -112,7 +143,7 @@ def _loss(step: Step) -> Callable[[Any], Callable[..., Any]]:
     def meaning(xp: Any) -> Callable[..., Any]:
         def f(x: Any, y: Any, **given: Any) -> Any:
             wanted = y if y.ndim < 3 else xp.swapaxes(y, 0, 1)
-            return ((_states(xp, step, x, given) - wanted) ** 2).sum() / 2
+            return ((_states(xp, step, x, given, True) - wanted) ** 2).sum() / 2
 
         return f
 
