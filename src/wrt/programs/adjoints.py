@@ -23,6 +23,7 @@ def turned(node: Einsum, shared: Container[Node], sizes: Mapping[str, int]) -> N
 
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.expression.nodes import Variable
+    >>> from wrt.expression.walk import postorder
     >>> from wrt.functions.matrix_functions import frechet
     >>> n = Dimension.of("n")
     >>> X, b = Variable("X", (n, n)), Variable("b", (n,))
@@ -30,7 +31,7 @@ def turned(node: Einsum, shared: Container[Node], sizes: Mapping[str, int]) -> N
     >>> units = build.product(ONE, [], (0, 1, 0, 1), (n, n))
     >>> along = Apply(frechet("expm", 1), (everywhere, units), 2)
     >>> D = build.product(ONE, [(along, 1, (1, 2, 0, 3)), (b, 1, (3,))], (0, 1, 2), (n,) * 4)
-    >>> [call.batch for call in turned(D, (), {}).children]
+    >>> [call.batch for call in postorder(turned(D, (), {})) if isinstance(call, Apply)]
     [1]
     """
     for place, (child, exponent, _) in enumerate(node.factors):
