@@ -49,7 +49,7 @@ sampled = pytest.mark.parametrize("seed", [1, 2])
 
 WORDS = """
     sin cos tan arcsin arccos arctan sinh cosh tanh exp log log1p expm1 sqrt abs sign step relu
-    sigmoid softplus logaddexp gelu silu erf maximum minimum sum mean var std prod max min
+    sigmoid softplus logaddexp gelu silu erf erfc maximum minimum sum mean var std prod max min
     logsumexp norm1
     norm2 norminf hardmax softmax logsoftmax tr trace det logdet inv solve kron vec diag tril triu
     dot outer eye ones zeros vector matrix unit commutation matrix_power power conj real imag
@@ -489,6 +489,7 @@ LARGE = {
     "logsoftmax": [-1600.0, -800.0, 0.0],
     "logsumexp": 800.0,
     "erf": [-1.0, 0.0, 1.0],
+    "erfc": [2.0, 1.0, 0.0],
 }
 
 

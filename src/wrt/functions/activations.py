@@ -133,7 +133,7 @@ RECORDS: tuple[Function, ...] = (
         "gelu(x) -> y",
         "x times the normal distribution function at x, exact (by erf).",
         latex=r"\operatorname{gelu}({x})",
-        differential="((1+erf(x/sqrt(2)))/2 + x*exp(-x^2/2)/sqrt(2*pi))*dx",
+        differential="(erfc(-x/sqrt(2))/2 + x*exp(-x^2/2)/sqrt(2*pi))*dx",
         array="def gelu(x):\n    return x * scipy.special.erfc(-x / 2**0.5) / 2",
         laws=("gelu(0) = 0", "gelu(x) - gelu(-x) = x"),
         keeps=f"{ZERO} positive",

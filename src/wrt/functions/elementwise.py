@@ -297,6 +297,15 @@ RECORDS: tuple[Function, ...] = (
         values="(-1, 1)",
     ),
     Function(
+        "erfc(x) -> y",
+        "The complementary error function, 1 - erf(x), without loss where erf(x) is almost 1.",
+        latex=r"\operatorname{erfc}({x})",
+        differential="-2/sqrt(pi)*exp(-x^2)*dx",
+        array="scipy.special.erfc",
+        laws=("1-erf(x) = erfc(x)", "1+erf(x) = erfc(-x)", "erfc(0) = 1"),
+        values="(0, 2)",
+    ),
+    Function(
         "maximum(x, y) -> z",
         "The larger of two numbers.",
         latex=r"\max({x}, {y})",
