@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RANKED",
+    "Sampling",
     "constrained_value",
     "declared_value",
     "equal",
@@ -28,7 +29,6 @@ __all__ = [
     "sample_point",
     "sample_sizes",
     "seeds",
-    "values_at_random",
 ]
 
 #: Relative agreement of two values that are equal, and of values worth nothing.
@@ -87,10 +87,20 @@ def sample_point(
     """Values for the free variables: generic, fixed by name and seed, with what they are
     declared to be.
     """
+    return _point(variables(*roots), whole_variables(*roots), sizes, seed, is_complex)
+
+
+def _point(
+    free: Sequence[Variable],
+    wholes: Collection[Variable],
+    sizes: Mapping[str, int],
+    seed: int,
+    is_complex: bool,
+) -> dict[str, Any]:
     import numpy as np
 
     values = {}
-    for variable in variables(*roots):
+    for variable in free:
         rng = np.random.default_rng([seed, crc32(variable.name.encode())])
         shape = [d.size(sizes) for d in variable.dims]
         value = rng.normal(size=shape)
@@ -98,19 +108,10 @@ def sample_point(
             value = value + 0.3j * rng.normal(size=shape)
         value = value * NEAR if seed % 6 == 0 else value
         values[variable.name] = _declared(variable, value, seed)
-    return values | _whole_values(roots, seed)
-
-
-def _whole_values(roots: Sequence[Node], seed: int) -> dict[str, Any]:
-    """Values where whole numbers are wanted, all different."""
-    import numpy as np
-
-    names = whole_variables(*roots)
-    free = [v for v in variables(*roots) if v in names]
-    return {
-        v.name: np.full([1] * v.ndim, 2.0 + (k + seed) % (len(free) + 1))
-        for k, v in enumerate(free)
-    }
+    counts = [v for v in free if v in wholes]
+    for k, v in enumerate(counts):  # where whole numbers are wanted, all different
+        values[v.name] = np.full([1] * v.ndim, 2.0 + (k + seed) % (len(counts) + 1))
+    return values
 
 
 def _declared(variable: Variable, value: Array, seed: int) -> Array:
@@ -219,8 +220,7 @@ def equal(a: Node, b: Node) -> bool:
         return False
     if a is b:
         return True
-    for seed in seeds((a, b)):
-        left, right = values_at_random((a, b), seed)
+    for left, right in map(Sampling((a, b)), seeds((a, b))):
         if not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
             return False
         if not _same(left, right):
@@ -235,45 +235,51 @@ def _same(left: Array, right: Array) -> bool:
     return bool(np.all(np.abs(left - right) <= TOLERANCE * scale))
 
 
-def values_at_random(
-    roots: Sequence[Node], seed: int, given: Mapping[str, int] | None = None
-) -> list[Array]:
-    """Values of formulas at one random complex point, at given sizes or at sizes where every
-    inverse is regular if any are.
+class Sampling:
+    """Formulas evaluated at random complex points, at given sizes or at sizes where every inverse
+    is regular if any are; what is the same at all points is found once.
     """
-    import numpy as np
 
-    from wrt.expression.meaning import evaluate_all
+    def __init__(self, roots: Sequence[Node], given: Mapping[str, int] | None = None) -> None:
+        from wrt.expression.meaning import Evaluation
 
-    for sizes in [dict(given)] if given is not None else _sizes_to_try(roots, seed):
-        regular = [True]
+        self.roots, self.evaluation = roots, Evaluation(roots)
+        self.free, self.wholes = variables(*roots), whole_variables(*roots)
+        rising, falling = _sizes_to_try(roots) if given is None else (dict(given), dict(given))
+        self.sizes = (rising,) if rising == falling else (rising, falling)
+        calls = (n.function.domain for n in postorder(*roots) if isinstance(n, Apply))
+        #: a matrix that is wide and one that is tall differ, as for pinv: they come in turn
+        self.in_turn = any(domain in RANKED for domain in calls)
 
-        def watch(node: Node, arguments: list[Array], regular: list[bool] = regular) -> None:
-            regular[0] = regular[0] and _is_regular(node, arguments)
+    def __call__(self, seed: int) -> list[Array]:
+        """The values at one point; NaN where there are none."""
+        import numpy as np
 
-        values = sample_point(roots, sizes, seed)
-        try:
-            found = evaluate_all(roots, values, sizes, watch)
-        except (
-            ValueError,
-            TooLarge,
-        ):  # a power X^(k-r) that would be negative here; an outer product
-            shapes = [[d.size(sizes) for d in root.dims] for root in roots]
-            return [np.broadcast_to(np.nan, shape) for shape in shapes]
-        if regular[0]:
-            break
-    return found
+        for sizes in self.sizes[::-1] if self.in_turn and seed % 2 else self.sizes:
+            regular = [True]
+
+            def watch(node: Node, arguments: list[Array], regular: list[bool] = regular) -> None:
+                regular[0] = regular[0] and _is_regular(node, arguments)
+
+            values = _point(self.free, self.wholes, sizes, seed, is_complex=True)
+            try:
+                found = self.evaluation(values, sizes, watch)
+            except (
+                ValueError,
+                TooLarge,
+            ):  # a power X^(k-r) that would be negative here; an outer product
+                shapes = [[d.size(sizes) for d in root.dims] for root in self.roots]
+                return [np.broadcast_to(np.nan, shape) for shape in shapes]
+            if regular[0]:
+                break
+        return found
 
 
-def _sizes_to_try(roots: Sequence[Node], seed: int) -> list[dict[str, int]]:
-    """Sizes that rise with the names and that fall; in turn where a matrix that is wide and one
-    that is tall differ, as for pinv.
-    """
+def _sizes_to_try(roots: Sequence[Node]) -> tuple[dict[str, int], dict[str, int]]:
+    """Sizes that rise with the names and that fall."""
     rising = sample_sizes(roots)
     turned = dict(zip(rising, reversed(rising.values()), strict=True))
-    falling = with_room(turned, *roots)
-    by_shape = any(isinstance(n, Apply) and n.function.domain in RANKED for n in postorder(*roots))
-    return [falling, rising] if by_shape and seed % 2 else [rising, falling]
+    return rising, with_room(turned, *roots)
 
 
 def _is_regular(node: Node, arguments: list[Array]) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from wrt.algebra.equality import ratio, seeds, values_at_random
+from wrt.algebra.equality import Sampling, ratio, seeds
 from wrt.expression import build
 from wrt.expression.nodes import LOOP, Einsum, Node, Scan, Sum, Variable
 from wrt.expression.walk import is_larger, postorder, ranged_terms, replaced, rewrite, users
@@ -87,17 +88,22 @@ def _merged_sum(node: Node) -> Node:
 
 
 def _points(terms: list[Node]) -> list[list[Array]]:
-    """The values of terms at all points that decide; none where the first tells all apart."""
-    first, *later = seeds(terms)
-    values = values_at_random(terms, first)
-    pairs = (
-        (a, b)
-        for (s, a), (t, b) in combinations(zip(terms, values, strict=True), 2)
-        if s.names == t.names
-    )
-    if not _vanishing(values) and all(ratio(b, a) is None for a, b in pairs):
-        return []
-    return [values, *(values_at_random(terms, seed) for seed in later)]
+    """The values of terms at all points that decide; none where they tell all apart."""
+    found: list[list[Array]] = []
+    pairs = [
+        (j, k) for j, k in combinations(range(len(terms)), 2) if terms[j].names == terms[k].names
+    ]
+    known: dict[tuple[int, int], Fraction | None] = {}
+    gone = set(range(len(terms)))
+    for values in map(Sampling(terms), seeds(terms)):
+        found.append(values)
+        gone &= _vanishing(values)
+        same = {(j, k): ratio(values[k], values[j]) for j, k in pairs}
+        pairs = [p for p in pairs if same[p] is not None and same[p] == known.get(p, same[p])]
+        known = same
+        if not gone and not pairs:
+            return []
+    return found
 
 
 def _without_loops(terms: list[Node]) -> list[Node]:
@@ -124,8 +130,8 @@ def _is_nothing(term: Node, terms: list[Node]) -> bool:
     import numpy as np
 
     parts = _parts(term)
-    for seed in seeds(terms):
-        value, *found = values_at_random([*terms, term, *parts], seed)[len(terms) :]
+    for values in map(Sampling([*terms, term, *parts]), seeds(terms)):
+        value, *found = values[len(terms) :]
         sizes = dict(zip(parts, (float(np.abs(v).max(initial=0)) for v in found), strict=True))
         if not np.abs(value).max(initial=0) <= NOTHING * _scale(term, sizes):
             return False

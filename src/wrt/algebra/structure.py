@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from wrt.algebra.equality import sample_sizes, seeds, values_at_random
+from wrt.algebra.equality import Sampling, sample_sizes, seeds
 from wrt.algebra.normal import flat_form
 from wrt.algebra.patterns import position_of
 from wrt.expression import build
@@ -247,8 +247,7 @@ def _counted(node: Node) -> tuple[int, int, dict[str, int]] | None:
         isinstance(n, Apply) and n.function.analytic is not True for n in postorder(node)
     )
     seen = np.zeros([d.size(sizes) for d in node.dims], dtype=bool)
-    for seed in range(16 if switches else 2):
-        (value,) = values_at_random((node,), seed, sizes)
+    for (value,) in map(Sampling((node,), sizes), range(16 if switches else 2)):
         if not np.all(np.isfinite(value)):
             return None
         seen |= np.abs(value) > 1e-12 * float(np.abs(value).max(initial=0))
@@ -269,7 +268,7 @@ def _symmetries(node: Node, split: int) -> tuple[tuple[tuple[int, ...], tuple[in
     sizes = sample_sizes((node,))
     if _volume(node.dims).size(sizes) > MOST_ENTRIES:
         return ()
-    values = [value for seed in seeds((node,)) for value in values_at_random((node,), seed)]
+    values = [value for (value,) in map(Sampling((node,)), seeds((node,)))]
     return tuple(
         (a, b)
         for a, b in _exchanges(node.dims, split)

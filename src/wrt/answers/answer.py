@@ -138,7 +138,7 @@ class Derivative(Found):
             raise ShapeMistake(f"{order!r} is no order of vec; rows and columns are")
         if self.is_huge:
             return None
-        return notation.kronecker(settled(self.told), self.rows, order, names=self._names)
+        return notation.kronecker(self.spoken, self.rows, order, names=self._names)
 
     def latex(
         self,

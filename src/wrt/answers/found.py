@@ -101,10 +101,15 @@ class Found:
         return self.plain
 
     @cached_property
+    def spoken(self) -> Node:
+        """What is put into words, for reading, before any view."""
+        return settled(self.told)
+
+    @cached_property
     def flat(self) -> Node:
         """The same formula for reading: products of shared parts multiplied out."""
         if self.layout is None:
-            return settled(self.told)
+            return self.spoken
         return settled(normal_form(laid_out(self.told, self.rows, self.groups, self.layout)))
 
     @cached_property
@@ -178,10 +183,9 @@ class Found:
     @cached_property
     def _conditions(self) -> list[tuple[str, Node]]:
         # either form tells where the derivative is defined: the one that asks for less
-        plain = (expand(self.f),)
-        return min(
-            (conditions(plain, (one,)) for one in (settled(self.whole), self.whole)), key=len
-        )
+        plain, whole = (expand(self.f),), self.whole
+        read = self.spoken if self.told is whole else settled(whole)
+        return min((conditions(plain, (one,)) for one in (read, whole)), key=len)
 
     @cached_property
     def _counted(self) -> list[tuple[str, Node]]:

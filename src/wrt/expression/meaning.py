@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["evaluate", "evaluate_all", "library", "measured", "stand_in"]
+__all__ = ["Evaluation", "evaluate", "evaluate_all", "library", "measured", "stand_in"]
 
 #: The most entries that one intermediate array may have here.
 MOST_ENTRIES = 50_000_000
@@ -69,24 +69,39 @@ def evaluate_all(
     watch: Callable[[Node, list[Array]], None] | None = None,
 ) -> list[Array]:
     """The values of several formulas, what they share evaluated once; see `evaluate`."""
-    import numpy as np
+    return Evaluation(roots)(values, sizes, watch)
 
-    arrays = {name: np.asarray(value) for name, value in values.items() if not callable(value)}
-    known = [measured(root, arrays) for root in roots]
-    sizes = {**{name: n for one in known for name, n in one.items()}, **(sizes or {})}
-    left = users(*roots)
-    done: dict[Node, Array] = {}
-    with np.errstate(all="ignore"):
+
+class Evaluation:
+    """Several formulas to be evaluated for many values: what comes after what is found once."""
+
+    def __init__(self, roots: Sequence[Node]) -> None:
         needed = _needed(roots)
-        for node in postorder(*roots):
-            if node not in needed:
-                continue
-            done[node] = _value(node, done, values, sizes, watch)
-            for child in node.children:
-                left[child] -= 1
-                if not left[child]:
-                    done.pop(child, None)
-    return [done[root] for root in roots]
+        self.roots, self.users = tuple(roots), users(*roots)
+        self.order = [node for node in postorder(*roots) if node in needed]
+
+    def __call__(
+        self,
+        values: Mapping[str, Array],
+        sizes: Mapping[str, int] | None = None,
+        watch: Callable[[Node, list[Array]], None] | None = None,
+    ) -> list[Array]:
+        """The values of the formulas, as of `evaluate_all`."""
+        import numpy as np
+
+        arrays = {name: np.asarray(value) for name, value in values.items() if not callable(value)}
+        known = [measured(root, arrays) for root in self.roots]
+        sizes = {**{name: n for one in known for name, n in one.items()}, **(sizes or {})}
+        left = dict(self.users)
+        done: dict[Node, Array] = {}
+        with np.errstate(all="ignore"):
+            for node in self.order:
+                done[node] = _value(node, done, values, sizes, watch)
+                for child in node.children:
+                    left[child] -= 1
+                    if not left[child]:
+                        done.pop(child, None)
+        return [done[root] for root in self.roots]
 
 
 def _needed(roots: Sequence[Node]) -> set[Node]:
@@ -290,8 +305,9 @@ def _bounded(
         raise TooLarge(f"a range of {high - low + 1:,} terms is refused here")
     shape = _shape(node.dims, sizes)
     total = np.zeros(shape) if node.kind == "sum" else np.eye(shape[0]) if shape else np.ones(())
+    term = Evaluation((node.body,))
     for k in range(low, high + 1):
-        one = evaluate(node.body, {**values, node.variable.name: np.asarray(float(k))}, sizes)
+        (one,) = term({**values, node.variable.name: np.asarray(float(k))}, sizes)
         if node.kind == "sum":
             total = total + one
         else:
@@ -310,11 +326,12 @@ def _states(
     states, series = list(outside[:count]), outside[count:]
     kept: list[Array] = [np.zeros(0)] * length
     order = range(length)[::-1] if node.reverse else range(length)
+    step = Evaluation(node.nexts)
     for t in order:
         inner = {v.name: one for v, one in zip(node.carries, states, strict=True)}
         inner |= {v.name: one[t] for v, one in zip(node.elements, series, strict=True)}
         before = states[node.position]
-        states = evaluate_all(node.nexts, {**values, **inner}, sizes)
+        states = step({**values, **inner}, sizes)
         kept[t] = before if node.before else states[node.position]
     return np.stack([np.asarray(one) for one in kept])
 

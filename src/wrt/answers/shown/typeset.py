@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wrt import notation
-from wrt.algebra import settled
 from wrt.answers.shown.differential import differential
 from wrt.errors import ShapeMistake
 from wrt.expression.dataclass import replace
@@ -47,7 +46,7 @@ def latex(D: Derivative, form: str | None, style: notation.Style) -> str | None:
         return written and written[1]
     if form in ("kronecker-rows", "kronecker-columns"):
         order = form.removeprefix("kronecker-")
-        node = settled(D.told)
+        node = D.spoken
         return notation.latex_kronecker(node, D.rows, order, names=names, style=style)
     split = D.groups[:-1] if D.layout is None else D.formula.ndim
     return notation.latex_index(D.flat, split=split, names=names, where=True, style=style)
