@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import sys
 import tracemalloc
+import weakref
 from fractions import Fraction
 from typing import Any
 
@@ -501,6 +503,21 @@ def test_a_system_is_told_once_for_all_values(
     monkeypatch.setattr("wrt.expression.build.product", refused)
     monkeypatch.setattr("wrt.expression.build.add", refused)
     used(bind(values()))
+
+
+@pytest.mark.parametrize(("text", "names"), SYSTEMS)
+def test_what_was_solved_with_is_freed_at_once(text: str, names: list[str]) -> None:
+    D, sizes = wrt.derivative(text, *names), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
+    values = {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
+    S = D.compile(structured=True)(values)
+    S.solve(np.ones(S.row_shape))
+    kept = weakref.ref(next(iter(S._system.D.values.values())))
+    gc.disable()  # no circle that waits for the collector
+    try:
+        del S, values
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("units", [1.0, 1e-13])

@@ -81,18 +81,26 @@ def factorised(library: Library, matrix: Any, known: str = "") -> Solver:
 
 def _of_one(matrix: Array, known: str) -> Solver:
     """One matrix of NumPy: triangular, symmetric and definite, or any."""
-    from cmath import isfinite
-
-    import numpy as np
-
-    if not isfinite(np.add.reduce(matrix, axis=None)) and not np.isfinite(matrix).all():
-        raise ValueMistake("what is to be solved with has entries that are no numbers")
+    found = _cholesky(matrix, 1) if known == "definite" else None
+    if found is not None:
+        return found
+    _finite(matrix)
     known = known or (_seen(matrix) if len(matrix) >= FEW_ROWS else "")
     if known in ("lower", "upper"):
         return _triangular(matrix, known == "lower")
     sign = _sign(matrix) if known else 0
     found = _cholesky(matrix, sign) if sign else None
     return found or _lu(matrix)
+
+
+def _finite(matrix: Array) -> None:
+    """Refuse what cannot be solved with."""
+    from cmath import isfinite
+
+    import numpy as np
+
+    if not isfinite(np.add.reduce(matrix, axis=None)) and not np.isfinite(matrix).all():
+        raise ValueMistake("what is to be solved with has entries that are no numbers")
 
 
 def _sign(matrix: Array) -> int:
@@ -158,7 +166,7 @@ def _cholesky(matrix: Array, sign: int) -> Solver | None:
     if info:
         return None
     pivots = factor.diagonal().real
-    _watch(matrix, pivots.min() ** 2, pivots.max() ** 2)
+    _watch(matrix, np.minimum.reduce(pivots) ** 2, np.maximum.reduce(pivots) ** 2)
 
     def solve(b: Array) -> Array:
         b, words = _common(matrix, b)
@@ -172,7 +180,7 @@ def _lu(matrix: Array) -> Solver:
 
     lu, exchanges, _ = _words(matrix.dtype.char)["getrf"](matrix.T)
     pivots = np.abs(lu.diagonal())
-    _watch(matrix, pivots.min(), pivots.max())
+    _watch(matrix, np.minimum.reduce(pivots), np.maximum.reduce(pivots))
 
     def solve(b: Array) -> Array:
         b, words = _common(matrix, b)
@@ -192,6 +200,7 @@ def _watch(matrix: Array, least: float, most: float) -> None:
     eps = np.finfo(matrix.dtype).eps
     if least > len(matrix) * eps * most:
         return
+    _finite(matrix)
     even = matrix / np.abs(matrix).max(axis=1, keepdims=True)
     even = even / np.abs(even).max(axis=0)
     condition = float(np.linalg.cond(even, 1))

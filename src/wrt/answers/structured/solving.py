@@ -5,8 +5,7 @@ Matrices are computed and factorised when they are first needed, and kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:
+    from wrt.answers.structured.arrays import Library
     from wrt.answers.structured.tensor import Structured
 
 __all__ = ["System", "system"]
@@ -33,47 +33,46 @@ class System:
         D = self.D
         b, lead = D.library.shaped("the right side", right, D.row_shape, D.like)
         b = b.reshape((prod(lead), *D.axes[: D.rows]))
-        with _told(D):
+        try:
             x = self.way.solve(b)
+        except Exception as error:
+            raise _told(D, error) from None
         return x.reshape((*lead, *D.column_shape))
 
     def logdet(self) -> Any:
         """The logarithm of the absolute value of the determinant."""
-        with _told(self.D):
+        try:
             return self.way.logdet()
+        except Exception as error:
+            raise _told(self.D, error) from None
 
 
-@contextmanager
-def _told(D: Structured) -> Iterator[None]:
-    """What cannot be factorised is told by the name of the tensor."""
+def _told(D: Structured, error: Exception) -> Exception:
+    """What cannot be factorised, by the name of the tensor; any other mistake as it is."""
     import numpy as np
 
-    try:
-        yield
-    except np.linalg.LinAlgError as error:
-        more = f": {error.args[1]}" if len(error.args) > 1 else ""
-        raise ValueMistake(f"{D} is singular at this point{more}") from None
-    except RuntimeError as error:  # PyTorch's own is one of these
-        if type(error).__name__ != "_LinAlgError":
-            raise
-        raise ValueMistake(f"{D} is singular at this point") from None
+    # PyTorch's own is no error of linear algebra to NumPy
+    if not isinstance(error, np.linalg.LinAlgError) and type(error).__name__ != "_LinAlgError":
+        return error
+    more = f": {error.args[1]}" if len(error.args) > 1 else ""
+    return ValueMistake(f"{D} is singular at this point{more}")
 
 
 def system(D: Structured) -> System:
     """The way to solve with a tensor; ValueMistake where the structure does not tell one."""
     if prod(D.row_shape) != prod(D.column_shape):
         raise ShapeMistake(f"{D} is not square")
-    with _told(D):
-        match systems.system(D.formula, D.rows):
-            case systems.Kronecker() as found:
-                return System(D, _Kronecker(D, found))
-            case systems.Woodbury() as found:
-                core, whole = _Kronecker(D, found.core), found.whole and _Kronecker(D, found.whole)
-                if whole is None or core.is_regular:
-                    return System(D, _Woodbury(D, core, found.cuts, whole))
-                return System(D, whole)
-            case systems.Sylvester() as found if D.backend == "numpy" or found.symmetric:
-                return System(D, _Sylvester(D, found))
+    try:
+        found = systems.system(D.formula, D.rows)
+    except Exception as error:
+        raise _told(D, error) from None
+    match found:
+        case systems.Kronecker():
+            return System(D, _Kronecker(D, found))
+        case systems.Woodbury():
+            return System(D, _Woodbury(D, found))
+        case systems.Sylvester() if D.backend == "numpy" or found.symmetric:
+            return System(D, _Sylvester(D, found))
     raise ValueMistake(
         f"the structure of {D} does not tell how to solve with it: it is no product of systems in "
         "single axes, with few columns added to it; linear_operator() is a map for iterative "
@@ -83,16 +82,6 @@ def system(D: Structured) -> System:
 
 def _value(D: Structured, node: Node, shape: Sequence[int]) -> Any:
     return D._run(node, {}).reshape(shape)
-
-
-def _is_regular(one: _Block | _Woodbury | _Thin) -> bool:
-    """Whether what something solves with can be factorised."""
-    import numpy as np
-
-    try:
-        return one.solver is not None
-    except np.linalg.LinAlgError:
-        return False
 
 
 def _halves(D: Structured, cuts: Sequence[Cut]) -> tuple[Any, Any]:
@@ -115,25 +104,20 @@ class _Kronecker:
         self.D, self.found = D, found
         self.blocks = [_Block(D, block) for block in found.blocks]
 
-    @property
-    def is_regular(self) -> bool:
-        """Whether all factors can be factorised."""
-        return all(map(_is_regular, self.blocks))
-
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
         count, permuted, x = len(b), self.D.library.permuted, b
         for block, turn in zip(self.blocks, self.found.turns, strict=True):
             others = [count if size is None else size for size in turn.others]
             laid = permuted(x, turn.order).reshape((*block.shape, prod(others)))
-            x = block.solver.solve(laid).reshape((*turn.own, *others))
+            x = block.solve(laid).reshape((*turn.own, *others))
         x = permuted(x, self.found.last)
         return x if self.blocks else self.D.library.own(x, {"": b}, self.D._single)
 
     def logdet(self) -> Any:
         """The sum over the factors, each as often as the others have entries."""
         pairs = zip(self.blocks, self.found.often, strict=True)
-        found = sum(block.solver.logdet().sum() * often for block, often in pairs)
+        found = sum(block.logdet().sum() * often for block, often in pairs)
         return found if self.blocks else self.D.library.words.zeros_like(self.D.like)
 
 
@@ -150,17 +134,32 @@ class _Block:
         return _value(self.D, self.found.matrix, (*self.shape, self.found.height))
 
     @cached_property
-    def solver(self) -> Solver:
-        """What solves with the blocks."""
-        thin = self.found.thin and _Thin.of(self, self.found.thin)
-        if thin is None or not _is_regular(thin):
-            return self.whole
-        return Solver(thin.solve, thin.logdet)
+    def thin(self) -> _Thin | None:
+        """The blocks as diagonals with few columns added; None where they are not, or where one of
+        these diagonals is singular.
+        """
+        D, found = self.D, self.found.thin
+        if found is None:
+            return None
+        diagonal = _value(D, found.diagonal, self.shape)
+        if D.backend == "numpy" and not diagonal.all():
+            return None
+        return _Thin(D.library, diagonal, *_halves(D, found.cuts))
 
     @cached_property
     def whole(self) -> Solver:
         """What solves with the blocks formed."""
         return factorised(self.D.library, self.matrix, self.found.known)
+
+    def solve(self, b: Any) -> Any:
+        """Right sides along the last axis of each block."""
+        found = None if self.thin is None else self.thin.solve(b)
+        return self.whole.solve(b) if found is None else found
+
+    def logdet(self) -> Any:
+        """Of each block."""
+        found = None if self.thin is None else self.thin.logdet()
+        return self.whole.logdet() if found is None else found
 
 
 # Few columns added
@@ -172,11 +171,10 @@ class _Woodbury:
     `whole` is the one matrix that it is, where the core alone is nearly singular.
     """
 
-    def __init__(
-        self, D: Structured, core: _Kronecker, cuts: Sequence[Cut], whole: _Kronecker | None
-    ) -> None:
-        self.D, self.core, self.whole = D, core, whole
-        self.U, self.V = _halves(D, cuts)
+    def __init__(self, D: Structured, found: systems.Woodbury) -> None:
+        self.D, self.core = D, _Kronecker(D, found.core)
+        self.whole = None if found.whole is None else _Kronecker(D, found.whole)
+        self.U, self.V = _halves(D, found.cuts)
 
     @cached_property
     def moved(self) -> Any:
@@ -190,31 +188,40 @@ class _Woodbury:
         return self.D.library.eye(len(self.U), self.U) + self.V @ turned(self.moved)
 
     @cached_property
-    def solver(self) -> Solver:
-        """The small matrix, factorised."""
-        return factorised(self.D.library, self.small)
+    def solver(self) -> Solver | None:
+        """The small matrix, factorised; None where the core is singular, or it is, and the whole
+        may be regular.
+        """
+        import numpy as np
 
-    @cached_property
-    def is_regular(self) -> bool:
-        """Whether the small matrix can be factorised; where it cannot, the whole may be."""
-        return _is_regular(self)
+        try:
+            return factorised(self.D.library, self.small)
+        except np.linalg.LinAlgError:
+            if self.whole is None:
+                raise
+            return None
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis; refined once."""
-        if self.whole is not None and not self.is_regular:
-            return self.whole.solve(b)
-        first, x = self.once(b)
+        if self.solver is None:
+            return self.formed.solve(b)
+        first, x = self.once(self.solver, b)
         if self.D.backend == "numpy" and is_lost(first, x):
-            if self.whole is None:
-                raise ValueMistake(f"{self.D} without what has few columns is nearly singular")
-            return self.whole.solve(b)
-        return x + self.once(b - self.applied(x))[1]
+            return self.formed.solve(b)
+        return x + self.once(self.solver, b - self.applied(x))[1]
 
-    def once(self, b: Any) -> tuple[Any, Any]:
+    @property
+    def formed(self) -> _Kronecker:
+        """The one matrix that it is."""
+        if self.whole is None:
+            raise ValueMistake(f"{self.D} without what has few columns is nearly singular")
+        return self.whole
+
+    def once(self, solver: Solver, b: Any) -> tuple[Any, Any]:
         """The solution with the core, and what the small system makes of it."""
         first = self.core.solve(b)
         flat = first.reshape((len(b), -1))
-        weights = self.solver.solve(self.V @ turned(flat))
+        weights = solver.solve(self.V @ turned(flat))
         return first, (flat - turned(weights) @ self.moved).reshape(first.shape)
 
     def applied(self, x: Any) -> Any:
@@ -225,50 +232,51 @@ class _Woodbury:
 
     def logdet(self) -> Any:
         """That of the core and that of the small matrix."""
-        if self.whole is not None and not self.is_regular:
-            return self.whole.logdet()
+        if self.solver is None:
+            return self.formed.logdet()
         return self.core.logdet() + self.solver.logdet().sum()
 
 
 class _Thin:
     """Blocks that are diagonals with few columns added each, never formed."""
 
-    def __init__(self, block: _Block, diagonal: Any, U: Any, V: Any) -> None:
-        self.block, self.diagonal, self.U, self.V = block, diagonal, U, V
+    def __init__(self, library: Library, diagonal: Any, U: Any, V: Any) -> None:
+        self.library, self.diagonal, self.U, self.V = library, diagonal, U, V
         self.moved = U / diagonal[..., None, :]
 
-    @staticmethod
-    def of(block: _Block, found: systems.Thin) -> _Thin | None:
-        """The blocks apart; None where a diagonal alone is singular."""
-        D = block.D
-        diagonal = _value(D, found.diagonal, block.shape)
-        if D.backend == "numpy" and not diagonal.all():
-            return None
-        return _Thin(block, diagonal, *_halves(D, found.cuts))
-
     @cached_property
-    def solver(self) -> Solver:
-        """A small matrix for each block."""
-        library = self.block.D.library
-        small = library.eye(self.U.shape[-2], self.U) + self.V @ turned(self.moved)
-        return factorised(library, small)
+    def solver(self) -> Solver | None:
+        """A small matrix for each block; None where one is singular."""
+        import numpy as np
 
-    def solve(self, b: Any) -> Any:
-        """Right sides along the last axis of each block; refined once."""
-        first, x = self.once(b)
-        if self.block.D.backend == "numpy" and is_lost(first, x):
-            return self.block.whole.solve(b)
+        small = self.library.eye(self.U.shape[-2], self.U) + self.V @ turned(self.moved)
+        try:
+            return factorised(self.library, small)
+        except np.linalg.LinAlgError:
+            return None
+
+    def solve(self, b: Any) -> Any | None:
+        """Right sides along the last axis of each block, refined once; None where digits are lost
+        because a diagonal alone is nearly singular.
+        """
+        if self.solver is None:
+            return None
+        first, x = self.once(self.solver, b)
+        if self.library.name == "numpy" and is_lost(first, x):
+            return None
         added = turned(self.U) @ (self.V @ x)
-        return x + self.once(b - self.diagonal[..., None] * x - added)[1]
+        return x + self.once(self.solver, b - self.diagonal[..., None] * x - added)[1]
 
-    def once(self, b: Any) -> tuple[Any, Any]:
+    def once(self, solver: Solver, b: Any) -> tuple[Any, Any]:
         """The solution with the diagonals, and what the small systems make of it."""
         first = b / self.diagonal[..., None]
-        return first, first - turned(self.moved) @ self.solver.solve(self.V @ first)
+        return first, first - turned(self.moved) @ solver.solve(self.V @ first)
 
-    def logdet(self) -> Any:
-        """Of each block."""
-        words = self.block.D.library.words
+    def logdet(self) -> Any | None:
+        """Of each block; None where it is that of the blocks formed."""
+        if self.solver is None:
+            return None
+        words = self.library.words
         return words.log(words.abs(self.diagonal)).sum(-1) + self.solver.logdet()
 
 

@@ -205,7 +205,7 @@ class Structured:
     def _system(self) -> Any:
         from wrt.answers.structured.solving import system
 
-        return system(self)
+        return system(replace(self))  # a copy: none that is kept by what it keeps
 
     # Composed
 
