@@ -99,6 +99,9 @@ def pair(
     if _swapped(a, b, left, right, summed[0], wanted):
         a, b, left, right = b, a, right, left
     if not batch:
+        turned = _transposed(steps, a, b, left, right, summed)
+        if turned is not None:
+            return turned
         return _matrices(steps, a, b, left, right, summed, dims)
     if len(left) == len(right) == len(summed) == 1:
         first = steps.aligned(a.step, a.indices, [*batch, *left, *summed])
@@ -125,6 +128,26 @@ def _swapped(
         return wanted[-1:] == tuple(left[-1:])
     straight = (a.indices[-1] == summed) + (b.indices[0] == summed)
     return (b.indices[-1] == summed) + (a.indices[0] == summed) > straight
+
+
+def _transposed(
+    steps: Steps,
+    a: Operand,
+    b: Operand,
+    left: Sequence[int],
+    right: Sequence[int],
+    summed: Sequence[int],
+) -> Operand | None:
+    """A product of matrices whose transpose is there already: (a @ b)' is b' @ a'."""
+    if not len(left) == len(right) == len(summed) == 1:
+        return None
+    first = steps.seen(b.step, b.indices.index(right[0]) == 1)
+    second = steps.seen(a.step, a.indices.index(left[0]) == 0)
+    if first is None or second is None:
+        return None
+    dims = (steps[first].dims[0], steps[second].dims[1])
+    made = steps.found("matmul", (first, second), None, dims)
+    return None if made is None else Operand(made, (*right, *left))
 
 
 def _entrywise(

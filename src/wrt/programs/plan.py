@@ -41,6 +41,7 @@ from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
 from wrt.programs.steps import Recurrence, Step, Steps
 from wrt.programs.systems import SYSTEMS, forms, share
+from wrt.programs.unlaying import unlaid
 
 __all__ = ["Plan", "plan"]
 
@@ -112,12 +113,14 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
 
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
-    """The formulas as they are, and with their outer products formed last."""
+    """The formulas as they are, with their outer products formed last, and with none laid out."""
     roots = tuple(map(by_diagonals, roots))
-    later = tuple(map(apart, roots))
-    same = all(a is b for a, b in zip(roots, later, strict=True))
-    ways = (roots,) if same else (roots, later)
+    ways = dict.fromkeys((roots, *(tuple(map(apart, way)) for way in (roots, _open(roots)))))
     return tuple([tuple(map(by_norms, way)) for way in ways])
+
+
+def _open(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    return tuple(map(unlaid, roots))
 
 
 def _lowered(

@@ -116,6 +116,21 @@ class Steps:
         self.blocks[home].order.append(place)
         return place
 
+    def found(
+        self, op: str, args: Sequence[int], data: Any, dims: Sequence[Dimension]
+    ) -> int | None:
+        """The place of a step that was made before."""
+        return self._known.get((op, tuple(args), data, tuple(dims), None))
+
+    def seen(self, at: int, turned: bool) -> int | None:
+        """The place of a matrix, or of its transpose where that was made before."""
+        step = self.all[at]
+        if not turned or at in self.symmetric:
+            return at
+        if step.op == "transpose":
+            return step.args[0]
+        return self.found("transpose", (at,), (1, 0), step.dims[::-1])
+
     def _depth(self, block: int) -> int:
         return self.blocks[block].depth
 
