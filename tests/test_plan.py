@@ -12,6 +12,7 @@ import pytest
 
 import wrt
 from wrt import programs
+from wrt.expression.meaning import evaluate
 from wrt.programs.costs import billed
 from wrt.programs.ordering import cheapest
 from wrt.programs.plan import plan
@@ -326,3 +327,46 @@ def test_a_bracket_begins_with_what_is_computed():
     rng = np.random.default_rng(0)
     T, U, V = rng.normal(size=(4, 4)), rng.normal(size=(4, 2)), rng.normal(size=(4, 2))
     assert np.allclose(D(T=T, U=U, V=V), 2 * (U @ V.T - T) @ V)
+
+
+# Kronecker products, and transposes
+
+KRON = {"A": "n m", "B": "p q", "C": "n m", "D": "p q"}
+ONE_BY_ONE = 2 * (20 * 30 * 40 + 10 * 20 * 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "most"),
+    [
+        ("kron(A,B)*x", (), ONE_BY_ONE),
+        ("kron(A,B)'*y", (), 2 * (10 * 40 * 30 + 10 * 20 * 30)),
+        ("norm2(kron(A,B)*x - y)^2", ("A",), 2 * ONE_BY_ONE),
+        ("norm2(kron(A,B)*x - y)^2", ("B",), 2 * ONE_BY_ONE),
+        ("norm2(kron(A,B)*x - y)^2", ("x",), 2 * ONE_BY_ONE + 2000),
+        ("(kron(A,B) + kron(C,D))*x", (), 2 * ONE_BY_ONE + 400),
+        ("tanh(kron(A,kron(B,C))*x)", (), 700_000),
+        ("kron(A,B)*x*x'*kron(A,B)'*y", (), 3 * ONE_BY_ONE),
+    ],
+)
+def test_kronecker_products_are_not_formed_to_be_multiplied(text, by, most):
+    shapes = {name: shape for name, shape in KRON.items() if name in text}
+    read = wrt.read(text, shapes=shapes)
+    formula = wrt.derivative(text, *by, shapes=shapes).formula if by else read
+    sizes = {"n": 10, "m": 20, "p": 40, "q": 30}
+    made = plan(formula, sizes)
+    assert billed(made.steps, made.results, sizes).total.flops <= most
+    rng = np.random.default_rng(4)
+    small = {"n": 2, "m": 3, "p": 4, "q": 2}
+    values = {v.name: rng.normal(size=[d.size(small) for d in v.dims]) for v in read.names}
+    np.testing.assert_allclose(programs.compile(formula)(values), evaluate(formula, values))
+
+
+def test_a_kronecker_product_that_is_wanted_itself_is_formed():
+    formula = wrt.read("kron(A,B).*X", shapes={"A": "n m", "B": "p q"})
+    assert programs.source(formula).count("kron(A, B)") == 1
+
+
+def test_a_product_whose_transpose_is_there_is_not_computed_again():
+    D = wrt.derivative("norm2(kron(A,B)*x - y)^2", "A", shapes={"A": "n m", "B": "p q"})
+    products = [line for line in D.plan(n=10, m=20, p=40, q=30).lines if "@" in line.text]
+    assert len(products) == 3  # B with x, A with that, and what is left with it again

@@ -85,6 +85,7 @@ def pair(
     batch = [i for i in shared if i in keep]
     left = [i for i in a.indices if i not in shared]
     right = [i for i in b.indices if i not in shared]
+    out = wanted or ()
     if wanted is not None and set(wanted) != {*batch, *left, *right}:
         wanted = None
     if not summed:
@@ -96,7 +97,7 @@ def pair(
         for inverse, other in ((a, b), (b, a)):
             if inverse.step in steps.inverses and len(other.indices) < 3:
                 return _solved(steps, inverse, other, summed[0], dims)
-    if _swapped(a, b, left, right, summed[0], wanted):
+    if _swapped(a, b, left, right, summed[0], wanted, out):
         a, b, left, right = b, a, right, left
     if not batch:
         turned = _transposed(steps, a, b, left, right, summed)
@@ -118,6 +119,7 @@ def _swapped(
     right: Sequence[int],
     summed: int,
     wanted: Indices | None,
+    out: Indices,
 ) -> bool:
     """Whether b @ a reads better than a @ b."""
     if not right:
@@ -127,7 +129,17 @@ def _swapped(
     if wanted is not None:
         return wanted[-1:] == tuple(left[-1:])
     straight = (a.indices[-1] == summed) + (b.indices[0] == summed)
-    return (b.indices[-1] == summed) + (a.indices[0] == summed) > straight
+    swapped = (b.indices[-1] == summed) + (a.indices[0] == summed)
+    return _turns(left, right, out) if swapped == straight else swapped > straight
+
+
+def _turns(left: Sequence[int], right: Sequence[int], out: Indices) -> bool:
+    """Whether what stays to the end would not stand at the end where it is wanted in the end."""
+    if not len(left) == len(right) == 1:
+        return False
+    if right[0] in out:
+        return left[0] not in out and out[-1] != right[0]
+    return left[0] in out and out[0] != left[0]
 
 
 def _transposed(

@@ -24,7 +24,7 @@ def unlaid(root: Node) -> Node:
     >>> A, B, X = Variable("A", (n, n)), Variable("B", (m, m)), Variable("X", (n, m))
     >>> outer = build.einsum("ij,kl->ikjl", A, B)
     >>> found = unlaid(build.reshape(outer, (n * m, n * m)) @ build.reshape(X, (n * m,)))
-    >>> found is build.reshape(build.einsum("ikjl,jl->ik", outer, X), (n * m,))
+    >>> found is build.reshape(build.einsum("ij,jl,kl->ik", A, X, B), (n * m,))
     True
     """
     if not any(_is_laid(node) for node in postorder(root)):
@@ -42,12 +42,10 @@ def _is_laid(node: Node) -> bool:
 
 def _multiplied(node: Node) -> Node:
     """A product with the axes of its Kronecker products apart."""
-    while isinstance(node, Einsum):
-        cut = _cut(node)
-        if not cut:
-            return node
-        node = _apart(node, cut)
-    return node
+    made = node
+    while isinstance(made, Einsum) and (cut := _cut(made)):
+        made = _apart(made, cut)
+    return made if made is node else build.reshape(made, node.dims)
 
 
 def _cut(node: Einsum) -> dict[int, Dims]:
@@ -82,9 +80,15 @@ def _apart(node: Einsum, cut: dict[int, Dims]) -> Node:
         inner = cut.get(index, (dim,))
         places.append(tuple(range(len(dims), len(dims) + len(inner))))
         dims += inner
-    factors: list[Factor] = []
+    coefficient, factors = node.coefficient, list[Factor]()
     for factor, exponent, own in node.factors:
         inside = tuple(k for i in own for k in places[i])
-        factors.append((reshaped(factor, [dims[k] for k in inside]), exponent, inside))
+        part = reshaped(factor, [dims[k] for k in inside])
+        if exponent == 1 and isinstance(part, Einsum) and not (part.summed or part.repeats):
+            coefficient = coefficient * part.coefficient
+            at = dict(zip(part.output, inside, strict=True))
+            factors += [(f, e, tuple(at[k] for k in axes)) for f, e, axes in part.factors]
+        else:
+            factors.append((part, exponent, inside))
     output = [k for i in node.output for k in places[i]]
-    return build.reshape(build.product(node.coefficient, factors, output, dims), node.dims)
+    return build.product(coefficient, factors, output, dims)
