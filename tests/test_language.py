@@ -125,6 +125,8 @@ MEANINGS = [
     ("prod(j, 1, 3, j*a)", {}, "6*a**3"),
     ('einsum("ijk,k->ij", T, x)', {"T": "n m p"}, "T @ x"),
     ('einsum("ij->ji", A)', {"A": "n m"}, "A.T"),
+    ("einsum('ij->ji', A)", {"A": "n m"}, "A.T"),
+    ("einsum('ij,kj->ik', A', B')", {"A": "m n", "B": "m p"}, "A.T @ B"),
     ('einsum("i->ii", x)', {"x": "n"}, "np.diag(x)"),
     ("D[i,a,b] = δ[i,a]*x[b]", {"x": "m"}, "np.einsum('ia,b->iab', np.eye(3), x)"),
     ("D[i,j] = A[i,k]*B[k,j]", {"A": "n m", "B": "m p"}, "A @ B"),

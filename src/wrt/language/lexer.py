@@ -107,7 +107,7 @@ _NAME = f"[{_LETTER}][{_LETTER}0-9_{''.join(_SUBSCRIPTS)}]*"
 _NUMBER = r"(?:[0-9]+(?:\.(?![*/^\\'])[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _TOKEN = re.compile(
     rf"(?P<space>[^\S\n]+)|(?P<line>\n)|(?P<number>{_NUMBER})|(?P<name>{_NAME})"
-    rf"|(?P<super>[{''.join(SUPERSCRIPTS)}]+)|(?P<words>\"[^\"\n]*\")"
+    rf"|(?P<super>[{''.join(SUPERSCRIPTS)}]+)|(?P<words>\"[^\"\n]*\"|(?<=\()'[^'\n]*')"
     rf"|(?P<operator>{_operator_pattern()})"
 )
 

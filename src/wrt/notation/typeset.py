@@ -10,6 +10,7 @@ _SUPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _EYE = re.compile(r"\beye\(([^()]*)\)")
 _POWER = re.compile(r"(?<!\.)\^(\d+)(?![\d.eE])")
 _TIMES = re.compile(r"(?<=[\w\])'ᵀ⁰¹²³⁴⁵⁶⁷⁸⁹])\*(?=[\w(δ])")
+_QUOTED = re.compile(r"\('([^'\n]*)'")
 _PRIME = re.compile(r"'(?!['(])")
 
 
@@ -18,12 +19,14 @@ def typeset(text: str) -> str:
 
     >>> typeset("2*A'*(A*x-b)"), typeset("eye(n) ⊗ x'"), typeset("x.^2.*y")
     ('2 Aᵀ (A x - b)', 'I ⊗ xᵀ', 'x.^2 ⊙ y')
+    >>> typeset("einsum('ij,j->i',A,x)")
+    'einsum("ij,j->i",A,x)'
     """
     alone = _EYE.fullmatch(text.strip()) is not None
     if not alone:
         text = _EYE.sub("I", text)
     text = re.sub(r"(?<=[\w\])'])([+-])(?=[\w(δ])", r" \1 ", text) if "[" not in text else text
-    text = _PRIME.sub("ᵀ", text)
+    text = _PRIME.sub("ᵀ", _QUOTED.sub(r'("\1"', text))
     text = _POWER.sub(lambda m: m[1].translate(_SUPER), text)
     text = text.replace(".*", " ⊙ ").replace("./", " ⊘ ")
     return _TIMES.sub(" ", text)
