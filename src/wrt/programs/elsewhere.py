@@ -19,7 +19,7 @@ from wrt.programs.module import Module
 from wrt.programs.plan import Plan
 from wrt.programs.running import Program, by_zero, empty, keep, singular
 from wrt.programs.sized import Planned
-from wrt.programs.steps import VIEWS, whole_by_form
+from wrt.programs.steps import looks_at_a_load, whole_by_form
 from wrt.programs.systems import factorises
 
 __all__ = ["Automatic", "JaxProgram", "TorchProgram"]
@@ -89,12 +89,10 @@ class JaxProgram(Elsewhere):
         given |= {f.name: one for f, one in zip(made.functions, called, strict=True)}
         plain.bare(given, sizes)
 
-    def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        try:
-            return planned.run(*arguments, **planned.lengths(sizes))
-        except ZeroDivisionError:
+    def _tell(self, error: Exception, planned: Planned, sizes: Mapping[str, int]) -> None:
+        if isinstance(error, ZeroDivisionError):
             raise ValueMistake(by_zero(self.title, sizes)) from None
-        except (ValueError, IndexError, RuntimeError) as error:
+        if isinstance(error, (ValueError, IndexError, RuntimeError)):
             raise _told_of(error, self.title, sizes) from None
 
     def entered(
@@ -202,12 +200,10 @@ class TorchProgram(Elsewhere):
 
         return plain._replace(run=run)
 
-    def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        try:
-            return planned.run(*arguments, **planned.lengths(sizes))
-        except ZeroDivisionError:
+    def _tell(self, error: Exception, planned: Planned, sizes: Mapping[str, int]) -> None:
+        if isinstance(error, ZeroDivisionError):
             raise ValueMistake(by_zero(self.title, sizes)) from None
-        except (IndexError, RuntimeError) as error:
+        if isinstance(error, (IndexError, RuntimeError)):
             if "linalg" in str(error):
                 said = singular(error, planned.module.text, self._wanted.values())
                 raise ValueMistake(said) from None
@@ -247,20 +243,7 @@ def _one_device(tensors: Mapping[Variable, Any]) -> Any:
 
 def _lent(plan: Plan) -> tuple[bool, ...]:
     """Which results are an argument, or a part of one, seen in another way."""
-    return tuple(_looks_at_a_load(plan.steps.all, at) for at in plan.results)
-
-
-def _looks_at_a_load(steps: Sequence[Any], at: int) -> bool:
-    """Whether a step is an argument, or shares its memory."""
-    while steps[at].op in LOOKS:
-        if steps[at].op == "load":
-            return True
-        at = steps[at].args[0]
-    return False
-
-
-#: Steps whose array may be that of the step that they read.
-LOOKS = (VIEWS - {"number"}) | {"diagonal", "reshape", "flatten", "index"}
+    return tuple(looks_at_a_load(plan.steps.all, at) for at in plan.results)
 
 
 def _told_of(error: Exception, title: str, sizes: Mapping[str, int]) -> Exception:

@@ -19,6 +19,7 @@ from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
 from wrt.programs.plan import Plan
 from wrt.programs.sized import Planned, Plans
+from wrt.programs.steps import is_new
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,6 +146,12 @@ class Program:
     backend = library = "numpy"
 
     @property
+    def is_new(self) -> bool:
+        """Whether what the first plan gives shares no memory with what comes in, for certain."""
+        plan = self._module.plan
+        return all(is_new(plan.steps.all, at) for at in plan.results)
+
+    @property
     def sizes(self) -> tuple[str, ...]:
         """The dimensions that no argument tells, which are given by name as well."""
         return tuple(self._lengths)
@@ -220,19 +227,15 @@ class Program:
     def entered(
         self, mapping: Mapping[str, Any]
     ) -> tuple[dict[Variable, Array], dict[str, Any], Mapping[str, int]]:
-        """The arrays that were given, checked, the functions, and the size of every dimension."""
-        import numpy as np
-
+        """The arrays that were given, of one type, the functions, and the size of every dimension;
+        their entries are not looked at.
+        """
         given = door.collected(self._wanted, mapping, {}, self._module.arguments)
         arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
         _, sizes = self._sizes(arrays, given)
         none = [n for n, size in sizes.items() if size == 0]
         if none:
             raise ValueMistake(f"structured answers have entries, and here {none[0]} = 0")
-        if self.backend == "numpy":  # others may be traced: nothing is asked of their entries
-            with np.errstate(all="ignore"):
-                for variable, array in arrays.items():
-                    door.check(variable, array)
         return arrays, {f.name: given[f.name] for f in self._module.functions}, sizes
 
     def bare(self, given: Mapping[str, Any], sizes: Mapping[str, int], itemsize: int = 8) -> Any:
@@ -252,20 +255,19 @@ class Program:
         with np.errstate(all="ignore"):
             return self._run(planned, [*arguments, *functions], sizes)
 
-    def along(self, given: Mapping[str, Any], name: str, itemsize: int = 8) -> Callable[[Any], Any]:
-        """The program as a function of one array, the others known to be right: see `bare`."""
-        import numpy as np
-
+    def ready(self, itemsize: int = 8) -> Callable[..., Any]:
+        """The program as a function of its arguments in order, which are known to be right, where
+        these tell every size: see `bare`. What NumPy warns of is left to who calls it.
+        """
         planned = self._fit({}, itemsize)
-        arguments = [given.get(v.name) for v in self._module.arguments]
-        places = [k for k, v in enumerate(self._module.arguments) if v.name == name]
+        function = planned.run
 
-        def run(value: Any) -> Any:
-            now = arguments.copy()
-            for place in places:
-                now[place] = value
-            with np.errstate(all="ignore"):
-                return self._run(planned, now, {})
+        def run(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except Exception as error:
+                self._tell(error, planned, {})
+                raise
 
         return run
 
@@ -304,26 +306,31 @@ class Program:
         return incoming.arrays(given)
 
     def _run(self, planned: Planned, arguments: Sequence[Any], sizes: Mapping[str, int]) -> Any:
-        import numpy as np
-
         try:
             return planned.run(*arguments, **planned.lengths(sizes))
-        except np.linalg.LinAlgError as error:
-            text = planned.module.text
-            raise ValueMistake(singular(error, text, self._wanted.values())) from None
-        except MemoryError as error:
-            raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
-        except ZeroDivisionError:
-            raise ValueMistake(by_zero(self.title, sizes)) from None
-        except ValueMistake:
+        except Exception as error:
+            self._tell(error, planned, sizes)
             raise
-        except (ValueError, IndexError, OverflowError) as error:
-            said = empty(self.title, sizes) if 0 in sizes.values() else str(error)
-            raise ValueMistake(said) from error
-        except Exception as error:  # LAPACK knows no matrix without entries
-            if 0 in sizes.values():
-                raise ValueMistake(empty(self.title, sizes)) from error
-            raise
+
+    def _tell(self, error: Exception, planned: Planned, sizes: Mapping[str, int]) -> None:
+        """Raise a mistake where it is known what an error means."""
+        import numpy as np
+
+        none = 0 in sizes.values()
+        match error:
+            case np.linalg.LinAlgError():
+                text = planned.module.text
+                raise ValueMistake(singular(error, text, self._wanted.values())) from None
+            case MemoryError():
+                raise TooLarge(f"{self.title} does not fit in memory: {error}") from None
+            case ZeroDivisionError():
+                raise ValueMistake(by_zero(self.title, sizes)) from None
+            case ValueMistake():
+                return
+            case ValueError() | IndexError() | OverflowError():
+                raise ValueMistake(empty(self.title, sizes) if none else str(error)) from error
+        if none:  # LAPACK knows no matrix without entries
+            raise ValueMistake(empty(self.title, sizes)) from error
 
     def _fit(self, sizes: Mapping[str, int], itemsize: int) -> Planned:
         """The plan for these sizes; what would be too large is refused before it is computed."""

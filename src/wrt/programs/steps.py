@@ -22,7 +22,17 @@ from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims, Variable
 
-__all__ = ["VIEWS", "Block", "Recurrence", "Step", "Steps", "reached", "whole_by_form"]
+__all__ = [
+    "VIEWS",
+    "Block",
+    "Recurrence",
+    "Step",
+    "Steps",
+    "is_new",
+    "looks_at_a_load",
+    "reached",
+    "whole_by_form",
+]
 
 #: Steps that cost nothing: they are written again wherever they are used.
 VIEWS = frozenset({"load", "number", "transpose", "expand"})
@@ -282,6 +292,32 @@ def reached(steps: Steps, results: Sequence[int]) -> list[int]:
         found.update(fresh)
         stack.extend(fresh)
     return sorted(found)
+
+
+#: Steps whose array may be that of the step that they read.
+LOOKS = (VIEWS - {"number"}) | {"diagonal", "reshape", "flatten", "index"}
+#: Steps whose array is new, whatever the library and the types.
+NEW = frozenset(
+    {"matmul", "multiply", "divide", "add", "negate", "outer", "tensordot", "gram", "write"}
+)
+
+
+def looks_at_a_load(steps: Sequence[Step], at: int) -> bool:
+    """Whether a step is an argument, or shares its memory."""
+    at = _looked_at(steps, at)
+    return steps[at].op == "load"
+
+
+def is_new(steps: Sequence[Step], at: int) -> bool:
+    """Whether a step is an array that shares no memory with any argument, for certain."""
+    return steps[_looked_at(steps, at)].op in NEW
+
+
+def _looked_at(steps: Sequence[Step], at: int) -> int:
+    """The step whose array is looked at."""
+    while steps[at].op in LOOKS and steps[at].op != "load":
+        at = steps[at].args[0]
+    return at
 
 
 def whole_by_form(steps: Sequence[Step], at: int) -> bool:

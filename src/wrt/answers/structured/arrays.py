@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from wrt.answers.structured.watching import is_suspicious
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.nodes import Variable
 from wrt.programs import incoming
@@ -72,9 +73,10 @@ class Library:
         array = value
         if type(value) is not np.ndarray or value.dtype.kind not in "fc":
             array = incoming.plain_array(Variable(name, (), ["complex"]), value)
-        if array.dtype.kind in "fc" and np.isnan(np.dot(flat := array.ravel(), flat)):
-            if np.isnan(array).any():  # and not only infinity less infinity
-                raise ValueMistake(f"{name} has entries that are NaN")
+        with np.errstate(all="ignore"):
+            suspicious = array.dtype.kind in "fc" and is_suspicious(array)
+        if suspicious and np.isnan(array).any():  # and not only infinity less infinity
+            raise ValueMistake(f"{name} has entries that are NaN")
         return array
 
     def cast(self, array: Any, kind: Any) -> Any:

@@ -2,44 +2,223 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from wrt import programs
 from wrt.answers.parts import by_name
-from wrt.answers.structured.binding import bound_to
+from wrt.answers.structured.arrays import library, width
+from wrt.answers.structured.binding import Bound, bound, unlaid
+from wrt.answers.structured.exports import as_tree
+from wrt.answers.structured.tensor import Structured
+from wrt.answers.structured.watching import is_suspicious, told_by
+from wrt.errors import ValueMistake
+from wrt.expression.dataclass import dataclass
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import variables
+from wrt.programs.door import PROPERTY, check
+from wrt.programs.running import keep
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
-    from wrt.answers.structured.tensor import Structured
 
 __all__ = ["Binder", "Binders"]
 
 
 class Binder:
-    """A derivative that waits for its arrays."""
+    """A function that binds arrays to a tensor: `D.compile(structured=True)`.
+
+    What does not depend on their entries is found for the first arrays of some shapes and types.
+    """
 
     def __init__(self, derivative: Derivative, backend: str, limit: int) -> None:
         self.derivative, self.backend, self.limit = derivative, backend, limit
+        self._forms: dict[Hashable, Form] = {}
+
+    def __repr__(self) -> str:
+        names = ", ".join(v.name for v in self.arguments)
+        return f"<{self.derivative.title}, structured, of {names}>"
+
+    @cached_property
+    def arguments(self) -> tuple[Variable, ...]:
+        """The variables, in order."""
+        return self.derivative.arguments
+
+    @cached_property
+    def _laid(self) -> tuple[Node, int, tuple[int, ...]]:
+        """The tensor with every axis apart, how many of them are rows, and how many stand in each
+        axis that is asked for.
+        """
+        D = self.derivative
+        inner, groups = unlaid(D.formula)
+        return inner, sum(groups[: D._split]), () if inner is D.formula else groups
+
+    @cached_property
+    def _door(self) -> programs.Program:
+        """What checks names, shapes and types."""
+        D = self.derivative
+        return programs.compile(D.formula, self.backend, self.arguments, title=D.title)
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        """Whether nothing is asked of values that are arrays by the names of the arguments."""
+        return not self.derivative._counted
 
     def __call__(
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
     ) -> Structured:
         """The tensor at these arrays: by keyword, or by one mapping of names."""
-        D = self.derivative
-        return bound_to(
-            D.formula,
-            D._split,
-            D.arguments,
-            D._needed(by_name(mapping, values, *unnamed)),
-            backend=self.backend,
-            limit=self.limit,
-            title=D.title,
-            maps=D._ways if D.layout is None else tuple,
+        if self._forms and not unnamed and (mapping is None or not values) and self._is_plain:
+            known = self._known(values if mapping is None else mapping)
+            if known is not None:
+                return known
+        named = self.derivative._needed(by_name(mapping, values, *unnamed))
+        arrays, functions, sizes = self._door.entered(named)
+        if self.backend != "numpy" or functions:
+            return self._bound(arrays, functions, sizes)
+        key = tuple([part for a in arrays.values() for part in (a.shape, a.dtype)])
+        form = self._forms.get(key)
+        if form is None:
+            form = self._form(arrays, sizes)
+            keep(self._forms, key, form)
+        return form.bound([*arrays.values()])
+
+    def _known(self, given: Mapping[str, Any]) -> Structured | None:
+        """The tensor of arrays of NumPy's with shapes and types that came in before."""
+        import numpy as np
+
+        if type(given) is not dict or len(given) != len(self.arguments):
+            return None
+        arrays, key = list[Any](), list[Hashable]()
+        for variable in self.arguments:
+            array = given.get(variable.name)
+            if type(array) is not np.ndarray:
+                return None
+            arrays.append(array)
+            key.append(array.shape)
+            key.append(array.dtype)
+        form = self._forms.get(tuple(key))
+        return None if form is None else form.bound(arrays)
+
+    def _made(self, sizes: Mapping[str, int]) -> Bound:
+        """The formula and its parts at these sizes."""
+        D, key = self.derivative, tuple(sorted(sizes.items()))
+        inner, rows, _ = self._laid
+        made = bound(inner, key, rows)
+        swept = made.is_nested and D.layout is None
+        return bound(inner, key, rows, D._ways()) if swept else made
+
+    def _bound(
+        self, arrays: Mapping[Variable, Any], functions: Mapping[str, Any], sizes: Mapping[str, int]
+    ) -> Structured:
+        """The tensor of these arrays, with functions that nobody defined, or of other libraries."""
+        import numpy as np
+
+        made, home = self._made(sizes), library(self.backend)
+        if self.backend == "numpy":
+            with np.errstate(all="ignore"):
+                for variable, array in arrays.items():
+                    check(variable, array)
+        if self.backend == "jax":
+            as_tree()
+        values: dict[str, Any] = {v.name: a for v, a in arrays.items()}
+        like = home.like(list(arrays.values()))
+        if made.parts:
+            found = self._parts(made).bare({**values, **functions}, sizes, width(like))
+            found = found if len(made.parts) > 1 else (found,)
+            values |= {v.name: home.held(a, like) for v, a in zip(made.parts, found, strict=True)}
+        return self._tensor(made, {name: values[name] for name in made.names}, like)
+
+    def _parts(self, made: Bound, arguments: Sequence[Variable] | None = None) -> programs.Program:
+        nodes = tuple(made.parts.values())
+        return programs.compile(
+            nodes, self.backend, arguments, limit=self.limit, title=self.derivative.title
         )
 
-    def __repr__(self) -> str:
-        names = ", ".join(v.name for v in self.derivative.arguments)
-        return f"<{self.derivative.title}, structured, of {names}>"
+    def _tensor(self, made: Bound, values: Mapping[str, Any], like: Any) -> Structured:
+        _, rows, groups = self._laid
+        told = self.limit, self.backend, like, made.ways, groups
+        return Structured(made.formula, values, rows, *told)
+
+    def _form(self, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]) -> Form:
+        """What is the same for all arrays of these shapes and types."""
+        made, home = self._made(sizes), library("numpy")
+        like = home.like(list(arrays.values()))
+        places = {v.name: at for at, v in enumerate(arrays)}
+        used = [v for v in variables(*made.parts.values()) if v.name in places]
+        run = self._parts(made, used).ready(like.itemsize) if made.parts else None
+        kept = tuple((name, places[name]) for name in made.names if name in places)
+        telling, told = told_by(made.parts, frozenset(used))
+        known = {v.name for v in told} | set(made.names)
+        looked = {v.name for v in used if v.name not in known}
+        looked |= {v.name for v in arrays if v.properties & PROPERTY.keys()}
+        return Form(
+            self._tensor(made, {}, like),
+            tuple(arrays),
+            kept,
+            tuple(places[v.name] for v in used),
+            tuple(v.name for v in made.parts),
+            run,
+            tuple(sorted(places[name] for name in looked)),
+            tuple(v.name for v in telling),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """What is the same for all arrays of some shapes and types: a tensor, and how others are bound.
+
+    `kept` and `read` are places among the arguments: of the arrays that the tensor keeps by their
+    names, and of those that the parts are computed of; `looked` are those whose entries are
+    looked at, `telling` the parts that tell of NaN in others.
+    """
+
+    tensor: Structured
+    arguments: Sequence[Variable]
+    kept: Sequence[tuple[str, int]]
+    read: Sequence[int]
+    parts: Sequence[str]
+    run: Callable[..., Any] | None
+    looked: Sequence[int]
+    telling: Sequence[str]
+
+    def bound(self, arrays: Sequence[Any]) -> Structured:
+        """The tensor of other arrays, by the places of the arguments."""
+        import numpy as np
+
+        values = {name: arrays[at] for name, at in self.kept}
+        if self.looked:
+            self._look(arrays, self.looked)
+        if self.run is not None:
+            with np.errstate(all="ignore"):
+                self._compute(self.run, arrays, values)
+        return self.tensor.at(values)
+
+    def _compute(
+        self, run: Callable[..., Any], arrays: Sequence[Any], values: dict[str, Any]
+    ) -> None:
+        """The parts, among the values."""
+        try:
+            found = run(*[arrays[at] for at in self.read])
+        except ValueMistake:
+            self._look(arrays, self.read)
+            raise
+        several = found if len(self.parts) > 1 else (found,)
+        like = self.tensor.like
+        for name, part in zip(self.parts, several, strict=True):
+            values[name] = part if hasattr(part, "dtype") else library("numpy").held(part, like)
+        for name in self.telling:
+            if is_suspicious(values[name]):
+                self._look(arrays, self.read)
+
+    def _look(self, arrays: Sequence[Any], places: Sequence[int]) -> None:
+        """Refuse NaN, and what contradicts what was declared."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            for at in places:
+                check(self.arguments[at], arrays[at])
 
 
 class Binders(tuple[Binder, ...]):

@@ -7,22 +7,20 @@ parts do not have already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from wrt import programs
 from wrt.algebra import is_symmetric, normal_form
 from wrt.algebra.bounds import bounds
 from wrt.algebra.definite import definite
 from wrt.algebra.reshaping import axis_groups, reshaped
 from wrt.answers.parts import unused
-from wrt.answers.structured.arrays import library, width
-from wrt.answers.structured.exports import as_tree
 from wrt.answers.structured.operations import product
-from wrt.answers.structured.tensor import PLAIN, Structured, Ways
+from wrt.answers.structured.tensor import PLAIN, Ways
 from wrt.answers.structured.terms import terms
+from wrt.answers.structured.watching import COMPUTED
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
@@ -36,11 +34,11 @@ from wrt.expression.nodes import (
     Sum,
     Variable,
 )
-from wrt.expression.walk import holds_complex, rename_dimensions
+from wrt.expression.walk import holds_complex, rename_dimensions, variables
 from wrt.programs.costs import billed
 from wrt.programs.plan import plan
 
-__all__ = ["Bound", "bound", "bound_to"]
+__all__ = ["Bound", "bound", "unlaid"]
 
 
 #: A formula and the variable in it that stands for what comes in.
@@ -53,6 +51,13 @@ class Bound(NamedTuple):
     formula: Node
     parts: Mapping[Variable, Node]
     ways: Ways = PLAIN
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables and parts that are met in formulas of the map."""
+        nodes = (self.formula, *(way[0] for way in self.ways if way is not None))
+        moving = {way[1] for way in self.ways if way is not None}
+        return tuple(v.name for v in variables(*nodes) if v not in moving)
 
     @property
     def is_nested(self) -> bool:
@@ -116,50 +121,6 @@ def _time(node: Node) -> float:
     """About how long a program takes."""
     made = plan(node, {})
     return billed(made.steps, made.results, {}).nanoseconds
-
-
-def bound_to(
-    formula: Node,
-    rows: int,
-    arguments: Sequence[Variable],
-    given: Mapping[str, Any],
-    *,
-    backend: str = "numpy",
-    limit: int = programs.MOST_ENTRIES,
-    title: str = "the tensor",
-    maps: Callable[[], tuple[Way, ...]] = tuple,
-) -> Structured:
-    """A tensor with arrays bound to the names of its formula, all of them checked."""
-    door = programs.compile(formula, backend, arguments=tuple(arguments), title=title)
-    arrays, functions, sizes = door.entered(given)
-    key = tuple(sorted(sizes.items()))
-    inner, groups = unlaid(formula)
-    inner_rows = sum(groups[:rows])
-    made = bound(inner, key, inner_rows)
-    if made.is_nested:
-        made = bound(inner, key, inner_rows, maps())
-    values: dict[str, Any] = {v.name: a for v, a in arrays.items()}
-    home = library(backend)
-    like = home.like(list(arrays.values()))
-    if made.parts:
-        program = programs.compile(tuple(made.parts.values()), backend, limit=limit, title=title)
-        found = program.bare({**values, **functions}, sizes, _itemsize(values))
-        found = found if len(made.parts) > 1 else (found,)
-        values |= {v.name: home.held(a, like) for v, a in zip(made.parts, found, strict=True)}
-    used = {v.name for node in (made.formula, *_nodes(made.ways)) for v in node.names}
-    kept = {name: value for name, value in values.items() if name in used}
-    if backend == "jax":
-        as_tree()
-    told = groups if inner is not formula else ()
-    return Structured(made.formula, kept, inner_rows, limit, backend, like, made.ways, told)
-
-
-def _nodes(ways: Ways) -> list[Node]:
-    return [way[0] for way in ways if way is not None]
-
-
-def _itemsize(values: Mapping[str, Any]) -> int:
-    return max(map(width, values.values()), default=8)
 
 
 @lru_cache(maxsize=128)
@@ -325,9 +286,10 @@ def _is_covered(node: Einsum) -> bool:
 def _properties(node: Node) -> list[str]:
     """What a part is known to be."""
     if holds_complex(node):
-        return ["complex"]
+        return [COMPUTED, "complex"]
     found = ["symmetric"] if node.ndim == 2 and is_symmetric(node) else []
     if found and definite(node) == 2:
-        return ["spd"]
+        return [COMPUTED, "spd"]
     sign = bounds(node)[node].sign
-    return found + (["positive"] if sign == 2 else ["nonnegative"] if sign == 1 else [])
+    told = ["positive"] if sign == 2 else ["nonnegative"] if sign == 1 else []
+    return [COMPUTED, *found, *told]

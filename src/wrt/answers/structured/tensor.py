@@ -7,7 +7,7 @@ so that what is done a second time is only run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -18,8 +18,10 @@ from wrt.algebra.definite import definite
 from wrt.answers.parts import unused
 from wrt.answers.structured import operations as said
 from wrt.answers.structured.arrays import Library, library, width
+from wrt.answers.structured.calling import Product, Times
 from wrt.answers.structured.operations import BATCH, VECTOR, terms
 from wrt.answers.structured.terms import joined
+from wrt.answers.structured.watching import COMPUTED
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
@@ -150,32 +152,60 @@ class Structured:
         return self._times("the gradient", gradient, True)
 
     def _times(self, name: str, value: Any, transposed: bool) -> Array:
+        known = self._products.get(transposed)
+        if known is not None and known.takes(value):
+            return self._line(transposed, known)(value)
         taken, made = self.column_shape, self.row_shape
         if transposed:
             taken, made = made, taken
         home = self.library
         v, lead = home.shaped(name, value, taken, self.like)
         if v.dtype == self.like.dtype and not lead and not self.groups:
-            run = self._runs.get(transposed) or self._prepared(transposed)
-            return home.own(run(v), {**self.values, VECTOR: v}, self._single)
+            return self._line(transposed, known or self._prepared(name, transposed))(v)
         node, variable = self._product(transposed, bool(lead), _is_complex(v))
         count = prod(lead)
         v = v.reshape(tuple(count if d.value is None else d.value for d in variable.dims))
         found = self._run(node, {variable.name: v}, {BATCH: count} if lead else None)
         return found.reshape((*lead, *made)) if lead or self.groups else found
 
-    def _prepared(self, transposed: bool) -> Callable[[Any], Any]:
-        """A product with one array of the tensor's own type, ready to run."""
-        node, variable = self._product(transposed, False, False)
-        program = programs.compile(node, self.backend, limit=self.limit)
-        run = program.along(self.values, variable.name, 4 if self._single else 8)
-        self._runs[transposed] = run
-        return run
-
     @cached_property
-    def _runs(self) -> dict[bool, Callable[[Any], Any]]:
+    def _lines(self) -> dict[bool, Times]:
         """Products that were asked for: of the columns, and of the rows."""
         return {}
+
+    def _line(self, transposed: bool, product: Product) -> Times:
+        """A product with arrays of the tensor's own type."""
+        times = self._lines.get(transposed)
+        if times is None:
+            times = self._lines[transposed] = Times(product, self.values)
+        return times
+
+    def _prepared(self, name: str, transposed: bool) -> Product:
+        """A product with arrays of the tensor's own type, for all tensors of these shapes."""
+        product = Product(self._product(transposed, False, False), name, self)
+        self._products[transposed] = product
+        return product
+
+    @cached_property
+    def _products(self) -> dict[bool, Product]:
+        """What the products of tensors of these shapes have in common."""
+        return {}
+
+    def at(self, values: Mapping[str, Any]) -> Structured:
+        """The tensor with other arrays of the same shapes and types: what they tell is known."""
+        made = object.__new__(Structured)
+        known = made.__dict__
+        known.update(self._known)
+        known["values"], known["_lines"] = values, {}
+        return made
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        """What does not depend on the entries of arrays."""
+        for name in _SHARED:
+            getattr(self, name)
+        mine = self.__dict__
+        return {name: mine[name] for name in (*self.__match_args__, *_SHARED)}
 
     def _product(self, transposed: bool, batch: bool, complex_: bool) -> tuple[Node, Variable]:
         """The formula of a product, and what the tensor is multiplied by in it."""
@@ -205,6 +235,7 @@ class Structured:
     def _system(self) -> Any:
         from wrt.answers.structured.solving import system
 
+        self._seen  # noqa: B018  # refuses what is bound, the first time
         return system(replace(self))  # a copy: none that is kept by what it keeps
 
     # Composed
@@ -428,6 +459,14 @@ class Structured:
     # How it runs
 
     @cached_property
+    def _seen(self) -> bool:
+        """That no NaN is bound; products look for it in what they give."""
+        for v in self.formula.names if self.backend == "numpy" else ():
+            if COMPUTED not in v.properties:
+                self.library.plain(v.name, self.values[v.name])
+        return True
+
+    @cached_property
     def _single(self) -> bool:
         return width(self.like) <= 4
 
@@ -449,6 +488,7 @@ class Structured:
         if program is None:
             program = programs.compile(node, self.backend, limit=limit)
             self._programs[node, limit] = program
+        self._seen  # noqa: B018  # refuses what is bound, the first time
         given = {**self.values, **more}
         single = self._single and all(width(v) <= 4 for v in more.values())
         result = program.bare(given, sizes, 4 if single else 8)
@@ -495,6 +535,10 @@ class Structured:
                 moved[v] = Variable(name, v.dims, v.properties)
             values[name] = value
         return substitute(other.formula, moved) if moved else other.formula, values
+
+
+#: What tensors of arrays of the same shapes and types share.
+_SHARED = ("axes", "library", "row_shape", "column_shape", "_single", "_programs", "_products")
 
 
 def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,0 +1,179 @@
+"""Arrays bound again and again: what is found once for their shapes never answers for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wrt
+from wrt.answers.structured.watching import is_suspicious, told
+from wrt.errors import ShapeMistake, ValueMistake
+
+RNG = np.random.default_rng(11)
+
+
+def close(got: Any, want: Any) -> bool:
+    return np.shape(got) == np.shape(want) and np.allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+LOGISTIC = "sum(log(1+exp(-y.*(X*w))))"
+
+
+def logistic(N: int, n: int) -> dict[str, np.ndarray]:
+    return {"X": RNG.normal(size=(N, n)), "y": RNG.normal(size=N), "w": RNG.normal(size=n)}
+
+
+def test_every_binding_has_arrays_of_its_own() -> None:
+    D = wrt.derivative(LOGISTIC, "w", "w")
+    bind = D.compile(structured=True)
+    kept = []
+    for N, n in ((5, 3), (5, 3), (7, 3), (5, 3), (3, 5)):
+        values = logistic(N, n)
+        kept.append((bind(values), D(values)))
+        assert close(bind(**values).dense(), D(values))
+    for H, dense in kept:
+        v = RNG.normal(size=dense.shape[1])
+        for _ in range(3):
+            assert close(H.apply(v), dense @ v)
+            assert close(H.pullback(v), v @ dense)
+        assert close(H.trace(), dense.trace())
+
+
+def test_arrays_come_in_any_order_layout_and_type() -> None:
+    D = wrt.derivative(LOGISTIC, "w", "w")
+    bind = D.compile(structured=True)
+    values = logistic(6, 4)
+    dense, v = D(values), RNG.normal(size=4)
+    backwards = dict(reversed(values.items()))
+    turned = {**values, "X": np.asfortranarray(values["X"]), "w": np.repeat(values["w"], 2)[::2]}
+    lists = {name: value.tolist() for name, value in values.items()}
+    for given in (values, backwards, turned, lists, values):
+        assert close(bind(given).apply(v), dense @ v)
+    single = {name: value.astype(np.float32) for name, value in values.items()}
+    for given, kind in ((single, np.float32), (values, np.float64), (single, np.float32)):
+        H = bind(given)
+        assert H.dtype == kind
+        assert H.apply(v.astype(kind)).dtype == kind
+        assert np.allclose(H.apply(v.astype(kind)), dense @ v, rtol=1e-4)
+    whole = {**values, "X": np.ones((6, 4), int)}
+    assert close(bind(whole).apply(v), D(whole) @ v)
+
+
+def test_what_is_wrong_is_told_of_shapes_that_came_in_before() -> None:
+    bind = wrt.derivative(LOGISTIC, "w", "w").compile(structured=True)
+    values = logistic(6, 4)
+    bind(values)
+    with pytest.raises(ValueMistake, match="no value is given for w"):
+        bind(X=values["X"], y=values["y"])
+    with pytest.raises(ValueMistake, match="nothing here is called z"):
+        bind(values, z=1)
+    with pytest.raises(ValueMistake, match="nothing here is called z"):
+        bind(X=values["X"], y=values["y"], z=values["w"])
+    with pytest.raises(ValueMistake, match="X has 6 rows"):
+        bind({**values, "y": np.ones(4)})
+    with pytest.raises(ValueMistake, match="masked"):
+        bind({**values, "y": np.ma.masked_array(values["y"], values["y"] > 0)})
+    with pytest.raises(ShapeMistake, match="wanted 4"):
+        bind(values).apply(np.ones(6))
+
+
+def test_a_declared_property_is_looked_at_every_time() -> None:
+    bind = wrt.derivative("x'*S*x", "x", "x", shapes={"S": "n n symmetric"})
+    make = bind.compile(structured=True)
+    x, S = np.ones(2), np.array([[1.0, 2.0], [2.0, 3.0]])
+    assert close(make(S=S, x=x).dense(), 2 * S)
+    with pytest.raises(ValueMistake, match="S was declared symmetric"):
+        make(S=np.array([[1.0, 2.0], [4.0, 3.0]]), x=x)
+
+
+@pytest.mark.parametrize("name", ["X", "y", "w"])
+def test_nan_in_what_parts_are_made_of_is_refused_at_once(name: str) -> None:
+    bind = wrt.derivative(LOGISTIC, "w", "w").compile(structured=True)
+    values = logistic(6, 4)
+    for _ in range(2):
+        bind(values)
+        broken = {**values, name: values[name].copy()}
+        broken[name][(1,) * broken[name].ndim] = np.nan
+        with pytest.raises(ValueMistake, match=rf"{name}\[2(,2)?\] is NaN"):
+            bind(broken)
+
+
+@pytest.mark.parametrize("operation", ["apply", "pullback", "solve", "dense", "norm", "trace"])
+def test_nan_in_what_is_only_kept_is_refused_where_it_is_used(operation: str) -> None:
+    bind = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)
+    values = {"T": np.eye(5), "U": RNG.normal(size=(5, 2)), "V": RNG.normal(size=(5, 2))}
+    V = values["V"].copy()
+    V[3, 1] = np.nan
+    H, good = bind({**values, "V": V}), bind(values)
+    given = [RNG.normal(size=(5, 2))] if operation in ("apply", "pullback", "solve") else []
+    for _ in range(2):
+        getattr(good, operation)(*given)
+        with pytest.raises(ValueMistake, match="V has entries that are NaN"):
+            getattr(H, operation)(*given)
+
+
+def test_nan_that_a_comparison_forgets_is_refused() -> None:
+    loss = "sum(relu(W*x).*c)"
+    bind = wrt.derivative(loss, "W").compile(structured=True)
+    values = {"W": RNG.normal(size=(3, 4)), "x": RNG.normal(size=4), "c": np.ones(3)}
+    for _ in range(2):
+        bind(values)
+        W = values["W"].copy()
+        W[0, 2] = np.nan
+        with pytest.raises(ValueMistake, match=r"W\[1,3\] is NaN"):
+            bind({**values, "W": W})
+
+
+def test_a_direction_is_looked_at_where_zeros_would_hide_it() -> None:
+    J = wrt.derivative("W*x", "W").compile(structured=True)
+    D = J(W=np.ones((3, 2)), x=np.array([1.0, 2.0]))[0]
+    direction = np.ones((3, 2))
+    assert close(D.apply(direction), 3.0)
+    direction[2, 1] = np.nan  # the first entry of W*x knows nothing of it
+    for _ in range(2):
+        with pytest.raises(ValueMistake, match="the direction has entries that are NaN"):
+            D.apply(direction)
+
+
+def test_infinity_passes() -> None:
+    bind = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)
+    H = bind(T=np.eye(2), U=np.ones((2, 1)), V=np.array([[np.inf], [1.0]]))
+    assert np.isinf(H.apply(np.ones((2, 1)))).all()
+    assert H.apply(np.full((2, 1), 1e300)).shape == (2, 1)
+    assert H.apply(np.full((1, 2, 1), 1e300)).shape == (1, 2, 1)  # the square of which is none
+    assert np.isnan(H.apply(np.array([[0.0], [1.0]]))).any()  # 0·∞, which nobody gave
+    with np.errstate(all="ignore"):
+        assert not is_suspicious(np.array([np.inf, -np.inf, 1e300]))
+    assert is_suspicious(np.array([[1.0, np.nan]]).T)
+
+
+def test_results_are_new_arrays() -> None:
+    J = wrt.derivative("x", "x").compile(structured=True)(x=np.ones(3))
+    v = np.array([1.0, 2.0, 3.0])
+    for _ in range(2):
+        found = J.apply(v)
+        assert close(found, v)
+        found[0] = 7.0
+        assert v[0] == 1.0
+    f = wrt.derivative("a'*x", "x").compile(structured=True)
+    a = np.array([1.0, 2.0])
+    one = f(a=a, x=a).pullback(np.array(1.0))
+    one[:] = 5.0
+    assert close(a, [1.0, 2.0])
+
+
+def test_what_a_formula_tells_of() -> None:
+    from wrt.expression import build
+    from wrt.expression.dimensions import Dimension
+    from wrt.expression.nodes import Variable
+
+    n = Dimension.of("n")
+    A, x = Variable("A", (n, n)), Variable("x", (n,))
+    assert told(A @ x) == {A, x}
+    assert told(build.einsum("ii->i", A)) == frozenset()  # what stands beside the diagonal
+    assert told(build.einsum("ii,i->i", A, x)) == {x}
+    f = wrt.derivative("sum(tanh(A*x))", "x").f
+    assert told(f) == f.names
+    assert told(wrt.derivative("logdet(A)", "A").f) == frozenset()  # may read half of it
