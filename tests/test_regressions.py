@@ -27,6 +27,18 @@ from wrt.language.latex_tokens import is_latex
         ("std(ones(m, n))*(A*u)", "u", {"A": "m m", "u": "m"}),  # zero by a root of zero
         ("kron(A, hardmax(u))*v", "u", {"A": "m m", "u": "n", "v": "m"}),  # no part moves
         ("(M + eye(n))\\-p", "p", {"M": "n n", "p": "n"}),
+        # an absolute value that is 0 somewhere, squared, has no kink
+        ("1./(1 + abs(sin(y)*unit(m, 1)').^2)", "y", {"y": "n", "sizes": "n m"}),
+        # entries of blocks, whose letters nothing else gives a length
+        (
+            'logsumexp([u\'*G*u, 1; std(einsum("ij,jk->ijk", W, K)), 2])',
+            "u",
+            {"u": "m", "G": "m m", "W": "n m", "K": "m k"},
+        ),
+        ("prod(0*einsum(\"ij,jk->ijk\", V, K))*a", "a", {"V": "n m", "K": "m k", "a": ""}),
+        # an imaginary number of Python's own among those of NumPy
+        ("((1 + imag(G).^2).^tanh(imag(G))/2)[1,2]", "G", {"G": "m m complex"}),
+        ("a*sum(T.^2)", "a", {"T": "n m k complex", "a": ""}),
     ],
 )
 def test_every_judgement_passes(text: str, by: str, shapes: dict[str, str]) -> None:

@@ -24,6 +24,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import holds_complex, postorder
+from wrt.functions import BOOK
 
 __all__ = ["conditions", "is_diagonal", "is_symmetric", "positive_nodes"]
 
@@ -156,7 +157,10 @@ def conditions(
     for root, is_formula in marked:
         signs = positive_nodes(root)
         ranges = [n for n in postorder(root) if isinstance(n, BoundedSum)]
+        squared = _squared(root)
         for node in postorder(root):
+            if node in squared:
+                continue
             if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
                 continue
             for condition in _wanted(node, ranges):
@@ -179,6 +183,21 @@ def conditions(
         and not (d == "invertible" and _is_regular(node, regular))
         and not (known and d in ("positive", "nonzero") and _follows(d, node, known))
     ]
+
+
+def _squared(root: Node) -> set[Node]:
+    """The absolute values of which only even powers are wanted: they have no kink."""
+    found = {n for n in postorder(root) if isinstance(n, Apply) and n.function is BOOK["abs"]}
+    if not found:
+        return found
+    found.discard(root)
+    for node in postorder(root):
+        if isinstance(node, Einsum):
+            pairs = zip(node.children, node.exponents, strict=True)
+            found -= {c for c, e in pairs if e <= 0 or e % 2}
+        else:
+            found.difference_update(node.children)
+    return found
 
 
 #: The intervals that domains of functions say.

@@ -198,6 +198,8 @@ class Network:
             base = body.parts[0]
             if base.is_real:
                 return power(_length(base), 2)
+            if base.axes > 2:
+                return call("sum", [body], latex=_SUM)
             if None not in base.shape:
                 return self._trace(base, base)
             return times(ONE, [flip(base), base])

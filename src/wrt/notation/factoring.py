@@ -327,8 +327,9 @@ def _edge(term: Tree, ahead: bool) -> tuple[Tree | None, tuple[Tree, ...]]:
     end = chain[0] if ahead else chain[-1]
     rest = chain[1:] if ahead else chain[:-1]
     if end.word == "diag" and None not in end.shape:
-        return end.parts[0], rest
-    if None in end.shape:
+        (diagonal,) = end.parts
+        return (flip(diagonal) if diagonal.shape[0] is None else diagonal), rest
+    if None in end.shape and end.shape[0 if ahead else 1] is not None:
         return (end if ahead else flip(end)), rest
     return None, chain
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import count
 
-from wrt.expression.coefficient import ONE, Coefficient
+from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.dataclass import dataclass, field, replace
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import BoundedSum, Einsum, Exponent, Node, Pattern, Sum
 from wrt.notation.conjugates import conjugated
 from wrt.notation.directions import said_axes
 from wrt.notation.elimination import Network, network
-from wrt.notation.phrases import chain_of, flip, is_ones, power, scalars_of, times
+from wrt.notation.phrases import chain_of, flip, is_ones, ones, power, scalars_of, times
 from wrt.notation.sentence import Speaker, finished, shape_of
 from wrt.notation.signs import difference, settled
-from wrt.notation.splits import tells_sizes
+from wrt.notation.splits import sized_letters, tells_sizes
 from wrt.notation.sums import collected, listed, total
 from wrt.notation.tree import LETTER, LETTERS, SCALAR, Tree, cheaper, name
 
@@ -173,10 +173,21 @@ class IndexSpeaker(Speaker):
             return
         letters = axis_letters([node.ndim], frozenset(self.taken))
         said = entry_of(self.bodies[node], letters)
-        self.lines.append((said, dict(zip(letters, node.dims, strict=True))))
-        body = lettered(joined(said), {*self.taken, *letters})
+        sizes = dict(zip(letters, node.dims, strict=True))
+        self.lines.append((said, sizes))
+        body = settled(lettered(joined(said), {*self.taken, *letters}))
+        known = sized_letters(said)
+        untold = [_entry_of_ones(k, dim) for k, dim in sizes.items() if k not in known]
+        if untold and body.coefficient is ZERO:
+            return
         word, shape, axes = self.fresh("t"), shape_of(node.dims), max(node.ndim, 2)
-        self.trees[node] = self.define(word, settled(body), shape, ",".join(letters), axes)
+        body = times(ONE, [body, *untold]) if untold else body
+        self.trees[node] = self.define(word, body, shape, ",".join(letters), axes)
+
+
+def _entry_of_ones(letter: str, dim: Dimension) -> Tree:
+    """1 at every place of an axis: nothing but its length."""
+    return Tree("index", letter, (ones((dim, None)),))
 
 
 def _inner(body: Tree) -> Tree:

@@ -13,11 +13,24 @@ from math import prod
 from wrt.expression.dimensions import Dimension
 from wrt.notation.tree import LETTER, Tree
 
-__all__ = ["tells_sizes"]
+__all__ = ["sized_letters", "tells_sizes"]
 
 _ITEM = re.compile(r"\([^)]*\)|[^,]+")
 _ONE = Dimension.of(1)
 Way = tuple[Dimension, ...]
+
+
+def sized_letters(line: Tree) -> set[str]:
+    """The letters of a line that stand at an axis of a known length."""
+    found: set[str] = set()
+    for part in _parts([line]):
+        if part.letters is not None and _is_sized(part):
+            found.update(LETTER.findall(part.word))
+    return found
+
+
+def _is_sized(part: Tree) -> bool:
+    return part.parts[0].word not in ("δ", "ones")
 
 
 def tells_sizes(line: Tree, whole: Sequence[Tree], sizes: Mapping[str, Dimension]) -> bool:
@@ -38,9 +51,8 @@ def tells_sizes(line: Tree, whole: Sequence[Tree], sizes: Mapping[str, Dimension
     for part in _parts([line]):
         if part.letters is None:
             continue
-        sized = part.parts[0].word not in ("δ", "ones")
         summed.update(k for k in part.letters if k.startswith("#"))
-        for item in _ITEM.findall(part.word) if sized else ():
+        for item in _ITEM.findall(part.word) if _is_sized(part) else ():
             letters = tuple(LETTER.findall(item))
             if item.startswith("("):
                 joined.add(letters)

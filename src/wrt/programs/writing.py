@@ -132,7 +132,10 @@ def _is_number(e: Emission, at: int) -> bool:
 def _zeros(e: Emission, source: int, dims: Dims) -> Code:
     number = _is_number(e, source)
     tone = e.tone(source) if number else "real"
-    made = e.made(tone) if number else e.library.alike(e.of(e.base(source)))
+    like = e.of(e.base(source))
+    made = e.made(tone) if number else e.library.alike(like)
+    if e.library.lenient and e.steps[source].kind == "complex" and not e.steps[source].dims:
+        made = {"dtype": e.library.dtype(like)}  # 1j times a number of NumPy's is Python's own
     if tone == "complex" and e.library.lenient:  # zeros are real, and take no complex entries
         made = {"dtype": py.name("complex")}
     return e.library.new("zeros", [e.size(d) for d in dims], made)
