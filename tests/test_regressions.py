@@ -35,7 +35,7 @@ from wrt.language.latex_tokens import is_latex
             "u",
             {"u": "m", "G": "m m", "W": "n m", "K": "m k"},
         ),
-        ("prod(0*einsum(\"ij,jk->ijk\", V, K))*a", "a", {"V": "n m", "K": "m k", "a": ""}),
+        ('prod(0*einsum("ij,jk->ijk", V, K))*a', "a", {"V": "n m", "K": "m k", "a": ""}),
         # an imaginary number of Python's own among those of NumPy
         ("((1 + imag(G).^2).^tanh(imag(G))/2)[1,2]", "G", {"G": "m m complex"}),
         ("a*sum(T.^2)", "a", {"T": "n m k complex", "a": ""}),

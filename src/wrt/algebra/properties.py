@@ -187,7 +187,10 @@ def conditions(
 
 def _squared(root: Node) -> set[Node]:
     """The absolute values of which only even powers are wanted: they have no kink."""
-    found = {n for n in postorder(root) if isinstance(n, Apply) and n.function is BOOK["abs"]}
+    absolute = BOOK["abs"]
+    found: set[Node] = {
+        n for n in postorder(root) if isinstance(n, Apply) and n.function is absolute
+    }
     if not found:
         return found
     found.discard(root)

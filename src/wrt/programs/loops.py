@@ -289,10 +289,22 @@ class Loops:
         """The states after a step: rows of their arrays first, then the variables of the loop."""
         emission = self.emission
         stacked = self._stacked[at]
-        lines = self._appended(at, new) if self.as_lists else self._written(at, new)
         moving = [k for k in range(len(new)) if k not in stacked and not self._stays(at, k, new[k])]
-        values = emission.together([new[k] for k in moving])
+        if self.as_lists:
+            lists = {self._words[at][place] for place in stacked}
+            for k in moving:
+                if _reads(emission.read(new[k]), lists):
+                    emission.named(new[k])
+            values = [self._before(emission.read(new[k]), lists) for k in moving]
+            lines = self._appended(at, new)
+        else:
+            lines = self._written(at, new)
+            values = emission.together([new[k] for k in moving])
         return lines + _changed([self._words[at][k] for k in moving], values)
+
+    def _before(self, value: Code, lists: Collection[str]) -> Code:
+        """A value that reads the end of a list, by a name, as the list gets a new end."""
+        return py.name(self.emission.assign(None, value)) if _reads(value, lists) else value
 
     def _written(self, at: int, new: Sequence[int]) -> list[ast.stmt]:
         """Rows of arrays."""
@@ -309,9 +321,12 @@ class Loops:
             for value in words.values():
                 self.emission.named(value)
         lines: list[ast.stmt] = []
-        for word, value in words.items():
+        for place, (word, value) in enumerate(words.items()):
+            row = self._whole(at, value)
+            if place:
+                row = self._before(row, list(words)[:place])
             append = py.attribute(py.name(word), "append")
-            lines.append(ast.Expr(py.call(append, self._whole(at, value)).expr))
+            lines.append(ast.Expr(py.call(append, row).expr))
         return lines
 
     def _stays(self, at: int, place: int, new: int) -> bool:
