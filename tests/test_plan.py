@@ -77,6 +77,24 @@ def test_systems_of_one_matrix_share_its_factors(kind):
         D(X=np.ones((6, 6)), a=a, b=b)
 
 
+@pytest.mark.parametrize("kind", ["float64", "float32", "complex128"])
+def test_an_inverse_is_made_of_the_factors_that_are_there(kind):
+    word, also = ("det", "n n complex") if kind == "complex128" else ("logdet", "n n")
+    asked = wrt.gradients(f"{word}(S) + sum(S\\x)", "S", shapes={"S": also, "x": "n"})
+    program = asked.compile(value=True)
+    assert "lu_inverse(*lu)" in program.source
+    rng = np.random.default_rng(5)
+    S = (rng.standard_normal((6, 6)) + 5 * np.eye(6)).astype(kind)
+    if kind == "complex128":
+        S += 1j * rng.standard_normal((6, 6))
+    x = rng.standard_normal(6).astype(S.real.dtype)
+    inverse = np.linalg.inv(S.astype("complex128"))
+    weight = np.linalg.det(S) if word == "det" else 1
+    wanted = weight * inverse.T - np.outer(inverse.T @ np.ones(6), inverse @ x)
+    _, found = program(S=S, x=x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4 if kind == "float32" else 1e-11)
+
+
 def test_complex_systems_keep_their_imaginary_parts():
     D = wrt.derivative("a'*inv(X)*b", "X", shapes={"X": "n n", "a": "n complex", "b": "n"})
     rng = np.random.default_rng(6)

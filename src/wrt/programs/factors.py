@@ -33,6 +33,11 @@ def lu_solve(factors, b, trans=0):
     lu, pivots = factors
     (getrs,) = scipy.linalg.get_lapack_funcs(("getrs",), (lu, b))
     return getrs(lu, pivots, b, trans=1 - trans)[0]"""
+LU_INVERSE = """\
+def lu_inverse(lu, pivots):
+    \"\"\"The inverse of X by the factors of X.T, with room for LAPACK to work in blocks.\"\"\"
+    getri, room = scipy.linalg.get_lapack_funcs(("getri", "getri_lwork"), (lu,))
+    return getri(lu, pivots, lwork=int(room(len(lu))[0].real))[0].T"""
 CHOLESKY = """\
 def cholesky(X):
     \"\"\"The lower triangular L with L @ L.T = X.\"\"\"
@@ -83,7 +88,8 @@ def lu_det(lu, pivots):
     return (1 - 2 * (exchanges % 2)) * torch.prod(lu.diagonal())"""
 
 #: The helpers that an operation on factors of a form may need.
-HELPERS = ("lu_factor", "lu_solve", "lu_det", "cholesky", "cholesky_solve", "cholesky_inverse")
+HELPERS_LU = ("lu_factor", "lu_solve", "lu_inverse", "lu_det")
+HELPERS_CHOLESKY = ("cholesky", "cholesky_solve", "cholesky_inverse")
 HELPERS_TRIANGULAR = ("solve_triangular", "triangular_inverse")
 OPERATIONS = ("factor", "solve", "inverse", "det", "logdet")
 
@@ -91,7 +97,7 @@ OPERATIONS = ("factor", "solve", "inverse", "det", "logdet")
 def helper_names(step: Step) -> Iterator[str]:
     """The names that programs with such a step keep for helpers."""
     if step.op in OPERATIONS and step.data is not None:
-        yield from (*HELPERS, *HELPERS_TRIANGULAR)
+        yield from (*HELPERS_LU, *HELPERS_CHOLESKY, *HELPERS_TRIANGULAR)
 
 
 def code(e: Emission, step: Step) -> Code:
@@ -152,7 +158,7 @@ class Lapack:
         if form == "cholesky":
             return py.call(self.helper(CHOLESKY_INVERSE), factors)
         if form == "lu":
-            return self.solve(form, False, factors, self.identity())
+            return py.call(self.helper(LU_INVERSE), py.star(factors))
         return py.call(self.helper(TRIANGULAR_INVERSE), factors, **_lower(form))
 
     def det(self, form: str, factors: Code) -> Code:
