@@ -3,7 +3,8 @@
 # make check  format, lint, types, layers
 # make fuzz   20,000 random formulas and 2,000 second derivatives, judged (about an hour)
 # make bench  how long things take on this machine, beside JAX, PyTorch, SymPy, CasADi, UFL and
-#             tensorgrad; writes docs/benchmarks.md (make bench-quick: small sizes, writes nothing)
+#             tensorgrad; writes docs/benchmarks.md (make bench-quick: small sizes, writes nothing;
+#             make bench BENCH='--from docs/benchmarks.json': a run that broke off goes on)
 #
 # Wanted: make and a Python of 3.11 or later. Everything else goes into .venv.
 
@@ -37,7 +38,7 @@ fuzz: $(VENV)/.test
 bench: $(VENV)/.bench
 	@$(BIN)/python -m compileall -q src
 	@mkdir -p docs
-	@$(BIN)/python -m benchmarks --docs docs/benchmarks.md --svg docs/benchmarks.svg --json docs/benchmarks.json
+	@$(BIN)/python -m benchmarks --docs docs/benchmarks.md --svg docs/benchmarks.svg --json docs/benchmarks.json $(BENCH)
 
 bench-quick: $(VENV)/.bench
 	@$(BIN)/python -m compileall -q src

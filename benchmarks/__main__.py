@@ -3,7 +3,12 @@
 `--quick` takes small sizes and few of them, `--only TEXT` the programs whose name or kind has it
 (`dense`, `through time`, `structured`), `--sections programs,deriving` some of the parts;
 `--threads 1` steadies times on a busy machine. `--json FILE`, `--svg FILE` (and beside it the file
-of the curves, `…-growth.svg`) and `--docs FILE` write what was measured.
+of the curves, `…-growth.svg`) and `--docs FILE` write what was measured; the first of them as it
+goes, row by row.
+
+`--from FILE …` takes what such files hold and measures the rest of what is asked for: a run that
+broke off goes on with `--from run.json --json run.json`, and parts that were measured one by one
+become a page with `--from dense.json rest.json --docs FILE`.
 """
 
 from __future__ import annotations
@@ -30,60 +35,98 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="programs with this name")
     parser.add_argument("--sections", type=_sections, default=SECTIONS, metavar="NAMES")
     parser.add_argument("--threads", type=_count, metavar="N", help="fewer, on a busy machine")
+    parser.add_argument("--from", dest="there", nargs="+", type=_run, default=[], metavar="FILE")
     for word in ("json", "svg", "docs"):
         parser.add_argument(f"--{word}", type=_writable, metavar="FILE")
     options = parser.parse_args(arguments)
     limit_threads(options.threads)
     if options.only and not _names(options.only):
         parser.error(f"no program is called {options.only!r}; there are\n  " + _every_name())
-    line = described()
-    installed = ", ".join(f"{name} {number}" for name, number in versions().items())
-    print(f"{line}\n{installed}")
-    found: dict[str, Any] = {"machine": line, "versions": versions(), "date": f"{date.today()}"}
-    found["quick"] = options.quick
-    for section in options.sections:
+    found: dict[str, Any] = {"machine": described(), "versions": versions()}
+    found |= {"date": f"{date.today()}", "quick": options.quick}
+    if options.there:
+        found = _joined(found, options, parser)
+    installed = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    print(f"{found['machine']}\n{installed}")
+    for section in _lacking(found, options):
         start = time.perf_counter()
-        found[section] = measure(section, options.quick, options.only)
+        measure(section, options, found)
         print(f"\n{section} measured in {time.perf_counter() - start:.0f} s", flush=True)
+        _keep(found, options)
     write(found, options)
 
 
-def measure(section: str, quick: bool, only: str = "") -> Any:
-    """One part, printed as it goes; what it found as plain data."""
-    if section == "programs":
-        return _programs(quick, only)
+def _joined(
+    now: dict[str, Any], options: argparse.Namespace, parser: argparse.ArgumentParser
+) -> dict[str, Any]:
+    """What the files hold, and where something is to be measured still, this machine's lines."""
+    from benchmarks import kept
+
+    try:
+        there = kept.joined(options.there)
+        return kept.joined([there, now]) if _lacking(there, options) else there
+    except kept.Mixed as error:
+        parser.error(f"these were not measured alike: {error}")
+
+
+def _lacking(found: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """The sections that are asked for and not there, or not whole."""
+    from benchmarks import rows
+
+    there = {rows.key(rows.Row.of(row)) for row in found.get("programs", {}).get("rows", ())}
+    asked = (rows.place(work, sizes) for work, sizes in rows.chosen(options.quick, options.only))
+    whole = "programs" in options.sections and all(one in there for one in asked)
+    return [s for s in options.sections if not (whole if s == "programs" else s in found)]
+
+
+def measure(section: str, options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """One part, printed as it goes, into what was found, as plain data."""
     from benchmarks import deriving, growth, starts
 
-    module = {"deriving": deriving, "growth": growth, "starts": starts}[section]
-    return module.measure(quick)
+    if section == "programs":
+        _programs(options, found)
+    else:
+        module = {"deriving": deriving, "growth": growth, "starts": starts}[section]
+        found[section] = module.measure(options.quick)
 
 
-def _programs(quick: bool, only: str) -> dict[str, Any]:
-    from benchmarks import machine, rows
+def _programs(options: argparse.Namespace, found: dict[str, Any]) -> None:
+    """The rows that are asked for and not there, each kept when it is measured."""
+    from benchmarks import kept, machine, rows
 
-    rates = machine.rates()
+    have = [rows.Row.of(row) for row in found.get("programs", {}).get("rows", ())]
+    there = {rows.key(row) for row in have}
+    rates, group = machine.rates(), ""
     print(
         f"floor: {rates.flops / 1e9:.0f} GFlop/s in a product,"
         f" {rates.bytes / 1e9:.1f} GB/s in a copy, float64"
     )
-    found: list[rows.Row] = []
-    for row in rows.rows(quick, only, rates):
-        if not found or found[-1].group != row.group:
-            print(rows.heading(row.group))
-        found.append(row)
+    for row in rows.rows(options.quick, options.only, rates, there):
+        if row.group != group:
+            group = row.group
+            print(rows.heading(group))
         print(rows.show(row), flush=True)
-    told = rows.summary(found)
-    for group, lines in told.items():
+        have.append(row)
+        found["programs"] = kept.programs(have, rates.__dict__)
+        _keep(found, options)
+    for group, lines in found.get("programs", {}).get("summary", {}).items():
         print(f"\n{group}\n  " + "\n  ".join(lines))
-    return {"rates": rates.__dict__, "rows": [r.plain() for r in found], "summary": told}
+
+
+def _keep(found: dict[str, Any], options: argparse.Namespace) -> None:
+    """What was measured so far: nothing is lost where a run breaks off."""
+    if options.json:
+        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        half = options.json.with_name(f"{options.json.name}.part")
+        half.write_text(text)
+        half.replace(options.json)
 
 
 def write(found: dict[str, Any], options: argparse.Namespace) -> None:
     """The files that were asked for."""
     from benchmarks import chart, report
 
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    _keep(found, options)
     if options.svg:
         options.svg.write_text(chart.chart(found))
         options.svg.with_stem(f"{options.svg.stem}-growth").write_text(chart.curves(found))
@@ -100,6 +143,16 @@ def _sections(text: str) -> tuple[str, ...]:
         if name not in SECTIONS:
             raise argparse.ArgumentTypeError(f"{name!r} is none; {', '.join(SECTIONS)} are")
     return wanted
+
+
+def _run(text: str) -> dict[str, Any]:
+    """What a run wrote."""
+    from benchmarks import kept
+
+    try:
+        return kept.read(Path(text))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} holds no run ({error})") from None
 
 
 def _count(text: str) -> int:

@@ -127,7 +127,11 @@ def cases() -> dict[str, dict[str, float]]:
 
 def _peers() -> dict[str, Work]:
     """|A x - b|² by x, each system in its own terms; one that is not there or fails is named."""
-    works: dict[str, Work] = {"wrt: reading, deriving, sentence": read("norm2(A*x - b)^2", ("x",))}
+    question = "norm2(A*x - b)^2", ("x",)
+    works: dict[str, Work] = {
+        "wrt: reading, deriving, normal form": derived(*question),
+        "wrt: reading, deriving, sentence": read(*question),
+    }
     makers = {
         "SymPy: matrix expressions, unsimplified": others.sympy,
         "CasADi: A 30 × 20, a graph without a formula": others.casadi,

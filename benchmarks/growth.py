@@ -15,7 +15,7 @@ from benchmarks.tasks import OURS, Workload
 from benchmarks.timing import alternating, seconds, table
 from benchmarks.workloads import WORKLOADS
 
-__all__ = ["exponent", "measure"]
+__all__ = ["exponent", "fitted", "measure"]
 
 LENGTHS = (100, 1_000, 10_000)
 #: Steps of a net that is written out.
@@ -113,12 +113,20 @@ def _fitted(sizes: Sequence[int], found: Mapping[str, Mapping[str, float]]) -> C
 
 
 def _told(sizes: Sequence[int], medians: Sequence[float], end: str = "") -> Curve:
-    slope = exponent(sizes, medians) if len(sizes) > 1 else None
+    slope = fitted(sizes, medians)
     if slope is not None:
         print(f"  time grows as the size to the power {slope:.2f}")
     if end:
         print(f"  {end}")
     return {"sizes": list(sizes), "seconds": list(medians), "exponent": slope, "end": end}
+
+
+def fitted(sizes: Sequence[int], medians: Sequence[float]) -> float | None:
+    """The exponent of the larger sizes, more than half of them: of the others fixed costs are a
+    part.
+    """
+    first = (len(sizes) - 1) // 2
+    return exponent(sizes[first:], medians[first:]) if len(sizes) > 1 else None
 
 
 # Peers, as far as they come

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from benchmarks import aims
 from benchmarks.tasks import GROUPS
 
 __all__ = ["page", "times"]
@@ -51,11 +52,15 @@ def page(found: Found) -> str:
         "# Benchmarks",
         "",
         "`make bench` measures all of this again and writes this page; `make bench-quick` measures"
-        " small sizes in two minutes." + small,
+        " small sizes in two minutes. A run that broke off goes on with `make bench"
+        " BENCH='--from docs/benchmarks.json'`, and parts that were measured one by one (`python -m"
+        " benchmarks --sections programs --only dense --json dense.json`) become one page by"
+        " `--from dense.json rest.json`." + small,
         "",
         f"Measured on {found['date']}: {found['machine']}.",
         f"With {installed}.",
         "",
+        *aims.told(found),
         *_programs(found.get("programs")),
         *_deriving(found.get("deriving")),
         *_growth(found.get("growth")),
@@ -170,8 +175,9 @@ def _growth(found: Found | None) -> Iterable[str]:
         "## Growth",
         "",
         "Time against a size (nodes of a formula, n, or steps T), and the power of the size that it"
-        " grows with, fitted to all points. Peers go on until they take too long or fail, which is"
-        " told; SymPy derives scalars, tensorgrad simplifies once.",
+        " grows with, fitted to the larger sizes (two of two or three, three of four), for of the"
+        " smaller ones fixed costs are a part. Peers go on until they take too long or fail, which"
+        " is told; SymPy derives scalars, tensorgrad simplifies once.",
         "",
         "![how time grows](benchmarks-growth.svg)",
         "",

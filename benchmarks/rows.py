@@ -6,18 +6,29 @@ of our programs for NumPy and for JAX; the former is what `by hand` and the floo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import Rates, geometric_mean
-from benchmarks.tasks import GROUPS, OURS, OURS_JAX, Array, Maker, Program, Task, Workload
+from benchmarks.tasks import GROUPS, OURS, OURS_JAX, Array, Maker, Program, Sizes, Task, Workload
 from benchmarks.timing import Spread, Times, alternating, seconds
 from benchmarks.workloads import WORKLOADS
 
-__all__ = ["SYSTEMS", "Row", "heading", "measured", "rows", "show", "summary"]
+__all__ = [
+    "SYSTEMS",
+    "Row",
+    "heading",
+    "key",
+    "measured",
+    "ordered",
+    "place",
+    "rows",
+    "show",
+    "summary",
+]
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 #: A peer is left out where one call takes more seconds than this, or would by the size before.
@@ -60,6 +71,13 @@ class Row:
         """Our time over the floor."""
         return self.seconds[OURS] / self.floor
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Row:
+        """The row that was written."""
+        told = {f.name: plain[f.name] for f in fields(cls)}
+        ratios = {system: Spread(**spread) for system, spread in plain["ratios"].items()}
+        return cls(**{**told, "hand": Spread(**plain["hand"]), "ratios": ratios})
+
     def plain(self) -> dict[str, Any]:
         """Everything as numbers and text, for JSON."""
         best = self.best_peer
@@ -79,13 +97,34 @@ def chosen(quick: bool, only: str) -> Iterator[tuple[Workload, Mapping[str, int]
             yield from ((work, sizes) for sizes in (few if quick else work.sizes))
 
 
-def rows(quick: bool, only: str, rates: Rates) -> Iterator[Row]:
-    """The rows of the table, one after another.
+Key = tuple[str, frozenset[tuple[str, int]]]
+
+
+def key(row: Row) -> Key:
+    """What no two rows have in common: the workload and its sizes."""
+    return row.name, frozenset(row.sizes.items())
+
+
+def place(work: Workload, sizes: Sizes) -> Key:
+    """The key that the row of a workload at a size will have."""
+    return work.name, frozenset(sizes.items())
+
+
+def ordered(found: Iterable[Row]) -> list[Row]:
+    """Rows in the order of the table; what is in it no more stands behind."""
+    places = {place(work, sizes): k for k, (work, sizes) in enumerate(chosen(False, ""))}
+    return sorted(found, key=lambda row: places.get(key(row), len(places)))
+
+
+def rows(quick: bool, only: str, rates: Rates, there: Container[Key] = ()) -> Iterator[Row]:
+    """The rows of the table that are not there yet, one after another.
 
     A peer that took long at one size is not asked at a larger one where it would take too long.
     """
     before: dict[tuple[str, str], float] = {}
     for work, sizes in chosen(quick, only):
+        if place(work, sizes) in there:
+            continue
         task = work.task(sizes)
         least = rates.floor(*task.floor, 8)
         late = {

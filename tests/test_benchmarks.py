@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from benchmarks import chart, growth, report, rows, tasks
+from benchmarks import aims, chart, growth, kept, report, rows, tasks
 from benchmarks.__main__ import main
 from benchmarks.formulas import Formula
 from benchmarks.machine import Rates
@@ -301,6 +301,7 @@ def test_the_page_tells_every_kind_apart() -> None:
     headings = re.findall(r"^#+ (.*)", text, re.M)
     assert headings == [
         "Benchmarks",
+        "What was asked for, and what is reached",
         "Programs",
         "Dense answers",
         "Through time",
@@ -320,7 +321,7 @@ def test_the_page_tells_every_kind_apart() -> None:
 
 def test_every_table_of_the_page_is_whole() -> None:
     tables = re.findall(r"(?:^\|.*\n)+", report.page(found()), re.M)
-    assert len(tables) == 7
+    assert len(tables) == 8
     for table in tables:
         counts = {len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(counts) == 1, table
@@ -333,7 +334,7 @@ def test_a_page_of_some_parts(part: str) -> None:
     }
     text = report.page({**some, part: found()[part], "quick": True})
     assert "This is a quick run" in text
-    assert len(re.findall(r"^## ", text, re.M)) == 1
+    assert len(re.findall(r"^## (?!What was asked for)", text, re.M)) == 1
 
 
 def test_the_picture_has_a_bar_for_every_row_with_a_peer() -> None:
@@ -407,9 +408,14 @@ def test_a_wrong_question_is_told_at_once(
     assert told in capsys.readouterr().err
 
 
+def measured(section: str, options: Any, run: dict[str, Any]) -> None:
+    """In place of measuring."""
+    run[section] = found()[section]
+
+
 def test_a_run_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
-    monkeypatch.setattr("benchmarks.__main__.measure", lambda section, *_: found()[section])
+    monkeypatch.setattr("benchmarks.__main__.measure", measured)
     files = {word: tmp_path / f"bench.{word}" for word in ("json", "svg", "docs")}
     asked = [part for word, file in files.items() for part in (f"--{word}", str(file))]
     main(["--sections", "programs,growth", *asked])
@@ -417,3 +423,104 @@ def test_a_run_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.Mon
     assert files["svg"].read_text().startswith("<svg")
     assert (tmp_path / "bench-growth.svg").read_text().startswith("<svg")
     assert files["docs"].read_text().startswith("# Benchmarks\n")
+
+
+# Runs that were written
+
+
+def test_a_row_is_read_as_it_was_written() -> None:
+    row = made_row()
+    assert rows.Row.of(json.loads(json.dumps(row.plain()))) == row
+
+
+def test_rows_of_several_runs_come_together_in_the_order_of_the_table() -> None:
+    late, early = made_row(sizes={"n": 4000}), made_row(sizes={"n": 100})
+    again = made_row(sizes={"n": 4000}, ratios={"jax": Spread(0.4, 0.5, 0.6)})
+    first, second = found(), found()
+    first["programs"] = kept.programs([late], {"flops": 1.0, "bytes": 1.0})
+    second["programs"] = kept.programs([early, again], {"flops": 2.0, "bytes": 2.0})
+    del first["growth"]
+    joined = kept.joined([first, second])
+    assert [row["sizes"]["n"] for row in joined["programs"]["rows"]] == [100, 4000]
+    assert joined["programs"]["rows"][1]["best_peer"] == 0.5
+    assert joined["programs"]["rates"]["flops"] == 2.0
+    assert "behind a peer: softmax Jacobian  n=4000" in joined["programs"]["summary"]["dense"]
+    assert joined["growth"] == found()["growth"]
+
+
+def test_runs_that_were_not_measured_alike_are_not_joined() -> None:
+    loaded = {**found(), "machine": "a machine, load 3.0 at the start"}
+    assert kept.joined([found(), loaded])["machine"] == loaded["machine"]
+    with pytest.raises(kept.Mixed, match="versions"):
+        kept.joined([found(), {**found(), "versions": {"python": "3.12"}}])
+    with pytest.raises(kept.Mixed, match="machine: a machine in one file, another in another"):
+        kept.joined([found(), {**found(), "machine": "another"}])
+
+
+def test_a_run_goes_on_where_it_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    monkeypatch.setattr("benchmarks.__main__.described", lambda: "a machine, load 1.0 at the start")
+    monkeypatch.setattr("benchmarks.__main__.versions", lambda: {"python": "3.11"})
+
+    def measure(section: str, options: Any, run: dict[str, Any]) -> None:
+        asked.append(section)
+        measured(section, options, run)
+
+    monkeypatch.setattr("benchmarks.__main__.measure", measure)
+    file, page = tmp_path / "run.json", tmp_path / "page.md"
+    main(["--sections", "growth", "--json", str(file)])
+    main(["--sections", "growth,starts", "--from", str(file), "--json", str(file)])
+    assert asked == ["growth", "starts"]
+    main(["--sections", "growth,starts", "--from", str(file), "--docs", str(page)])
+    assert asked == ["growth", "starts"]
+    assert "## Growth" in page.read_text()
+    assert "## Cold starts" in page.read_text()
+
+
+def test_rows_that_are_there_are_not_measured_again() -> None:
+    there = {rows.place(work, sizes) for work, sizes in rows.chosen(False, "")}
+    assert len(there) == sum(len(work.sizes) for work in WORKLOADS)
+    assert not list(rows.rows(False, "", Rates(1e9, 1e9), there))
+
+
+def test_a_file_without_a_run_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    (tmp_path / "no.json").write_text("no run")
+    with pytest.raises(SystemExit):
+        main(["--from", str(tmp_path / "no.json")])
+    assert "holds no run" in capsys.readouterr().err
+
+
+# Aims
+
+
+def told(**changes: Any) -> dict[str, aims.Aim]:
+    """The aims of a run of one row, by their first words."""
+    run = found()
+    run["programs"] = kept.programs([made_row(**changes)], {"flops": 1.0, "bytes": 1.0})
+    return {" ".join(aim.asked.split()[:2]): aim for aim in aims.aims(run)}
+
+
+def test_an_aim_is_met_or_missed_by_what_was_measured() -> None:
+    far = told(ratios={"jax": Spread(2.9, 3.1, 3.2)}, hand=Spread(1.0, 1.2, 1.3))
+    assert all(far[word].met for word in ("every program", "dense answers", "every NumPy"))
+    near = told(ratios={"jax": Spread(0.8, 0.9, 1.0)}, hand=Spread(1.0, 1.3, 1.3))
+    assert not any(near[word].met for word in ("every program", "dense answers", "every NumPy"))
+    assert near["every program"].missed == "softmax Jacobian (n = 1,000): 0.90×"
+    assert near["every NumPy"].measured == "0 of 1 rows"
+
+
+def test_aims_of_single_programs_are_of_rows_that_there_are() -> None:
+    for name, sizes, system, wanted in aims.BY_HAND:
+        work = BY_NAME[name]
+        assert any(sizes.items() <= one.items() for one in work.sizes)
+        assert system in small(work).peers
+        assert wanted > 1
+
+
+def test_aims_without_measurements_are_left_out() -> None:
+    assert not list(aims.aims({}))
+    assert not list(aims.told({}))

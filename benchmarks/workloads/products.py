@@ -197,7 +197,7 @@ class Product:
     kept: Callable[..., Any]
     product: Callable[..., Array]
     along: Callable[..., Array]
-    quick: int | None = 1
+    quick: int | None = 0
     group: str = "structured"
 
     @property
