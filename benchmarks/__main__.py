@@ -6,6 +6,9 @@
 of the curves, `…-growth.svg`) and `--docs FILE` write what was measured; the first of them as it
 goes, row by row.
 
+`--device gpu` measures our programs and the peers' for JAX and PyTorch on an accelerator, where
+there is one, and nothing else.
+
 `--from FILE …` takes what such files hold and measures the rest of what is asked for: a run that
 broke off goes on with `--from run.json --json run.json`, and parts that were measured one by one
 become a page with `--from dense.json rest.json --docs FILE`.
@@ -26,6 +29,8 @@ from benchmarks.machine import described, limit_threads, versions
 __all__ = ["main"]
 
 SECTIONS = ("programs", "deriving", "growth", "starts")
+#: What `--device gpu` measures, and nothing else.
+ACCELERATED = ("accelerator",)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,10 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sections", type=_sections, default=SECTIONS, metavar="NAMES")
     parser.add_argument("--threads", type=_count, metavar="N", help="fewer, on a busy machine")
     parser.add_argument("--from", dest="there", nargs="+", type=_run, default=[], metavar="FILE")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     for word in ("json", "svg", "docs"):
         parser.add_argument(f"--{word}", type=_writable, metavar="FILE")
     options = parser.parse_args(arguments)
-    limit_threads(options.threads)
+    if options.device == "gpu":
+        options.sections = ACCELERATED
+    limit_threads(options.threads, options.device)
     if options.only and not _names(options.only):
         parser.error(f"no program is called {options.only!r}; there are\n  " + _every_name())
     found: dict[str, Any] = {"machine": described(), "versions": versions()}
@@ -81,10 +89,12 @@ def _lacking(found: dict[str, Any], options: argparse.Namespace) -> list[str]:
 
 def measure(section: str, options: argparse.Namespace, found: dict[str, Any]) -> None:
     """One part, printed as it goes, into what was found, as plain data."""
-    from benchmarks import deriving, growth, starts
+    from benchmarks import accelerator, deriving, growth, starts
 
     if section == "programs":
         _programs(options, found)
+    elif section == "accelerator":
+        found[section] = accelerator.measure(options.quick, options.only)
     else:
         module = {"deriving": deriving, "growth": growth, "starts": starts}[section]
         found[section] = module.measure(options.quick)

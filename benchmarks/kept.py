@@ -12,7 +12,7 @@ from benchmarks.rows import Row, key, ordered, summary
 __all__ = ["Mixed", "joined", "programs", "read"]
 
 #: What has to be the same in runs that are joined.
-SAME = ("machine", "versions", "quick", "device")
+SAME = ("machine", "versions", "quick")
 
 
 class Mixed(ValueError):

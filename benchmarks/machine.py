@@ -21,14 +21,15 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def limit_threads(most: int | None) -> None:
+def limit_threads(most: int | None, device: str = "cpu") -> None:
     """The same processors and number of threads for all, said before their libraries are loaded."""
     if most is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:most])
     for word in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[word] = str(threads())
     os.environ["JAX_ENABLE_X64"] = "1"
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    if device == "cpu":
+        os.environ["JAX_PLATFORMS"] = "cpu"
 
 
 def versions() -> dict[str, str]:

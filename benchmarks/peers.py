@@ -60,19 +60,19 @@ def our_jax_program(work: Formula, sizes: Sizes, values: Values) -> Program:
     return Program(jax_run(jax.jit(function), [values[name] for name in names]))
 
 
-def tensors(values: Values) -> dict[str, Any]:
+def tensors(values: Values, place: str = "cpu") -> dict[str, Any]:
     """The values as tensors, and as many threads as all have."""
     import torch
 
     torch.set_num_threads(threads())
-    return {name: torch.from_numpy(np.array(value)) for name, value in values.items()}
+    return {name: torch.from_numpy(np.array(value)).to(place) for name, value in values.items()}
 
 
-def torch_program(work: Formula, values: Values) -> Program:
+def torch_program(work: Formula, values: Values, place: str = "cpu") -> Program:
     """`torch.func`, as it stands."""
     import torch
 
-    names, given = list(values), list(tensors(values).values())
+    names, given = list(values), list(tensors(values, place).values())
     kinds = {"gradient": torch.func.grad, "jacobian": torch.func.jacrev}
     kinds["hessian"] = torch.func.hessian
     f = positional(work.meaning(torch), names)

@@ -62,6 +62,7 @@ def page(found: Found) -> str:
         "",
         *aims.told(found),
         *_programs(found.get("programs")),
+        *(_accelerator(found.get("accelerator")) if "programs" in found else ()),
         *_deriving(found.get("deriving")),
         *_growth(found.get("growth")),
         *_starts(found.get("starts")),
@@ -137,6 +138,29 @@ def _spread(ratio: Mapping[str, float] | None) -> str:
 def times(ratio: float) -> str:
     """How many times, as short as it says enough."""
     return f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.0f}"
+
+
+# On a GPU
+
+
+def _accelerator(found: Found | None) -> Iterable[str]:
+    yield from ("### On a GPU", "")
+    if not found or not found["rows"]:
+        yield (
+            "No GPU was at hand: JAX and PyTorch ran on the processor. Programs name no device and"
+            " run where their arrays lie; `python -m benchmarks --device gpu` measures them there."
+        )
+        yield ""
+        return
+    where = ", ".join(sorted(set(found["devices"].values())))
+    yield f"Milliseconds on {where}, results compared with those by hand first."
+    systems = ("wrt, jax", "jax", "wrt, torch", "torch")
+    yield from ("", f"| program | sizes | {' | '.join(systems)} |", f"|---|---|{'--:|' * 4}")
+    for row in found["rows"]:
+        sizes = ", ".join(f"{n} = {s:,}" for n, s in row["sizes"].items())
+        cells = (_milliseconds(row["seconds"].get(name)) for name in systems)
+        yield f"| {row['name'].replace('|', chr(92) + '|')} | {sizes} | {' | '.join(cells)} |"
+    yield ""
 
 
 # Deriving, growth, starts

@@ -20,6 +20,7 @@ from benchmarks.workloads import WORKLOADS
 __all__ = [
     "SYSTEMS",
     "Row",
+    "compare",
     "heading",
     "key",
     "measured",
@@ -192,13 +193,17 @@ def _row(task: Task, times: Times, floor: float, absent: Mapping[str, str]) -> R
 
 
 def _compare(system: str, program: Program, wanted: Array, task: Task) -> None:
+    compare(system, program, wanted, task.name, task.dtype)
+
+
+def compare(system: str, program: Program, wanted: Array, name: str, dtype: str) -> None:
     """Nothing is timed that is not the same."""
     found = program.array(program.run())
     scale = np.abs(wanted).max()
     if found.shape != wanted.shape:
-        raise AssertionError(f"{task.name}: {system} gives {found.shape}, not {wanted.shape}")
-    if not np.abs(found - wanted).max() <= TOLERANCE[task.dtype] * scale:
-        raise AssertionError(f"{task.name}: {system} gives other numbers")
+        raise AssertionError(f"{name}: {system} gives {found.shape}, not {wanted.shape}")
+    if not np.abs(found - wanted).max() <= TOLERANCE[dtype] * scale:
+        raise AssertionError(f"{name}: {system} gives other numbers")
 
 
 # Showing

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from benchmarks import aims, chart, growth, kept, report, rows, tasks
+from benchmarks import accelerator, aims, chart, growth, kept, report, rows, tasks
 from benchmarks.__main__ import main
 from benchmarks.formulas import Formula
 from benchmarks.machine import Rates
@@ -306,6 +306,7 @@ def test_the_page_tells_every_kind_apart() -> None:
         "Dense answers",
         "Through time",
         "Structured answers",
+        "On a GPU",
         "Deriving",
         "Reading",
         "Least squares, the gradient by x, with peers",
@@ -524,3 +525,36 @@ def test_aims_of_single_programs_are_of_rows_that_there_are() -> None:
 def test_aims_without_measurements_are_left_out() -> None:
     assert not list(aims.aims({}))
     assert not list(aims.told({}))
+
+
+# On a GPU
+
+
+@pytest.mark.parametrize("name", ["attention gradient", "RNN, loss by W: gradient"])
+def test_programs_run_where_their_arrays_lie(name: str) -> None:
+    work = BY_NAME[name]
+    assert isinstance(work, Formula)
+    sizes = {d: SMALL[d] for d in work.sizes[0]}
+    row = accelerator.measured(work, sizes, {"torch": "cpu"}, {"jax", "torch"})
+    assert set(row["seconds"]) == {"wrt, jax", "wrt, torch", "jax", "torch"}
+    assert row["absent"] == {}
+    row = accelerator.measured(work, sizes, {"torch": "no such place"}, {"torch"})
+    assert not row["seconds"]
+    assert set(row["absent"]) == {"wrt, torch", "torch"}
+
+
+def test_without_a_gpu_nothing_is_measured_and_that_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accelerator, "devices", dict)
+    assert accelerator.measure(True) == {"devices": {}, "rows": []}
+    assert accelerator.NONE in capsys.readouterr().out
+    text = report.page({**found(), "accelerator": {"devices": {}, "rows": []}})
+    assert accelerator.NONE in text
+
+
+def test_the_page_has_what_was_measured_on_a_gpu() -> None:
+    row = {"name": "softmax", "sizes": {"n": 1000}, "seconds": {"wrt, jax": 0.001, "jax": 0.002}}
+    text = report.page({**found(), "accelerator": {"devices": {"jax": "H"}, "rows": [row]}})
+    assert "Milliseconds on H" in text
+    assert "| softmax | n = 1,000 | 1 | 2 | – | – |" in text
