@@ -110,7 +110,7 @@ class _Kronecker:
         for block, turn in zip(self.blocks, self.found.turns, strict=True):
             others = [count if size is None else size for size in turn.others]
             laid = permuted(x, turn.order).reshape((*block.shape, prod(others)))
-            x = block.solve(laid).reshape((*turn.own, *others))
+            x = block.solve(laid).reshape((*turn.made, *others))
         x = permuted(x, self.found.last)
         return x if self.blocks else self.D.library.own(x, {"": b}, self.D._single)
 
@@ -189,13 +189,17 @@ class _Woodbury:
 
     @cached_property
     def solver(self) -> Solver | None:
-        """The small matrix, factorised; None where the core is singular, or it is, and the whole
-        may be regular.
+        """The small matrix, factorised; None where the core is singular, and where it is singular
+        itself and the whole may be regular.
         """
         import numpy as np
 
         try:
-            return factorised(self.D.library, self.small)
+            small = self.small
+        except np.linalg.LinAlgError:
+            return None
+        try:
+            return factorised(self.D.library, small)
         except np.linalg.LinAlgError:
             if self.whole is None:
                 raise
@@ -214,7 +218,10 @@ class _Woodbury:
     def formed(self) -> _Kronecker:
         """The one matrix that it is."""
         if self.whole is None:
-            raise ValueMistake(f"{self.D} without what has few columns is nearly singular")
+            raise ValueMistake(
+                f"{self.D} without what has few columns is singular, or nearly: no way to solve "
+                "with it is told by that; linear_operator() is a map for iterative solvers"
+            )
         return self.whole
 
     def once(self, solver: Solver, b: Any) -> tuple[Any, Any]:

@@ -54,12 +54,12 @@ class Block(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """How a factor takes right sides: the order of the axes, the sizes of its own, and those of the
-    others behind them; None stands for as many right sides as there are.
+    """How a factor takes right sides: the order of the axes, the sizes of what its own become, and
+    those of the others behind them; None stands for as many right sides as there are.
     """
 
     order: Axes
-    own: Axes
+    made: Axes
     others: tuple[int | None, ...]
 
 
@@ -197,8 +197,9 @@ class _Shape:
             others = [a for a in labels if a not in own]
             order = [labels.index(a) for a in (*own, *others)]
             behind = tuple(None if a == MANY else self.axes[a] for a in others)
-            turns.append(Turn(tuple(order), tuple(self.axes[a] for a in own), behind))
-            labels = [c for _, c in part.pairs] + part.columns + others
+            made = [c for _, c in part.pairs] + part.columns
+            turns.append(Turn(tuple(order), tuple(self.axes[a] for a in made), behind))
+            labels = made + others
         last = [labels.index(a) for a in (MANY, *range(self.rows, len(self.axes)))]
         often = tuple(self.size // (prod(p.many) * p.height) for p in solved)
         dense = any(p.height == self.size > 1 for p in parts)
