@@ -73,7 +73,7 @@ def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
     times = Times({name: [] for name in works})
     names = list(works)
     for turn in range(rounds):
-        first = turn % len(names)
+        first = turn % max(1, len(names))
         for name in names[first:] + names[:first]:
             inner = max(1, min(1000, round(SHORTEST / max(warm[name], 1e-9))))
             times.rounds[name].append(_best(works[name], inner, MOST_CALLS))

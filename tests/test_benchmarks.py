@@ -402,7 +402,7 @@ def test_a_wrong_question_is_told_at_once(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda *_: None)
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -415,7 +415,7 @@ def measured(section: str, options: Any, run: dict[str, Any]) -> None:
 
 
 def test_a_run_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda *_: None)
     monkeypatch.setattr("benchmarks.__main__.measure", measured)
     files = {word: tmp_path / f"bench.{word}" for word in ("json", "svg", "docs")}
     asked = [part for word, file in files.items() for part in (f"--{word}", str(file))]
@@ -460,7 +460,7 @@ def test_runs_that_were_not_measured_alike_are_not_joined() -> None:
 
 def test_a_run_goes_on_where_it_broke_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda *_: None)
     monkeypatch.setattr("benchmarks.__main__.described", lambda: "a machine, load 1.0 at the start")
     monkeypatch.setattr("benchmarks.__main__.versions", lambda: {"python": "3.11"})
 
@@ -488,7 +488,7 @@ def test_rows_that_are_there_are_not_measured_again() -> None:
 def test_a_file_without_a_run_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda most: None)
+    monkeypatch.setattr("benchmarks.__main__.limit_threads", lambda *_: None)
     (tmp_path / "no.json").write_text("no run")
     with pytest.raises(SystemExit):
         main(["--from", str(tmp_path / "no.json")])
