@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import gc
 import pickle
 import sys
 import tracemalloc
-import weakref
 from fractions import Fraction
 from typing import Any
 
@@ -463,76 +461,6 @@ def test_a_second_use_is_only_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wrt.programs.module.plan", refused)
     monkeypatch.setattr("wrt.answers.structured.terms.build.product_carried", refused)
     assert close(D(given).apply(V), first)
-
-
-SYSTEMS = [
-    ("norm2(T - U*V')^2", ["U", "U"]),
-    ("norm2(M.*(T - U*V'))^2", ["U", "U"]),
-    ("sum(exp(x)) + (a'*x)^2", ["x", "x"]),
-    ("A*X + X*B", ["X"]),
-    ("sum(exp(X*w)) + sum(X.^4)", ["X", "X"]),
-]
-
-
-@pytest.mark.parametrize(("text", "names"), SYSTEMS)
-def test_a_system_is_told_once_for_all_values(
-    text: str, names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    D = wrt.derivative(text, *names)
-    bind, sizes = D.compile(structured=True), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
-
-    def values() -> dict[str, Any]:
-        return {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
-
-    def used(S: Structured) -> None:
-        S.solve(np.ones(S.row_shape))
-        S.logdet()
-        S.norm()
-        S.trace()
-        S.diagonal()
-        S.dense()
-
-    for _ in range(3):  # programs are planned for sizes that come again
-        used(bind(values()))
-
-    def refused(*args: Any, **kwargs: Any) -> None:
-        raise AssertionError("made again")
-
-    monkeypatch.setattr("wrt.programs.module.plan", refused)
-    monkeypatch.setattr("wrt.expression.build.product_carried", refused)
-    monkeypatch.setattr("wrt.expression.build.product", refused)
-    monkeypatch.setattr("wrt.expression.build.add", refused)
-    used(bind(values()))
-
-
-@pytest.mark.parametrize(("text", "names"), SYSTEMS)
-def test_what_was_solved_with_is_freed_at_once(text: str, names: list[str]) -> None:
-    D, sizes = wrt.derivative(text, *names), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
-    values = {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
-    S = D.compile(structured=True)(values)
-    S.solve(np.ones(S.row_shape))
-    kept = weakref.ref(next(iter(S._system.D.values.values())))
-    gc.disable()  # no circle that waits for the collector
-    try:
-        del S, values
-        assert kept() is None
-    finally:
-        gc.enable()
-
-
-@pytest.mark.parametrize("units", [1.0, 1e-13])
-def test_what_is_singular_in_all_its_digits_is_refused(units: float) -> None:
-    """Whatever units its rows and columns have; units alone are no reason."""
-    A = RNG.normal(size=(40, 3))
-    A[:, 2] = 2 * A[:, 0]
-    B = RNG.normal(size=(3, 3))
-    scale = np.array([1, units, units**2])
-    X = wrt.derivative("A*X", "X").compile(structured=True)
-    with pytest.raises(ValueMistake, match="singular at this point"):
-        X(A=A.T @ A * np.outer(scale, scale), X=np.ones((3, 2))).solve(np.ones((3, 2)))
-    S = X(A=B * np.outer(scale, scale), X=np.ones((3, 2)))
-    want = np.linalg.solve(B, RNG.normal(size=(3, 2))) / scale[:, None]
-    assert np.allclose(S.solve(S.apply(want)), want, rtol=1e-6)
 
 
 def test_a_sum_that_nearly_cancels_keeps_its_norm() -> None:

@@ -7,6 +7,7 @@ them by the others, or tells which to leave out. What the factors have there is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from wrt.answers.structured.terms import Term
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Factor, Pattern, Relation
+from wrt.expression.nodes import Factor, Node, Pattern, Relation
 from wrt.expression.products import connected
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["entries"]
+__all__ = ["count", "entries"]
 
 Condition = tuple[tuple[tuple[int, int], ...], int, str]
 
@@ -37,8 +38,8 @@ def entries(D: Structured, limit: int) -> Any:
 
     if D.backend != "numpy":
         raise ValueMistake(f'entries are listed with NumPy; to("numpy") moves from {D.backend}')
-    plans = [_Plan(term) for term in terms(D.formula) if term.coefficient.value]
-    most = sum(plan.count for plan in plans)
+    plans = _plans(D.formula)
+    most = count(D.formula)
     if most > limit:
         raise TooLarge(
             f"{D} would have {most:,} entries that are not zero by its structure, "
@@ -55,6 +56,16 @@ def entries(D: Structured, limit: int) -> Any:
     made = coo_array((data, places), shape=shape)
     made.sum_duplicates()
     return made
+
+
+def count(formula: Node) -> int:
+    """How many entries may differ from zero by the structure, those of each term by themselves."""
+    return sum(plan.count for plan in _plans(formula))
+
+
+@lru_cache(maxsize=128)
+def _plans(formula: Node) -> tuple[_Plan, ...]:
+    return tuple(_Plan(term) for term in terms(formula) if term.coefficient.value)
 
 
 class _Plan:

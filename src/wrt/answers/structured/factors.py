@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Cut", "Solver", "cut", "factorised", "is_lost", "rank", "singular", "turned"]
+__all__ = [
+    "Cut",
+    "Solver",
+    "cut",
+    "factorised",
+    "finite",
+    "in_common",
+    "is_lost",
+    "rank",
+    "singular",
+    "turned",
+]
 
 #: This part of all digits may be lost by a difference: what is left is refined once.
 LOST = 0.36
@@ -84,7 +95,7 @@ def _of_one(matrix: Array, known: str) -> Solver:
     found = _cholesky(matrix, 1) if known == "definite" else None
     if found is not None:
         return found
-    _finite(matrix)
+    finite(matrix)
     known = known or (_seen(matrix) if len(matrix) >= FEW_ROWS else "")
     if known in ("lower", "upper"):
         return _triangular(matrix, known == "lower")
@@ -93,7 +104,7 @@ def _of_one(matrix: Array, known: str) -> Solver:
     return found or _lu(matrix)
 
 
-def _finite(matrix: Array) -> None:
+def finite(matrix: Array) -> None:
     """Refuse what cannot be solved with."""
     from cmath import isfinite
 
@@ -123,21 +134,20 @@ def _seen(matrix: Array) -> str:
     return "hermitian" if np.abs(matrix - matrix.conj().T).max() <= least else ""
 
 
-@lru_cache(maxsize=16)
-def _words(kind: str) -> dict[str, Any]:
+@lru_cache(maxsize=32)
+def _words(kind: str, names: tuple[str, ...]) -> dict[str, Any]:
     """LAPACK's functions for entries of a type: said directly, for a step of a few microseconds."""
     from scipy.linalg import get_lapack_funcs
 
-    names = ("potrf", "potrs", "getrf", "getrs", "trtrs")
     return dict(zip(names, get_lapack_funcs(names, dtype=kind), strict=True))
 
 
-def _common(matrix: Array, b: Array) -> tuple[Array, dict[str, Any]]:
-    """Right sides in the type that both have in common, and LAPACK for it."""
+def in_common(matrix: Array, b: Array, *names: str) -> tuple[Array, dict[str, Any]]:
+    """Right sides in the type that both have in common, and LAPACK's functions for it."""
     import numpy as np
 
     kind = matrix.dtype if b.dtype == matrix.dtype else np.result_type(matrix, b)
-    return b.astype(kind, copy=False), _words(kind.char)
+    return b.astype(kind, copy=False), _words(kind.char, names)
 
 
 # What NumPy lays out by rows LAPACK reads by columns: it is given the transpose, uncopied.
@@ -151,7 +161,7 @@ def _triangular(matrix: Array, lower: bool) -> Solver:
         raise singular()
 
     def solve(b: Array) -> Array:
-        b, words = _common(matrix, b)
+        b, words = in_common(matrix, b, "trtrs")
         return words["trtrs"](matrix.T, b, lower=not lower, trans=1)[0]  # type: ignore[no-any-return]
 
     return Solver(solve, lambda: np.log(pivots).sum())
@@ -162,14 +172,16 @@ def _cholesky(matrix: Array, sign: int) -> Solver | None:
     import numpy as np
 
     laid = matrix if matrix.dtype.kind == "c" else matrix.T
-    factor, info = _words(matrix.dtype.char)["potrf"](laid if sign > 0 else -laid)
+    factor, info = _words(matrix.dtype.char, ("potrf", "potrs"))["potrf"](
+        laid if sign > 0 else -laid
+    )
     if info:
         return None
     pivots = factor.diagonal().real
     _watch(matrix, np.minimum.reduce(pivots) ** 2, np.maximum.reduce(pivots) ** 2)
 
     def solve(b: Array) -> Array:
-        b, words = _common(matrix, b)
+        b, words = in_common(matrix, b, "potrf", "potrs")
         return words["potrs"](factor, b if sign > 0 else -b)[0]  # type: ignore[no-any-return]
 
     return Solver(solve, lambda: 2 * np.log(pivots).sum())
@@ -178,12 +190,12 @@ def _cholesky(matrix: Array, sign: int) -> Solver | None:
 def _lu(matrix: Array) -> Solver:
     import numpy as np
 
-    lu, exchanges, _ = _words(matrix.dtype.char)["getrf"](matrix.T)
+    lu, exchanges, _ = _words(matrix.dtype.char, ("getrf", "getrs"))["getrf"](matrix.T)
     pivots = np.abs(lu.diagonal())
     _watch(matrix, np.minimum.reduce(pivots), np.maximum.reduce(pivots))
 
     def solve(b: Array) -> Array:
-        b, words = _common(matrix, b)
+        b, words = in_common(matrix, b, "getrf", "getrs")
         return words["getrs"](lu, exchanges, b, trans=1)[0]  # type: ignore[no-any-return]
 
     return Solver(solve, lambda: np.log(pivots).sum())
@@ -200,7 +212,7 @@ def _watch(matrix: Array, least: float, most: float) -> None:
     eps = np.finfo(matrix.dtype).eps
     if least > len(matrix) * eps * most:
         return
-    _finite(matrix)
+    finite(matrix)
     even = matrix / np.abs(matrix).max(axis=1, keepdims=True)
     even = even / np.abs(even).max(axis=0)
     condition = float(np.linalg.cond(even, 1))

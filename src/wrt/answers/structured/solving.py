@@ -11,8 +11,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.structured import systems
+from wrt.answers.structured.entries import entries
 from wrt.answers.structured.factors import Cut, Solver, factorised, is_lost, singular, turned
+from wrt.answers.structured.sparse import sparse_factorised
 from wrt.errors import ShapeMistake, ValueMistake
+from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:
@@ -73,6 +76,8 @@ def system(D: Structured) -> System:
             return System(D, _Woodbury(D, found))
         case systems.Sylvester() if D.backend == "numpy" or found.symmetric:
             return System(D, _Sylvester(D, found))
+        case systems.Sparse() if D.backend == "numpy":
+            return System(D, _Sparse(D))
     raise ValueMistake(
         f"the structure of {D} does not tell how to solve with it: it is no product of systems in "
         "single axes, with few columns added to it; linear_operator() is a map for iterative "
@@ -149,6 +154,8 @@ class _Block:
     @cached_property
     def whole(self) -> Solver:
         """What solves with the blocks formed."""
+        if self.found.sparse and self.D.backend == "numpy":
+            return _Sparse(replace(self.D, formula=self.found.matrix, rows=1, groups=())).solver
         return factorised(self.D.library, self.matrix, self.found.known)
 
     def solve(self, b: Any) -> Any:
@@ -285,6 +292,30 @@ class _Thin:
             return None
         words = self.library.words
         return words.log(words.abs(self.diagonal)).sum(-1) + self.solver.logdet()
+
+
+# Few entries
+
+
+class _Sparse:
+    """A matrix with few entries in each row, between tensors laid end to end."""
+
+    def __init__(self, D: Structured) -> None:
+        self.D = D
+
+    @cached_property
+    def solver(self) -> Solver:
+        """The entries, factorised."""
+        return sparse_factorised(entries(self.D, self.D.limit))
+
+    def solve(self, b: Any) -> Any:
+        """Many right sides along the first axis."""
+        flat = turned(b.reshape((len(b), -1)))
+        return turned(self.solver.solve(flat)).reshape((len(b), *self.D.axes[self.D.rows :]))
+
+    def logdet(self) -> Any:
+        """Of the whole matrix."""
+        return self.solver.logdet()
 
 
 # Sylvester's equation

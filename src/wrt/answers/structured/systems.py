@@ -17,6 +17,7 @@ from typing import NamedTuple
 from wrt.algebra import is_symmetric
 from wrt.algebra.definite import definite
 from wrt.algebra.triangles import triangle
+from wrt.answers.structured.entries import count
 from wrt.answers.structured.factors import Cut, cut, rank, singular
 from wrt.answers.structured.operations import terms as terms_of
 from wrt.answers.structured.terms import Term, component, joined
@@ -25,9 +26,11 @@ from wrt.expression.nodes import Node
 from wrt.expression.products import connected
 from wrt.expression.walk import holds_complex
 
-__all__ = ["Block", "Kronecker", "Sylvester", "Thin", "Turn", "Woodbury", "system"]
+__all__ = ["Block", "Kronecker", "Sparse", "Sylvester", "Thin", "Turn", "Woodbury", "system"]
 
 Axes = tuple[int, ...]
+#: A matrix of at least so many rows with at most so many entries in each is sparse.
+LARGE, FEW = 64, 16
 #: Where right sides stand among the axes while factors are solved one after another.
 MANY = -1
 
@@ -43,7 +46,7 @@ class Block(NamedTuple):
     """A factor: one matrix, or one for each entry of tied axes of the sizes `many`.
 
     `matrix` has these axes and then rows and columns, of the length `height`; `known` is what its
-    form shows: lower, upper, definite or symmetric.
+    form shows: lower, upper, definite or symmetric; `sparse` whether it has few entries in a row.
     """
 
     matrix: Node
@@ -51,6 +54,7 @@ class Block(NamedTuple):
     height: int
     known: str
     thin: Thin | None
+    sparse: bool
 
 
 class Turn(NamedTuple):
@@ -94,8 +98,15 @@ class Sylvester(NamedTuple):
     symmetric: bool
 
 
+class Sparse(NamedTuple):
+    """So few entries in each row that they tell how to solve."""
+
+
+Way = Kronecker | Woodbury | Sylvester | Sparse
+
+
 @lru_cache(maxsize=256)
-def system(formula: Node, rows: int) -> Kronecker | Woodbury | Sylvester | None:
+def system(formula: Node, rows: int) -> Way | None:
     """The way to solve with a tensor whose first axes are rows; None where the structure does not
     tell one. Raises NumPy's LinAlgError where there is none whatever the numbers are.
 
@@ -121,18 +132,19 @@ class _Shape:
     """A tensor with known sizes, cut into rows and columns."""
 
     def __init__(self, formula: Node, rows: int) -> None:
-        self.rows = rows
+        self.formula, self.rows = formula, rows
         self.axes = tuple(d.value or 0 for d in formula.dims)
         self.size = prod(self.axes[:rows])
         self.terms = [t for t in terms_of(formula) if t.coefficient.value]
 
-    def system(self) -> Kronecker | Woodbury | Sylvester | None:
+    def system(self) -> Way | None:
         if not self.terms or not all(part.is_square for part in self.parts(self.terms)):
             raise singular()
         whole = self.kronecker(self.terms)
         if whole is not None and not whole.dense:
             return whole
-        return self.woodbury(whole) or whole or self.sylvester()
+        found = self.woodbury(whole) or whole or self.sylvester()
+        return found or (Sparse() if _is_sparse(self.formula, self.size) else None)
 
     # Kronecker products of blocks
 
@@ -212,7 +224,7 @@ class _Shape:
         """A product of factors with few columns added; None where it is none."""
         ends = [(t.output[: self.rows], t.output[self.rows :]) for t in self.terms]
         ranks = [rank(t, *sides) for t, sides in zip(self.terms, ends, strict=True)]
-        thin = [k for k, count in enumerate(ranks) if 2 * count <= self.size]
+        thin = [k for k, found in enumerate(ranks) if 2 * found <= self.size]
         rest = [t for k, t in enumerate(self.terms) if k not in thin]
         if not thin or not rest or 2 * sum(ranks[k] for k in thin) > self.size:
             return None
@@ -268,8 +280,8 @@ class _Part:
         self.width = prod(axes[k] for k in self.columns)
         self.many = tuple(axes[r] for r, _ in self.pairs)
         self.places = {a: k for k, a in enumerate((*group.rows, *group.columns))}
-        counts = [prod(axes[a] for a in own) for own in group]
-        self.is_square = counts[0] == counts[1]
+        height, width = (prod(axes[a] for a in own) for own in group)
+        self.is_square = height == width
 
     @property
     def is_solved(self) -> bool:
@@ -290,7 +302,9 @@ class _Part:
         output += [self.places[k] for k in (*self.rows, *self.columns)]
         matrix = build.add(*(_along(t, output) for t in terms_of(self.node)))
         known = _known(matrix) if self.rows and not tied else ""
-        return Block(matrix, self.many, self.height, known, self.thin())
+        large = bool(self.rows) and not tied and self.height >= LARGE
+        sparse = large and _is_sparse(matrix, self.height)
+        return Block(matrix, self.many, self.height, known, self.thin(), sparse)
 
     def thin(self) -> Thin | None:
         """The blocks as diagonals with few columns added; None where they are of another kind."""
@@ -308,6 +322,11 @@ class _Part:
         shared = [tuple(t.output[k] for k in many) for t in thin]
         cuts = [cut(t, *sides, own) for t, sides, own in zip(thin, ends, shared, strict=True)]
         return Thin(build.add(*(_along(t, (*many, row)) for t in flat)), tuple(cuts))
+
+
+def _is_sparse(matrix: Node, rows: int) -> bool:
+    """Whether a matrix, between tensors laid end to end, has few entries in each row."""
+    return count(matrix) <= min(FEW * rows, rows**2 // 4)
 
 
 def _along(term: Term, output: Sequence[int]) -> Node:

@@ -222,8 +222,9 @@ class Structured:
 
         Diagonal and block diagonal tensors, Kronecker products, permutations and Sylvester's
         equation are solved block by block, equal blocks once, symmetric positive definite ones by
-        Cholesky's factorisation; with products of few columns added by Woodbury's identity.
-        What is factorised is kept. Raises ValueMistake where the structure does not tell how.
+        Cholesky's factorisation; with products of few columns added by Woodbury's identity; what
+        has few entries in each row as a band, or by SuperLU. What is factorised is kept. Raises
+        ValueMistake where the structure does not tell how, and where the tensor is singular.
         """
         return self._system.solve(right)
 

@@ -1,0 +1,116 @@
+"""Systems whose matrix has few entries in each row: band matrices by LAPACK, others by SuperLU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wrt.answers.structured.factors import Solver, finite, in_common, singular
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["sparse_factorised"]
+
+#: A matrix with so many diagonals is a band; with more of them, what is between may be zeros.
+MOST_DIAGONALS = 256
+
+
+def sparse_factorised(matrix: Any) -> Solver:
+    """A matrix given by its entries (SciPy's coo_array), factorised once.
+
+    >>> import numpy as np
+    >>> from scipy.sparse import coo_array
+    >>> T = coo_array([[2.0, 1, 0], [1, 3, 1], [0, 1, 4]])
+    >>> sparse_factorised(T).solve(T @ np.array([[1.0], [2], [3]])).ravel()
+    array([1., 2., 3.])
+    """
+    finite(matrix.data)
+    offsets = matrix.col - matrix.row
+    above, below = int(offsets.max(initial=0)), -int(offsets.min(initial=0))
+    if above + below >= MOST_DIAGONALS:
+        return _scattered(matrix)
+    return _symmetric_band(matrix, below) or _band(matrix, above, below)
+
+
+def _symmetric_band(matrix: Any, below: int) -> Solver | None:
+    """By Cholesky's factors of the lower half; None where it is not positive definite."""
+    import numpy as np
+
+    if abs(matrix - matrix.conj().T).max() > 4 * np.finfo(matrix.dtype).eps * abs(matrix).max():
+        return None
+    half = np.zeros((below + 1, matrix.shape[0]), matrix.dtype)
+    lower = matrix.col <= matrix.row
+    half[(matrix.row - matrix.col)[lower], matrix.col[lower]] = matrix.data[lower]
+    _, words = in_common(half, half, "pbtrf", "pbtrs")
+    factor, info = words["pbtrf"](half, lower=1)
+    if info:
+        return None
+
+    def solve(b: Array) -> Array:
+        b, words = in_common(factor, b, "pbtrf", "pbtrs")
+        return words["pbtrs"](factor, b, lower=1)[0]  # type: ignore[no-any-return]
+
+    _watch(matrix, factor[0].real ** 2, solve)
+    return Solver(solve, lambda: 2 * np.log(factor[0].real).sum())
+
+
+def _band(matrix: Any, above: int, below: int) -> Solver:
+    import numpy as np
+
+    band = np.zeros((2 * below + above + 1, matrix.shape[0]), matrix.dtype)
+    band[below + above + matrix.row - matrix.col, matrix.col] = matrix.data
+    _, words = in_common(band, band, "gbtrf", "gbtrs")
+    lu, exchanges, info = words["gbtrf"](band, below, above)
+    if info:
+        raise singular()
+
+    def solve(b: Array) -> Array:
+        b, words = in_common(lu, b, "gbtrf", "gbtrs")
+        return words["gbtrs"](lu, below, above, b, exchanges)[0]  # type: ignore[no-any-return]
+
+    pivots = np.abs(lu[below + above])
+    _watch(matrix, pivots, solve)
+    return Solver(solve, lambda: np.log(pivots).sum())
+
+
+def _scattered(matrix: Any) -> Solver:
+    import numpy as np
+    from scipy.sparse.linalg import splu
+
+    kind = np.result_type(matrix.dtype, np.float64)  # what SuperLU is best at
+    try:
+        factors = splu(matrix.astype(kind).tocsc())
+    except RuntimeError:
+        raise singular() from None
+
+    def solve(b: Array) -> Array:
+        if b.dtype.kind == "c" and kind.kind != "c":
+            return solve(b.real) + 1j * solve(b.imag)
+        found: Array = factors.solve(np.ascontiguousarray(b, kind))
+        return found.astype(np.result_type(matrix, b), copy=False)
+
+    pivots = np.abs(factors.U.diagonal())
+    _watch(matrix, pivots, solve)
+    return Solver(solve, lambda: np.log(pivots).sum())
+
+
+def _watch(matrix: Any, pivots: Array, solve: Callable[[Array], Array]) -> None:
+    """Refuse a matrix with which no digit of a solution is right, whatever the units of its rows
+    and columns are: by what becomes of ones of both signs, as a rule nearly the most.
+    """
+    import numpy as np
+
+    eps = float(np.finfo(matrix.dtype).eps)
+    if pivots.min() > len(pivots) * eps * pivots.max():
+        return
+    rows = abs(matrix).max(axis=1).toarray()
+    even = abs(matrix).multiply(1 / rows[:, None])
+    columns = even.max(axis=0).toarray()
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], len(rows)).astype(matrix.dtype)
+    most = even.multiply(1 / columns).sum(axis=1).max()
+    condition = float(np.abs(solve((signs * rows)[:, None])[:, 0] * columns).max() * most)
+    if not 10 * condition * eps < 1:
+        raise singular(condition)

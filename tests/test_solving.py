@@ -1,0 +1,151 @@
+"""Systems with structured tensors: told once for each formula, solved by what has structure."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wrt
+from wrt.answers.structured import Structured
+from wrt.answers.structured.sparse import sparse_factorised
+from wrt.errors import ValueMistake
+
+RNG = np.random.default_rng(31)
+
+
+def close(got: Any, want: Any) -> bool:
+    return np.shape(got) == np.shape(want) and np.allclose(got, want, rtol=1e-9, atol=1e-9)
+
+
+SYSTEMS = [
+    ("norm2(T - U*V')^2", ["U", "U"]),
+    ("norm2(M.*(T - U*V'))^2", ["U", "U"]),
+    ("sum(exp(x)) + (a'*x)^2", ["x", "x"]),
+    ("A*X + X*B", ["X"]),
+    ("sum(exp(X*w)) + sum(X.^4)", ["X", "X"]),
+]
+
+
+@pytest.mark.parametrize(("text", "names"), SYSTEMS)
+def test_a_system_is_told_once_for_all_values(
+    text: str, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    D = wrt.derivative(text, *names)
+    bind, sizes = D.compile(structured=True), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
+
+    def values() -> dict[str, Any]:
+        return {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
+
+    def used(S: Structured) -> None:
+        S.solve(np.ones(S.row_shape))
+        S.logdet()
+        S.norm()
+        S.trace()
+        S.diagonal()
+        S.dense()
+
+    for _ in range(3):  # programs are planned for sizes that come again
+        used(bind(values()))
+
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("wrt.programs.module.plan", refused)
+    monkeypatch.setattr("wrt.expression.build.product_carried", refused)
+    monkeypatch.setattr("wrt.expression.build.product", refused)
+    monkeypatch.setattr("wrt.expression.build.add", refused)
+    used(bind(values()))
+
+
+DIFFERENCES = "norm2(x[2:90]-x[1:89])^2"
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        (f"norm2(x - y)^2 + 5*{DIFFERENCES}", "90"),
+        (f"sum(exp(x)) - {DIFFERENCES}", "90"),
+        ("norm2(D.*X)^2 + norm2(X[2:9,:]-X[1:8,:])^2 + norm2(X[:,2:10]-X[:,1:9])^2", "9 10"),
+        ("norm2(D.*X)^2 + norm2(X[2,:]-X[1,:])^2 + norm2(X[:,2:300]-X[:,1:299])^2", "2 300"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_few_entries_in_each_row_are_a_system(text: str, shape: str, kind: str) -> None:
+    name = "x" if "x" in text else "X"
+    D = wrt.derivative(text, name, name, shapes={name: shape})
+    values = {v.name: RNG.uniform(1, 2, [d.value for d in v.dims]) for v in D.arguments}
+    S = D.compile(structured=True)({n: v.astype(kind) for n, v in values.items()})
+    want = RNG.normal(size=(3, *S.row_shape)).astype(kind)
+    right = S.apply(want)
+    found = S.solve(right)
+    digits = 1e-9 if kind == "float64" else 1e-3
+    assert found.dtype == kind
+    assert np.allclose(found, want, rtol=digits, atol=digits)
+    dense = D(values).reshape(want[0].size, -1)
+    assert np.allclose(S.logdet(), np.linalg.slogdet(dense)[1], rtol=digits)
+
+
+def test_a_long_chain_is_solved_without_its_matrix() -> None:
+    n = 20000
+    D = wrt.derivative(f"norm2(x-y)^2 + norm2(x[2:{n}]-x[1:{n - 1}])^2", "x", "x")
+    S, b = D.compile(structured=True)(x=np.ones(n), y=np.ones(n)), RNG.normal(size=n)
+    tracemalloc.start()
+    found = S.solve(b)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200 * b.nbytes
+    assert close(S.apply(found), b)
+    flat = wrt.derivative(f"norm2(x[2:{n}]-x[1:{n - 1}])^2", "x", "x").compile(structured=True)
+    with pytest.raises(ValueMistake, match="singular"):
+        flat(x=b).solve(b)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bands_and_scattered_entries_are_factorised(seed: int) -> None:
+    from scipy.sparse import coo_array, eye_array, random_array
+
+    rng, n = np.random.default_rng(seed), 400
+    far = 5 if seed % 2 else n
+    M = coo_array(random_array((n, n), density=0.01, rng=rng) + 4 * eye_array(n))
+    near = abs(M.row - M.col) < far
+    M = coo_array((M.data[near], (M.row[near], M.col[near])), M.shape)
+    if seed > 3:
+        M = coo_array(M + 1j * M.T)
+    solver, want = sparse_factorised(M), rng.normal(size=(n, 2)) + 1j * (seed > 1)
+    assert close(solver.solve(M @ want), want)
+    assert close(solver.logdet(), np.linalg.slogdet(M.toarray())[1])
+
+
+@pytest.mark.parametrize(("text", "names"), SYSTEMS)
+def test_what_was_solved_with_is_freed_at_once(text: str, names: list[str]) -> None:
+    D, sizes = wrt.derivative(text, *names), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
+    values = {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
+    S = D.compile(structured=True)(values)
+    S.solve(np.ones(S.row_shape))
+    kept = weakref.ref(next(iter(S._system.D.values.values())))
+    gc.disable()  # no circle that waits for the collector
+    try:
+        del S, values
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("units", [1.0, 1e-13])
+def test_what_is_singular_in_all_its_digits_is_refused(units: float) -> None:
+    """Whatever units its rows and columns have; units alone are no reason."""
+    A = RNG.normal(size=(40, 3))
+    A[:, 2] = 2 * A[:, 0]
+    B = RNG.normal(size=(3, 3))
+    scale = np.array([1, units, units**2])
+    X = wrt.derivative("A*X", "X").compile(structured=True)
+    with pytest.raises(ValueMistake, match="singular at this point"):
+        X(A=A.T @ A * np.outer(scale, scale), X=np.ones((3, 2))).solve(np.ones((3, 2)))
+    S = X(A=B * np.outer(scale, scale), X=np.ones((3, 2)))
+    want = np.linalg.solve(B, RNG.normal(size=(3, 2))) / scale[:, None]
+    assert np.allclose(S.solve(S.apply(want)), want, rtol=1e-6)
