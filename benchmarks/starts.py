@@ -82,4 +82,4 @@ def measure(quick: bool) -> dict[str, Any]:
             continue
         ends = "formula" if system in WITHOUT_NUMBERS else "first number"
         works[f"{system}: import, derive, {ends}"] = work
-    return table("cold starts", alternating(works, 3 if quick else ROUNDS))
+    return table("cold starts", alternating(works, 3 if quick else ROUNDS, 1))

@@ -63,20 +63,23 @@ class Times:
         return Spread.of([a / b for a, b in pairs])
 
 
-def alternating(works: Mapping[str, Work], rounds: int = ROUNDS) -> Times:
+def alternating(
+    works: Mapping[str, Work], rounds: int = ROUNDS, calls: int = MOST_CALLS
+) -> Times:
     """The times of every system, one sample of each a round, the first in a round changing.
 
-    A sample is the best of as many calls as fit into it: what others did meanwhile, where the
-    memory came from, and what a library still clears away of the system before is not asked.
+    A sample is the best of as many calls as fit into it, `calls` at most: what others did
+    meanwhile, where the memory came from, and what a library still clears away of the system
+    before is not asked.
     """
-    warm = {name: _best(work, 1, 3) for name, work in works.items()}
+    warm = {name: _best(work, 1, min(3, calls)) for name, work in works.items()}
     times = Times({name: [] for name in works})
     names = list(works)
     for turn in range(rounds):
         first = turn % max(1, len(names))
         for name in names[first:] + names[:first]:
             inner = max(1, min(1000, round(SHORTEST / max(warm[name], 1e-9))))
-            times.rounds[name].append(_best(works[name], inner, MOST_CALLS))
+            times.rounds[name].append(_best(works[name], inner, calls))
     return times
 
 
