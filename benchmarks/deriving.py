@@ -17,6 +17,7 @@ from benchmarks import others
 from benchmarks.formulas import Formula
 from benchmarks.timing import ROUNDS, alternating, seconds, table
 from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads.products import ALONG, PRODUCTS
 
 __all__ = ["measure"]
 
@@ -54,6 +55,9 @@ def measure(quick: bool) -> dict[str, Any]:
     works = {work.name: emitted_anew(work) for work in formulas(quick)}
     title = "every program of the tables: deriving, planning, emitting"
     found[title] = table(title, alternating(works, rounds))
+    works = {work.name: along_anew(work.work) for work in PRODUCTS if work.way is ALONG}
+    title = "every product with a direction V: deriving, planning, emitting"
+    found[title] = table(title, alternating(works, rounds))
     found["peers"] = table("least squares, gradient by x", alternating(_peers(), rounds))
     found["cases"] = cases()
     return found
@@ -90,6 +94,10 @@ def formulas(quick: bool) -> Iterator[Formula]:
 
 def emitted_anew(work: Formula) -> Work:
     return lambda: work.asked_anew().source()
+
+
+def along_anew(work: Formula) -> Work:
+    return lambda: work.asked_anew().source(direction="V")
 
 
 def proved(text: str, names: tuple[str, ...]) -> Work:

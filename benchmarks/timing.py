@@ -63,9 +63,7 @@ class Times:
         return Spread.of([a / b for a, b in pairs])
 
 
-def alternating(
-    works: Mapping[str, Work], rounds: int = ROUNDS, calls: int = MOST_CALLS
-) -> Times:
+def alternating(works: Mapping[str, Work], rounds: int = ROUNDS, calls: int = MOST_CALLS) -> Times:
     """The times of every system, one sample of each a round, the first in a round changing.
 
     A sample is the best of as many calls as fit into it, `calls` at most: what others did

@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.tasks import Array
 
 __all__ = [
+    "gru_factors",
     "gru_gradients",
     "gru_total",
     "lstm_factors",
@@ -28,8 +29,12 @@ def _steps_first(x: Array) -> Array:
     return x if x.ndim < 3 else x.transpose(1, 0, 2)
 
 
-def _sigmoid(z: Array) -> Array:
-    return 1 / (1 + np.exp(-z))
+def _squash(z: Array, out: Array) -> None:
+    """The logistic function of all entries."""
+    falling = np.negative(z)
+    np.exp(falling, out=falling)
+    falling += 1
+    np.reciprocal(falling, out=out)
 
 
 def _added(deltas: Array, states: Array) -> Array:
@@ -107,12 +112,13 @@ def _lstm_run(W: Array, U: Array, h0: Array, c0: Array, x: Array) -> tuple[Array
     gates, curved = np.empty_like(inputs), np.empty((T, *h0.shape))
     h[0], c[0] = h0, c0
     for t in range(T):
-        z = h[t] @ W.T + inputs[t]
-        now = gates[t]
-        now[..., : 3 * n] = _sigmoid(z[..., : 3 * n])
+        z, now = h[t] @ W.T, gates[t]
+        z += inputs[t]
+        _squash(z[..., : 3 * n], now[..., : 3 * n])
         np.tanh(z[..., 3 * n :], out=now[..., 3 * n :])
         i, f, o, g = _quarters(now)
-        c[t + 1] = f * c[t] + i * g
+        np.multiply(f, c[t], out=c[t + 1])
+        c[t + 1] += i * g
         np.tanh(c[t + 1], out=curved[t])
         np.multiply(o, curved[t], out=h[t + 1])
     return h, c, gates, curved
@@ -145,14 +151,15 @@ def lstm_gradients(x: Array, y: Array, h0: Array, c0: Array, **weights: Array) -
     deltas = np.empty_like(gates)
     back_h, back_c = np.zeros_like(h0), np.zeros_like(c0)
     for t in reversed(range(len(gates))):
-        by_h = errors[t] + back_h
-        by_c = back_c + by_h * through[t]
+        by_h = np.add(errors[t], back_h, out=back_h)
+        by_c = back_c
+        by_c += by_h * through[t]
         now = deltas[t]
         for k, by in enumerate((by_c, by_c, by_h, by_c)):
             part = slice(k * n, (k + 1) * n)
             np.multiply(slopes[t][..., part], by, out=now[..., part])
         back_h = now @ W
-        back_c = by_c * gates[t][..., n : 2 * n]
+        by_c *= gates[t][..., n : 2 * n]
     return np.split(_added(deltas, h[:-1]), 4)
 
 
@@ -192,10 +199,12 @@ def _gru_run(W: Array, U: Array, s0: Array, x: Array) -> tuple[Array, ...]:
     for t in range(T):
         z = s[t] @ W.T
         row, now = inputs[t], gates[t]
-        now[..., : 2 * n] = _sigmoid(z[..., : 2 * n] + row[..., : 2 * n])
+        _squash(z[..., : 2 * n] + row[..., : 2 * n], now[..., : 2 * n])
         gated[t] = z[..., 2 * n :]
-        np.tanh(row[..., 2 * n :] + now[..., :n] * gated[t], out=now[..., 2 * n :])
         keep, new = now[..., n : 2 * n], now[..., 2 * n :]
+        np.multiply(now[..., :n], gated[t], out=new)
+        new += row[..., 2 * n :]
+        np.tanh(new, out=new)
         s[t + 1] = new + keep * (s[t] - new)
     return s, gates, gated
 
@@ -219,15 +228,18 @@ def gru_gradients(x: Array, y: Array, s0: Array, **weights: Array) -> list[Array
     slopes, kept = _gru_slopes(s, gates, gated)
     errors = s[1:] - _steps_first(y)
     deltas, back = np.empty_like(gates), np.zeros_like(s0)
+    apart = (*s0.shape[:-1], 3, s0.shape[-1])
     for t in reversed(range(len(gates))):
-        by = errors[t] + back
-        np.multiply(slopes[t], np.tile(by, 3), out=deltas[t])
-        back = deltas[t] @ W + by * kept[t]
+        back += errors[t]
+        parts = slopes[t].reshape(apart), deltas[t].reshape(apart)
+        np.multiply(parts[0], back[..., None, :], out=parts[1])
+        back *= kept[t]
+        back += deltas[t] @ W
     return np.split(_added(deltas, s[:-1]), 3)
 
 
-def gru_total(x: Array, s0: Array, **weights: Array) -> Array:
-    """Of the last state by the weight of z."""
+def gru_factors(x: Array, s0: Array, **weights: Array) -> tuple[Array, Array]:
+    """P and s with ds[T]/dWz = Σ P[t] ⊗ s[t-1]."""
     W, U = (np.concatenate([weights[f"{c}{gate}"] for gate in "rzk"]) for c in "WU")
     s, gates, gated = _gru_run(W, U, s0, x)
     slopes, kept = _gru_slopes(s, gates, gated)
@@ -238,5 +250,11 @@ def gru_total(x: Array, s0: Array, **weights: Array) -> Array:
             part = slice(k * n, (k + 1) * n)
             np.multiply(chain, slopes[t, part], out=deltas[:, part])
         found[t] = deltas[:, n : 2 * n]
-        chain = deltas @ W + chain * kept[t]
-    return np.tensordot(found, s[:-1], axes=(0, 0))
+        chain *= kept[t]
+        chain += deltas @ W
+    return found, s[:-1]
+
+
+def gru_total(x: Array, s0: Array, **weights: Array) -> Array:
+    """Of the last state by the weight of z."""
+    return np.tensordot(*gru_factors(x, s0, **weights), axes=(0, 0))

@@ -32,7 +32,7 @@ from benchmarks.tasks import (
 )
 from benchmarks.workloads.dense import DENSE
 
-__all__ = ["PRODUCTS", "Floor", "Product", "named"]
+__all__ = ["ALONG", "PRODUCTS", "Floor", "Product", "named"]
 
 Floor = Callable[[Sizes], tuple[float, float]]
 

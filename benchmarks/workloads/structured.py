@@ -27,7 +27,7 @@ from benchmarks.tasks import (
     drawn,
 )
 from benchmarks.workloads.products import PRODUCTS, Floor, Product, named
-from benchmarks.workloads.recurrences import LOSS, LSTM, RNN, THROUGH_TIME, tamed
+from benchmarks.workloads.recurrences import GRU, LOSS, LSTM, RNN, THROUGH_TIME, tamed
 
 __all__ = ["STRUCTURED"]
 
@@ -325,6 +325,7 @@ STRUCTURED: Sequence[Product | Question] = (
     ),
     _of_recurrence("RNN", RNN, "s", "W", recurrences.rnn_factors, 1, 3),
     _of_recurrence("LSTM", LSTM, "h", "Wf", recurrences.lstm_factors, 4, 2),
+    _of_recurrence("GRU", GRU, "s", "Wz", recurrences.gru_factors, 3, 2),
     Question(
         "RNN, every contribution to the last loss, and norms",
         [{"n": 32, "T": 100}, {"n": 128, "T": 1000}],
