@@ -388,3 +388,45 @@ def test_a_product_whose_transpose_is_there_is_not_computed_again():
     D = wrt.derivative("norm2(kron(A,B)*x - y)^2", "A", shapes={"A": "n m", "B": "p q"})
     products = [line for line in D.plan(n=30, m=30, p=40, q=40).lines if "@" in line.text]
     assert len(products) == 3  # B with x, A with that, and what is left with it again
+
+
+# Products that several read
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "most"),
+    [
+        ("norm2(y - X*P*X'*y)^2/(n - tr(X*P*X'))^2", ("P",), 3e6),
+        ("norm2(y - X*P*X'*y)^2*norm2(z - X*P*X'*z)^2", (), 2e6),
+        ("norm2(y - X*inv(X'*X + l*eye(m))*X'*y)^2/tr(X*inv(X'*X + l*eye(m))*X')", ("l",), 3e6),
+        ("(X*P*X'*y)'*z + tr(X*P*X')", ("X",), 20e6),
+    ],
+)
+def test_a_large_product_that_several_read_is_not_formed(text, by, most):
+    shapes = {"X": "n m", "l": "", "P": "m m", "y": "n", "z": "n"}
+    shapes = {name: shape for name, shape in shapes.items() if name in text}
+    read = wrt.read(text, shapes=shapes)
+    formula = wrt.derivative(text, *by, shapes=shapes).formula if by else read
+    made = plan(formula, {"n": 5000, "m": 20})
+    assert billed(made.steps, made.results, {"n": 5000, "m": 20}).total.flops < most
+    rng = np.random.default_rng(5)
+    values = {
+        v.name: rng.normal(size=[{"n": 6, "m": 2}[str(d)] for d in v.dims]) for v in read.names
+    }
+    values |= {"l": 0.5} if "l" in values else {}
+    for sizes in ({"n": 5000, "m": 20}, {"n": 20, "m": 5000}):
+        found = programs.compile(formula, sizes=sizes).function
+        order = [values[v.name] for v in plan_arguments(formula)]
+        np.testing.assert_allclose(found(*order), evaluate(formula, values), rtol=1e-9)
+
+
+def plan_arguments(formula):
+    """The variables in the order of the bare function."""
+    return list(programs.compile(formula)._module.arguments)
+
+
+def test_a_small_product_that_several_read_is_formed_once():
+    formula = wrt.read("norm2(X*X'*y)^2 + norm2(X*X'*z)^2", shapes={"X": "n m"})
+    text = programs.source(formula, sizes={"n": 10, "m": 5000})
+    assert text.count("X @ X.T") == 1
+    assert "X @ X.T" not in programs.source(formula, sizes={"n": 5000, "m": 10})

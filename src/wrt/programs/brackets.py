@@ -28,7 +28,7 @@ from wrt.programs.contraction import order
 from wrt.programs.costs import BANDWIDTH, CALL, ITEM, PLAIN_RATE, PRODUCT_RATE, length
 from wrt.programs.flat import beside, inside_out
 
-__all__ = ["bracketed", "multiplied_out", "price"]
+__all__ = ["MOST_FACTORS", "MOST_NODES", "SHARE", "bracketed", "changed", "multiplied_out", "price"]
 
 #: What is changed must cost no more than this share of what it was; a residual as `Y - U*V'`, which
 #: cancels, no more than the smaller one.
@@ -117,16 +117,16 @@ def multiplied_out(roots: tuple[Node, ...], sizes: Sizes) -> tuple[Node, ...]:
     >>> multiplied_out(((diagonal - outer) @ M,), {"n": 1000})
     (<({-1 p[k] p[i] M[kj] -> ij} + {p[i] M[ij] -> ij}) : n, m>,)
     """
-    found = _changed(roots, lambda node: _paired(node, sizes))
+    found = changed(roots, lambda node: _paired(node, sizes))
     for count in range(MOST_SUMS):
         bracket = next(_cheaper(found, sizes), None)
         if bracket is None:
             return found if count else roots
-        found = _changed(found, partial(_out, bracket=bracket))
+        found = changed(found, partial(_out, bracket=bracket))
     return found
 
 
-def _changed(roots: tuple[Node, ...], rule: Callable[[Einsum], Node]) -> tuple[Node, ...]:
+def changed(roots: tuple[Node, ...], rule: Callable[[Einsum], Node]) -> tuple[Node, ...]:
     """The formulas with their products changed, inner ones first."""
     done: dict[Node, Node] = {}
     for node in inside_out(roots):

@@ -33,6 +33,7 @@ from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.gates import gathered
 from wrt.programs.hoisting import hoisted
 from wrt.programs.keeping import kept
+from wrt.programs.opening import opened
 
 __all__ = ["prepared"]
 
@@ -71,7 +72,7 @@ def _together(
 ) -> tuple[Node, ...]:
     """Formulas that are computed in one place: what a program returns, or what a step makes."""
     sizes = dict(known)
-    open_ = multiplied_out(roots, sizes) if out else roots
+    open_ = multiplied_out(opened(roots, sizes), sizes) if out else roots
     order = list(inside_out(open_))
     if out and open_ == roots and not any(isinstance(node, Scan) for node in order):
         return _together(roots, known, False)
