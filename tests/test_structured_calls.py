@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import wrt
+from wrt import programs
+from wrt.answers.structured.gathering import gathered
 from wrt.answers.structured.watching import is_suspicious, told
 from wrt.errors import ShapeMistake, ValueMistake
 
@@ -177,3 +179,115 @@ def test_what_a_formula_tells_of() -> None:
     f = wrt.derivative("sum(tanh(A*x))", "x").f
     assert told(f) == f.names
     assert told(wrt.derivative("logdet(A)", "A").f) == frozenset()  # may read half of it
+
+
+# Many products
+
+
+NET = "W3*tanh(W2*tanh(W1*x))"
+MANY = [
+    (LOGISTIC, ["w", "w"], {"X": "N n", "y": "N", "w": "n"}),
+    ("norm2(T - U*V')^2", ["U", "U"], {"T": "n m", "U": "n k", "V": "m k"}),
+    ("norm2(M.*(T - U*V'))^2", ["U", "U"], {"M": "n m", "T": "n m", "U": "n k", "V": "m k"}),
+    ("norm2(M.*(T - U*V'))^2", ["V", "V"], {"M": "n m", "T": "n m", "U": "n k", "V": "m k"}),
+    (NET, ["x"], {"W1": "m n", "W2": "m m", "W3": "k m", "x": "n"}),
+    (f"sum(log(1+exp({NET})))", ["x", "x"], {"W1": "m n", "W2": "m m", "W3": "k m", "x": "n"}),
+    (f"logsumexp({NET})", ["W1", "W1"], {"W1": "m n", "W2": "m m", "W3": "k m", "x": "n"}),
+    ("A*X*B + X", ["X"], {"A": "n n", "B": "m m", "X": "n m"}),
+    ("x + W*tanh(x + W*tanh(x))", ["x"], {"W": "n n", "x": "n"}),
+    ("A*inv(X)*b", ["X"], {"A": "k n", "X": "n n", "b": "n"}),
+    ("sum((tril(A)*x).^3)", ["x", "x"], {"A": "n n", "x": "n"}),
+    ("(c'*x)^3*norm2(A*x)^2", ["x", "x"], {"A": "m n", "x": "n", "c": "n"}),
+    ("kron(A,X)", ["X"], {"A": "k m", "X": "n n"}),
+]
+SIZES = {"N": 40, "n": 6, "m": 7, "k": 3}
+
+
+@pytest.mark.parametrize(("text", "names", "shapes"), MANY)
+def test_what_many_products_read_is_put_together_rightly(
+    text: str, names: list[str], shapes: dict[str, str]
+) -> None:
+    D = wrt.derivative(text, *names, shapes=shapes)
+    values = {
+        name: RNG.normal(size=[SIZES[d] for d in dims.split()]) for name, dims in shapes.items()
+    }
+    H, dense = D.compile(structured=True)(values), D(values)
+    dense, columns = dense.reshape(H.axes), len(H.axes) - H.rows
+    for transposed in (False, True):
+        node, v = H._product(transposed, False, False)
+        value = RNG.normal(size=[d.value or 0 for d in v.dims])
+        want = (
+            np.tensordot(value, dense, dense.ndim - columns)
+            if transposed
+            else np.tensordot(dense, value, columns)
+        )
+        found = gathered(node, v)
+        if found is None:
+            continue
+        parts = programs.compile(tuple(found.parts.values()))
+        made = parts.bare(H.values, {})
+        made = made if len(found.parts) > 1 else (made,)
+        known = {**H.values, **{u.name: a for u, a in zip(found.parts, made, strict=True)}}
+        got = programs.compile(found.formula).bare({**known, v.name: value}, {})
+        assert close(got, want)
+        entries = sum(a.size for a in made)
+        read = {u.name for part in found.parts.values() for u in part.names}
+        assert entries <= 2 * sum(H.values[name].size for name in read)
+
+
+def test_what_is_put_together_is_what_a_person_would_keep() -> None:
+    def asked(text: str, names: list[str], shapes: dict[str, str]) -> list[Any]:
+        D = wrt.derivative(text, *names, shapes=shapes)
+        values = {
+            name: RNG.normal(size=[SIZES[d] for d in dims.split()]) for name, dims in shapes.items()
+        }
+        found = gathered(*D.compile(structured=True)(values)._product(False, False, False))
+        return [] if found is None else [tuple(d.value for d in v.dims) for v in found.parts]
+
+    assert [asked(*row) for row in MANY[:3]] == [[(6, 6)], [(3, 3)], [(6, 3, 3)]]
+    assert asked("A*X", ["X"], {"A": "n n", "X": "n m"}) == []  # nothing is read twice
+    few = {"X": "k N", "y": "k", "w": "N"}
+    assert asked(LOGISTIC, ["w", "w"], few) == []  # 3 rows have fewer entries than 40 × 40
+
+
+def test_products_go_over_to_what_they_read_once_it_has_paid() -> None:
+    n = 30
+    D = wrt.derivative("norm2(M.*(T - U*V'))^2", "U", "U")
+    bind = D.compile(structured=True)
+    values = {name: RNG.normal(size=(n, n)) for name in "MT"}
+    values |= {name: RNG.normal(size=(n, 2)) for name in "UV"}
+    H, v = bind(values), RNG.normal(size=(n, 2))
+    first = H.apply(v)
+    times = H._lines[False]
+    assert times.left == times.first.look - 1 > 0
+    times.left = 1
+    while times.left:
+        assert close(H.apply(v), first)
+    assert times.now[0] is times.first.other.product
+    assert close(H.apply(v), first)
+    again = bind(values)
+    again.apply(v)
+    assert again._lines[False].left == times.first.other.after - 1  # found for these shapes
+    V = values["V"].copy()
+    V[0, 0] = np.nan
+    broken = bind({**values, "V": V})
+    broken._products[False].other.after  # noqa: B018
+    for _ in range(times.first.other.after + 2):
+        with pytest.raises(ValueMistake, match="V has entries that are NaN"):
+            broken.apply(v)
+
+
+def test_products_that_went_over_hold_no_circle() -> None:
+    import gc
+    import weakref
+
+    bind = wrt.derivative(LOGISTIC, "w", "w").compile(structured=True)
+    H = bind(logistic(40, 6))
+    H.apply(np.ones(6))
+    there = weakref.ref(H)
+    gc.disable()
+    try:
+        del H
+        assert there() is None
+    finally:
+        gc.enable()

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from wrt.programs.costs import PERIOD, billed
+from wrt.expression.nodes import Node
+from wrt.programs.costs import PERIOD, billed, entries
 from wrt.programs.module import Module
 from wrt.programs.plan import Plan, plan
 
-__all__ = ["Planned", "Plans"]
+__all__ = ["Planned", "Plans", "nanoseconds", "widest"]
 
 #: So many plans are kept besides the first.
 MOST_PLANS = 8
@@ -77,6 +78,16 @@ class Plans:
             return self.first
         found = self.write(sizes)
         return found if found.module.sizes.keys() <= self.first.module.sizes.keys() else self.first
+
+
+def nanoseconds(formula: Node | tuple[Node, ...]) -> float:
+    """About how long a program takes; sizes that are no numbers count as 100."""
+    return _price(plan(formula, {}), {})
+
+
+def widest(formula: Node | tuple[Node, ...]) -> int:
+    """The entries of the largest array that a program forms."""
+    return max((entries(dims, {}) for dims in plan(formula, {}).shapes()), default=0)
 
 
 def _class(sizes: Mapping[str, int]) -> Class:

@@ -35,8 +35,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import holds_complex, rename_dimensions, variables
-from wrt.programs.costs import billed
-from wrt.programs.plan import plan
+from wrt.programs.sized import nanoseconds
 
 __all__ = ["Bound", "bound", "unlaid"]
 
@@ -99,7 +98,9 @@ def bound(
     ways: list[Way | None] = []
     for node, variable in swept:
         way = found.run(node)
-        cheaper = _time(way) < _time(_product(made, rows, variable, transposed=bool(ways)))
+        cheaper = nanoseconds(way) < nanoseconds(
+            _product(made, rows, variable, transposed=bool(ways))
+        )
         ways.append((way, variable) if cheaper else None)
         used |= way.names if cheaper else frozenset()
     parts = {v: node for node, v in found.parts.items() if v in used}
@@ -115,12 +116,6 @@ def _product(formula: Node, rows: int, variable: Variable, transposed: bool) -> 
     axes = range(formula.ndim)
     summed = tuple(axes[:rows] if transposed else axes[rows:])
     return product(formula, summed, variable.name, False, "complex" in variable.properties)[0]
-
-
-def _time(node: Node) -> float:
-    """About how long a program takes."""
-    made = plan(node, {})
-    return billed(made.steps, made.results, {}).nanoseconds
 
 
 @lru_cache(maxsize=128)

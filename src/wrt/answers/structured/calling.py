@@ -7,18 +7,32 @@ in, shows there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from math import ceil
+from typing import Any, NamedTuple
 
 from wrt import programs
-from wrt.answers.structured.arrays import width
+from wrt.answers.structured.arrays import Library, width
+from wrt.answers.structured.gathering import entries, gathered
 from wrt.answers.structured.watching import COMPUTED, told
+from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import variables
+from wrt.programs.sized import nanoseconds, widest
 
-if TYPE_CHECKING:
-    from wrt.answers.structured.tensor import Structured
+__all__ = ["Product", "Setting", "Times"]
 
-__all__ = ["Product", "Times"]
+#: A formula of a product and the variable in it that stands for what comes in.
+Way = tuple[Node, Variable]
+
+
+#: What many products read is looked for once they have taken so many nanoseconds: about as long as
+#: looking takes.
+LOOKING = 5e6
+#: Another program for the products must save this share of their time.
+SAVED = 0.1
 
 
 class Product:
@@ -26,21 +40,19 @@ class Product:
     `name` says what comes in.
     """
 
-    def __init__(self, way: tuple[Node, Variable], name: str, tensor: Structured) -> None:
+    def __init__(self, way: Way, name: str, of: Setting) -> None:
+        self.way, self.name, self.of = way, name, of
         node, variable = way
         fixed = sorted(node.names - {variable}, key=lambda v: v.name)
-        told_of = tensor.backend, [*fixed, variable]
-        program = programs.compile(node, *told_of, limit=tensor.limit)
-        like, numpy = tensor.like, tensor.backend == "numpy"
-        self.name, self.names = name, [v.name for v in fixed]
-        self.run = program.ready(width(like))
-        self.is_numpy, self.dtype, self.kind = numpy, like.dtype, type(like)
+        program = programs.compile(node, of.library.name, [*fixed, variable], limit=of.limit)
+        numpy = of.library.name == "numpy"
+        self.run, self.names = program.ready(width(of.like)), [v.name for v in fixed]
+        self.is_numpy, self.dtype, self.kind = numpy, of.like.dtype, type(of.like)
         self.shape = tuple(d.value for d in variable.dims)
         #: whether an array can come in as it is: NaN in it shows in the result
         self.is_open = numpy and variable in told(node)
         #: whether a result can be handed out as it is
         self.is_own = numpy and program.is_new
-        self.library, self.single = tensor.library, width(like) <= 4
         self.given = [v.name for v in fixed if COMPUTED not in v.properties]
 
     def takes(self, value: Any) -> bool:
@@ -52,23 +64,87 @@ class Product:
             and value.shape == self.shape
         )
 
+    @property
+    def look(self) -> int:
+        """After how many products one looks for another way; 0: never."""
+        if not self.is_numpy:
+            return 0
+        if "other" in self.__dict__:
+            return self.other.after if self.other else 0
+        return max(3, ceil(LOOKING / (nanoseconds(self.way[0]) + 1)))
+
+    @cached_property
+    def other(self) -> Other | None:
+        """The way of many products, where there is one that takes less time and no more memory."""
+        node, variable = self.way
+        found = gathered(node, variable)
+        if found is None:
+            return None
+        parts = tuple(found.parts.values())
+        fixed = sorted(variables(*parts), key=lambda v: v.name)
+        saved = nanoseconds(node) - nanoseconds(found.formula)
+        if saved < SAVED * nanoseconds(node) or widest(parts) > sum(map(entries, fixed)):
+            return None
+        program = programs.compile(parts, arguments=fixed, limit=self.of.limit)
+        return Other(
+            ceil(nanoseconds(parts) / saved),
+            Product((found.formula, variable), self.name, self.of),
+            program.ready(width(self.of.like)),
+            [v.name for v in fixed],
+            [v.name for v in found.parts],
+        )
+
+
+class Setting(NamedTuple):
+    """The library of a tensor, a number of its type, and the most entries that are formed."""
+
+    library: Library
+    like: Any
+    limit: int
+
+
+class Other(NamedTuple):
+    """A way of many products: after how many of them it has paid to compute what it reads, the
+    product with that, and what computes it of the values of some names.
+    """
+
+    after: int
+    product: Product
+    run: Callable[..., Any]
+    names: Sequence[str]
+    parts: Sequence[str]
+
+    def read(self, values: Mapping[str, Any]) -> list[Any]:
+        """The arrays that stand still in the products."""
+        found = self.run(*[values[name] for name in self.names])
+        several = found if len(self.parts) > 1 else (found,)
+        known = {**values, **dict(zip(self.parts, several, strict=True))}
+        return [known[name] for name in self.product.names]
+
 
 class Times:
-    """The product of one tensor, of which it has the values, with arrays of its own type."""
+    """The product of one tensor, of which it has the values, with arrays of its own type.
 
-    __slots__ = ("fixed", "product", "run", "values")
+    What many products read is computed once they have taken as long as that would have: so they
+    never take more than twice the time of the better way.
+    """
+
+    __slots__ = ("done", "first", "left", "now", "values")
 
     def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
-        self.product, self.values, self.run = product, values, product.run
-        self.fixed = [values[name] for name in product.names]
+        self.first, self.values = product, values
+        self.now = product, [values[name] for name in product.names]
+        self.done, self.left = 0, product.look
 
     def __call__(self, value: Any) -> Any:
         """The product with an array of the right type and shape."""
         import numpy as np
 
-        product = self.product
         with np.errstate(all="ignore"):
-            found = self.run(*self.fixed, value)
+            if self.left:
+                self._count()
+            product, fixed = self.now
+            found = product.run(*fixed, value)
             if not (product.is_own and type(found) is product.kind):
                 found = self._owned(found, value)
             if product.is_numpy:
@@ -78,14 +154,26 @@ class Times:
                     self._look(value)
         return found
 
+    def _count(self) -> None:
+        """One product more; another way from here on, where it has come to pay."""
+        self.done, self.left = self.done + 1, self.left - 1
+        other = None if self.left else self.first.other
+        if other is None:
+            return
+        if other.after > self.done:
+            self.left = other.after - self.done
+            return
+        with suppress(TooLarge, ValueMistake):  # the first way is still there
+            self.now = other.product, other.read(self.values)
+
     def _owned(self, found: Any, value: Any) -> Any:
         """A result as an array that shares no memory with what came in."""
-        product = self.product
-        return product.library.own(found, {**self.values, product.name: value}, product.single)
+        library, like, _ = self.first.of
+        return library.own(found, {**self.values, self.first.name: value}, width(like) <= 4)
 
     def _look(self, value: Any) -> None:
         """Refuse NaN, where it came in."""
-        product = self.product
-        product.library.plain(product.name, value)
-        for name in product.given:
-            product.library.plain(name, self.values[name])
+        library = self.first.of.library
+        library.plain(self.first.name, value)
+        for name in self.first.given:
+            library.plain(name, self.values[name])

@@ -18,7 +18,7 @@ from wrt.algebra.definite import definite
 from wrt.answers.parts import unused
 from wrt.answers.structured import operations as said
 from wrt.answers.structured.arrays import Library, library, width
-from wrt.answers.structured.calling import Product, Times
+from wrt.answers.structured.calling import Product, Setting, Times
 from wrt.answers.structured.operations import BATCH, VECTOR, terms
 from wrt.answers.structured.terms import joined
 from wrt.answers.structured.watching import COMPUTED
@@ -182,7 +182,8 @@ class Structured:
 
     def _prepared(self, name: str, transposed: bool) -> Product:
         """A product with arrays of the tensor's own type, for all tensors of these shapes."""
-        product = Product(self._product(transposed, False, False), name, self)
+        setting = Setting(self.library, self.like, self.limit)
+        product = Product(self._product(transposed, False, False), name, setting)
         self._products[transposed] = product
         return product
 

@@ -15,7 +15,7 @@ from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Constant, Einsum, Factor, Node, Pattern, Sum
 
-__all__ = ["Term", "component", "joined", "terms"]
+__all__ = ["Term", "component", "inlined", "joined", "terms"]
 
 #: Brackets with zeros in them are multiplied out into so many terms at most, others into so many.
 MOST_TERMS, FEW_TERMS = 64, 6
@@ -55,7 +55,7 @@ def _opened(found: list[Term], asked: Callable[[Factor], bool], most: int) -> li
         if place is None or len(done) + len(waiting) + len(inner) > most:
             done.append(term)
         else:
-            waiting += [_inlined(term, place, one) for one in inner][::-1]
+            waiting += [inlined(term, place, one) for one in inner][::-1]
     return done
 
 
@@ -135,7 +135,7 @@ def _is_tied(node: Einsum) -> bool:
     )
 
 
-def _inlined(term: Term, place: int, inner: Term) -> Term:
+def inlined(term: Term, place: int, inner: Term) -> Term:
     """A term with a product in the place of one of its factors."""
     _, _, indices = term.factors[place]
     start = len(term.dims)
