@@ -279,8 +279,16 @@ def _bracketed(node: Sum, sizes: Sizes) -> Node:
         made = _outside(node, best, inside)
         always = len(best[2]) > 1 and None not in best[2]
         if made is not None and (always or _pays(made, [t for t, _ in inside], sizes)):
+            made = _inner_bracketed(made, sizes)
             return build.add(made, *outside) if outside else made
     return node
+
+
+def _inner_bracketed(node: Node, sizes: Sizes) -> Node:
+    """A product with a bracket whose terms may share more."""
+    inner = [bracketed(c, sizes) if isinstance(c, Sum) else c for c in node.children]
+    same = all(a is b for a, b in zip(inner, node.children, strict=True))
+    return node if same else node.rebuild(inner)
 
 
 def _shareable(term: Node, ndim: int) -> dict[Shared, int]:

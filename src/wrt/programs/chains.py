@@ -5,13 +5,81 @@ So what the first of them makes is there for others that need it, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Einsum, Factor, Node
+from wrt.expression.nodes import Einsum, Factor, Node, Scan, Variable
 from wrt.expression.products import product_carried
+from wrt.expression.walk import postorder, rebuilt
+from wrt.programs.flat import around, inside_out
 
-__all__ = ["in_a_row"]
+__all__ = ["in_a_row", "one_by_one", "stack_first", "steps_one_by_one"]
+
+
+def one_by_one(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The formulas with one matrix at a time that multiplies a state, in a step or a stack of it.
+
+    So a step and what stands outside say the same product alike, and it is found to be one.
+    """
+    done: dict[Node, Node] = {}
+    loops: dict[Scan, Scan] = {}
+    for node in inside_out(roots):
+        made = around(node, done)
+        if isinstance(made, Scan):
+            system = made.system
+            if system not in loops:
+                nexts = steps_one_by_one(system, system.nexts, system.elements)
+                loop = system.rebuild([*system.outside, *nexts])
+                assert isinstance(loop, Scan)
+                loops[system] = loop
+            made = loops[system].state(made.position, made.before)
+        elif isinstance(made, Einsum):
+            made = stack_first(made)
+        done[node] = made
+    return tuple([done[root] for root in roots])
+
+
+def steps_one_by_one(
+    system: Scan, nexts: Iterable[Node], first: Collection[Variable] = ()
+) -> list[Node]:
+    """New states of a recurrence with one matrix at a time that multiplies what moves.
+
+    What reads `first` is multiplied before what reads a state.
+    """
+    bound = system.bound
+    kinds = [frozenset(one) for one in (first, system.carries)]
+
+    def still(factor: Factor) -> bool:
+        return bound.isdisjoint(factor[0].names)
+
+    roots = list(nexts)
+    changed: dict[Node, Node] = {}
+    for node in postorder(*roots):
+        made = rebuilt(node, changed)
+        if isinstance(made, Einsum) and not bound.isdisjoint(made.names):
+            for kind in kinds:
+                moving = [k for k, c in enumerate(made.children) if not kind.isdisjoint(c.names)]
+                made = _first(made, moving, still) if isinstance(made, Einsum) else made
+        if made is not node:
+            changed[node] = made
+    return [changed.get(root, root) for root in roots]
+
+
+def stack_first(node: Einsum) -> Node:
+    """A product of the stack of a state with matrices, the stack times the first of them inside."""
+    for k, child in enumerate(node.children):
+        if isinstance(child, Scan):
+            step = node.indices[k][0]
+            made = in_a_row(node, k, _without(step))
+            if made is not node:
+                return made
+    return node
+
+
+def _first(node: Einsum, moving: Sequence[int], is_matrix: Callable[[Factor], bool]) -> Node:
+    """The first change that one of the factors that move makes possible."""
+    found = (in_a_row(node, k, is_matrix) for k in moving)
+    return next((made for made in found if made is not node), node)
 
 
 def in_a_row(node: Einsum, moving: int, is_matrix: Callable[[Factor], bool]) -> Node:
@@ -68,3 +136,7 @@ def _next(
 
 def _product(factors: Sequence[Factor], output: Sequence[int], node: Einsum) -> Node:
     return product_carried(ONE, factors, output, node.index_dims)
+
+
+def _without(step: int) -> Callable[[Factor], bool]:
+    return lambda factor: step not in factor[2]

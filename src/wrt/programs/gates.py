@@ -22,6 +22,8 @@ from wrt.programs.flat import around, inside_out
 __all__ = ["gathered"]
 
 NONE = Dimension.of(0)
+#: A sum of a product and of what a step is given for it, and that which is given.
+Rest = tuple[Node, Node] | None
 
 
 def gathered(roots: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -171,19 +173,13 @@ class _Step:
         index = _own_index(node, at)
         axis, inner = node.output.index(index), node.indices[at].index(index)
         group = self._sorted(group, inner)
-        wholes = self._wholes(group)
         matrix = behind([build.scale(one.node.coefficient, one.weights) for one in group], inner)
         made = _with(node, at, index, matrix, self._of(group[0].moving))
-        rests = [rest for _, rest in wholes if rest is not None]
-        if rests:
-            made = build.add(made, self._element(behind(self._stacks(rests), axis + 1)))
-        start, runs = NONE, list[tuple[Apply | None, Node, Part]]()
-        for whole, _ in wholes:
-            length = whole.dims[axis]
-            self._put(whole, _Place(made, axis, (start, length)))
-            runs.append((self._call(whole), whole, (start, length)))
+        start = NONE
+        for run in self._runs(group):
+            length = sum((one.node.dims[axis] for one, _ in run), start=NONE)
+            self._put_run(run, _Place(made, axis, (start, length)))
             start = start + length
-        self._called(made, axis, runs)
 
     def _sorted(self, group: list[_Weighted], inner: int) -> list[_Weighted]:
         """An order of matrices: those before the same function side by side, then by name."""
@@ -200,13 +196,37 @@ class _Step:
         word = "" if call is None else call.function.name
         return (call is None, word, names, one.weights.digest)
 
-    def _wholes(self, group: Sequence[_Weighted]) -> Sequence[tuple[Node, Node | None]]:
-        """What is put together: products with what is added to them, where each has such."""
-        found = [self._with_rest(one.node) for one in group]
-        several = [whole for whole in found if whole is not None]
-        return several if len(several) == len(group) else [(one.node, None) for one in group]
+    def _runs(self, group: Sequence[_Weighted]) -> list[list[tuple[_Weighted, Rest]]]:
+        """Products side by side: those that something is added to, and those as they are."""
+        runs: list[list[tuple[_Weighted, Rest]]] = []
+        for one in group:
+            found = self._with_rest(one.node)
+            if runs and (runs[-1][0][1] is None) == (found is None):
+                runs[-1].append((one, found))
+            else:
+                runs.append([(one, found)])
+        return [
+            [(one, None) for one, _ in run] if len(run) == 1 else run  # nothing to add together
+            for run in runs
+        ]
 
-    def _with_rest(self, node: Node) -> tuple[Node, Node] | None:
+    def _put_run(self, run: Sequence[tuple[_Weighted, Rest]], place: _Place) -> None:
+        """Products side by side with what is added to each, as parts of one sum."""
+        whole, axis, (start, _) = place.whole, place.axis, place.at
+        rests = [rest[1] for _, rest in run if rest is not None]
+        if rests:
+            whole = build.add(place.node, self._element(behind(self._stacks(rests), axis + 1)))
+            start = NONE
+        calls = list[tuple[Apply | None, Node, Part]]()
+        for one, rest in run:
+            node = one.node if rest is None else rest[0]
+            length = node.dims[axis]
+            self._put(node, _Place(whole, axis, (start, length)))
+            calls.append((self._call(node), node, (start, length)))
+            start = start + length
+        self._called(whole, axis, calls)
+
+    def _with_rest(self, node: Node) -> Rest:
         """The sum of a product and of what a step is given for it; that which is given."""
         users = self.users[node]
         if len(users) != 1 or not isinstance(users[0], Sum):
@@ -290,9 +310,10 @@ class _Step:
             for k, (state, new) in enumerate(zip(system.carries, system.nexts, strict=True))
             if new in self.places and state not in read and k not in self.early
         }
-        nexts = {k: self._of(one) for k, one in enumerate(system.nexts) if k not in moved}
         if not self.places:
             return system, {k: k for k in range(len(system.carries))}
+        moved = _joined(moved)
+        nexts = {k: self._of(one) for k, one in enumerate(system.nexts) if k not in moved}
         kept = list(nexts)
         wholes = list(dict.fromkeys(place.whole for place in moved.values()))
         new = [Variable(self._named(whole, moved), whole.dims) for whole in wholes]
@@ -313,6 +334,33 @@ class _Step:
         """The name of what is put together: that of its first part."""
         first = next(k for k, place in moved.items() if place.whole is whole)
         return self.system.carries[first].name
+
+
+def _joined(moved: Mapping[int, _Place]) -> dict[int, _Place]:
+    """The places as parts of what they fill together; those that fill nothing are left out."""
+    groups: dict[tuple[Node, int], dict[Part, None]] = {}
+    for place in moved.values():
+        groups.setdefault((place.whole, place.axis), {})[place.at] = None
+    hulls = {key: _hull(parts) for key, parts in groups.items()}
+    found: dict[int, _Place] = {}
+    for k, (whole, axis, at, sign) in moved.items():
+        hull = hulls[whole, axis]
+        if hull is not None and (len(groups[whole, axis]) > 1 or hull[1] is whole.dims[axis]):
+            found[k] = _Place(part(whole, axis, hull), axis, (at[0] - hull[0], at[1]), sign)
+    return found
+
+
+def _hull(parts: Mapping[Part, None]) -> Part | None:
+    """What parts that stand one behind the other fill together; None where there are gaps."""
+    starts = dict(list(parts))
+    ends = {start + length for start, length in parts}
+    begins = [start for start in starts if start not in ends]
+    if len(begins) != 1 or len(starts) < len(parts):
+        return None
+    first = end = begins[0]
+    while end in starts:
+        end = end + starts.pop(end)
+    return None if starts else (first, end - first)
 
 
 def _users(order: Sequence[Node]) -> dict[Node, list[Node]]:

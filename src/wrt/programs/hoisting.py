@@ -16,7 +16,7 @@ from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Scan, Sum, Variable
 from wrt.expression.products import product_carried, product_without
 from wrt.expression.walk import postorder, users
-from wrt.programs.chains import in_a_row
+from wrt.programs.chains import steps_one_by_one
 from wrt.programs.flat import beside, flat
 
 __all__ = ["Lighter", "hoisted", "one_product"]
@@ -79,7 +79,7 @@ class _Step:
         system = self.system
         spread = self._spread()
         done: dict[Node, Node] = {}
-        nexts = self._one_by_one([self._without(spread[one], done) for one in system.nexts])
+        nexts = steps_one_by_one(system, [self._without(spread[one], done) for one in system.nexts])
         self.became = {one: done[now] for one, now in spread.items() if now in done}
         read = frozenset().union(*(one.names for one in nexts))
         known = dict(zip(system.elements, system.series, strict=True))
@@ -114,20 +114,6 @@ class _Step:
                 same = all(a is b for a, b in zip(children, node.children, strict=True))
                 done[node] = node if same else node.rebuild(children)
         return done
-
-    def _one_by_one(self, nexts: Sequence[Node]) -> list[Node]:
-        """New states in which matrices that multiply a state in a row do so one at a time."""
-        done: dict[Node, Node] = {}
-        for node in postorder(*nexts):
-            children = [done[c] for c in node.children]
-            same = all(a is b for a, b in zip(children, node.children, strict=True))
-            made = node if same else node.rebuild(children)
-            if isinstance(made, Einsum):
-                moving = [k for k, c in enumerate(made.children) if self._moves(c)]
-                if len(moving) == 1:
-                    made = in_a_row(made, moving[0], lambda f: self._still(f[0]))
-            done[node] = made
-        return [done[one] for one in nexts]
 
     # What may be taken out
 

@@ -8,7 +8,7 @@ of an array that are written when they are at hand.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wrt.algebra.lifting import Lifting
@@ -26,7 +26,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import postorder
-from wrt.programs.chains import in_a_row
+from wrt.programs.chains import one_by_one, stack_first
 from wrt.programs.flat import around, beside, flat, inside_out
 from wrt.programs.hoisting import Lighter, one_product
 
@@ -51,7 +51,7 @@ def kept(roots: tuple[Node, ...], origins: Mapping[Scan, Lighter]) -> tuple[Node
     if not origins:
         return roots
     found = _kept(*_spread(roots, origins))
-    again = _one_by_one(found)
+    again = one_by_one(found)
     if all(a is b for a, b in zip(found, again, strict=True)):
         return found
     loops = dict.fromkeys(node.system for node in inside_out(again) if isinstance(node, Scan))
@@ -77,37 +77,13 @@ def _spread(
     for node in order:
         children = [done[c] for c in beside(node)]
         if isinstance(node, Einsum):
-            done[node] = one_product(node, children, [count[c] == 1 for c in node.children])
+            made = one_product(node, children, [count[c] == 1 for c in node.children])
+            done[node] = stack_first(made) if isinstance(made, Einsum) else made
             continue
         done[node] = made = around(node, done)
         if isinstance(node, Scan) and isinstance(made, Scan) and node.system in origins:
             became[made.system] = origins[node.system]
     return tuple([done[root] for root in roots]), became
-
-
-def _one_by_one(roots: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Stacks that several matrices multiply in a row, with one at a time, as a step does it."""
-    done: dict[Node, Node] = {}
-    for node in inside_out(roots):
-        made = around(node, done)
-        if isinstance(made, Einsum):
-            made = _stack_first(made)
-        done[node] = made
-    return tuple([done[root] for root in roots])
-
-
-def _without_step(step: int) -> Callable[[Factor], bool]:
-    return lambda factor: step not in factor[2]
-
-
-def _stack_first(node: Einsum) -> Node:
-    """A product of the stack of a state with matrices, the stack times the first of them inside."""
-    for k, child in enumerate(node.children):
-        if isinstance(child, Scan) and not child.before:
-            made = in_a_row(node, k, _without_step(node.indices[k][0]))
-            if made is not node:
-                return made
-    return node
 
 
 class _Product(NamedTuple):
@@ -146,7 +122,7 @@ class _Known:
         parts = [p for p in inside_out(loop.nexts) if p.children]
         asked = dict.fromkeys(c for p in parts if _is_contracted(p, carries) for c in p.children)
         moving = [c for c in asked if not carries.isdisjoint(c.names)]
-        work = [p for p in parts if _is_work(p, carries)]
+        work = [p for p in parts if _is_work(p, carries) and not _is_slight(p)]
         for known in ((), after):
             outside = self._outside(origin, states, known)
             sums = [c for c in moving if isinstance(outside[c], Sum)]
@@ -219,6 +195,17 @@ def _is_work(part: Node, carries: frozenset[Variable]) -> bool:
             if isinstance(node, Einsum) and node.summed:
                 return True
     return False
+
+
+def _is_slight(part: Node) -> bool:
+    """Whether a part is a call with a sign, or taken from a number: that the call is kept is
+    enough.
+    """
+    terms = part.children if isinstance(part, Sum) else (part,)
+    moving = [t for t in terms if t.names]
+    if len(moving) != 1 or isinstance(part, Apply):
+        return False
+    return isinstance(build.split(moving[0])[1], Apply)
 
 
 def _is_contracted(part: Node, carries: frozenset[Variable]) -> bool:

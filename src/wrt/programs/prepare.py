@@ -29,6 +29,8 @@ from wrt.expression.nodes import (
 from wrt.expression.walk import postorder, rewrite
 from wrt.programs.adjoints import turned
 from wrt.programs.brackets import bracketed, multiplied_out
+from wrt.programs.chains import one_by_one
+from wrt.programs.complements import complemented
 from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.gates import gathered
 from wrt.programs.hoisting import hoisted
@@ -54,7 +56,7 @@ def prepared(
     known = tuple(sorted(sizes.items()))
     if not any(isinstance(node, Scan) for node in postorder(*joint)):
         return _each_together(joint, known, out)
-    ready = _each_together(kept(*hoisted(flat(joint))), known, out)
+    ready = _each_together(kept(*hoisted(flat(one_by_one(complemented(flat(joint)))))), known, out)
     # brackets that were formed now may hold no state either
     found, _ = hoisted(ready)
     return gathered(found)
