@@ -28,10 +28,21 @@ GRU = """
     n[t] = tanh(Wh*(r[t].*h[t-1]) + Uh*x[t] + bh)
     h[t] = (1-z[t]).*h[t-1] + z[t].*n[t]
 """
+#: The gate weighs what the matrix has made of the state: all three are products with the state.
+GATED = """
+    z[t] = sigmoid(Wz*h[t-1] + Uz*x[t] + bz); r[t] = sigmoid(Wr*h[t-1] + Ur*x[t] + br)
+    n[t] = tanh(r[t].*(Wh*h[t-1] + ch) + Uh*x[t] + bh)
+    h[t] = (1-z[t]).*n[t] + z[t].*h[t-1]
+"""
 #: Other layouts: rows of a matrix as a batch, columns as a batch, gates of two lengths, no input.
 NETS = {
     "LSTM": LSTM,
     "GRU": GRU,
+    "gated": GATED,
+    "gated columns": """
+        z[t] = sigmoid(A*h[t-1]); r[t] = sigmoid(B*h[t-1])
+        h[t] = (1-z[t]).*tanh(r[t].*(C*h[t-1]) + x[t]) + z[t].*h[t-1]
+    """,
     "rows": """
         z[t] = sigmoid(h[t-1]*A' + x[t]*C'); n[t] = tanh(h[t-1]*B' + x[t]*D')
         h[t] = (1-z[t]).*h[t-1] + z[t].*n[t]
@@ -48,6 +59,7 @@ NETS = {
 }
 SHAPES: dict[str, dict[str, str]] = {
     "rows": {"h": "N n", "x": "N m", "A": "n n"},
+    "gated columns": {"h": "n N", "A": "n n"},
     "columns": {"h": "n N", "x": "m N", "A": "n n"},
     "lengths": {"A": "p n", "B": "q n", "E": "n p", "F": "n q"},
 }
@@ -112,6 +124,54 @@ def test_two_gates_and_a_candidate() -> None:
     assert text.count("np.concatenate([Wr, Wz])") == 1
     after = text[text.index(back) + len(back) :]
     assert after.count("@") == 4
+
+
+@pytest.mark.parametrize("name", ["gated", "gated columns"])
+def test_a_gate_outside_a_product_leaves_one_product_there_and_one_back(name: str) -> None:
+    text = net(name).gradients().source()
+    forward, back = loops(text)
+    assert forward.count("@") == back.count("@") == 1
+    after = text[text.index(back) + len(back) :]
+    products = after.count("@") + after.count("tensordot")
+    assert products == (3 if name == "gated" else 1)  # by all W, by Uz and Ur, by Uh
+
+
+@pytest.mark.parametrize("name", ["GRU", "gated", "rows"])
+def test_a_gate_and_its_complement_are_one_exponential(name: str) -> None:
+    text = net(name).gradients().source()
+    assert text.count("np.exp(") + text.count("sigmoid(") == 1
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+def test_gates_that_are_open_or_shut(backend: str) -> None:
+    jax = pytest.importorskip("jax")
+    found = net("gated").gradients()
+    at = values(net("gated").variables.values(), 3)
+    at |= {"bz": np.array([800.0, -800.0, 30.0]), "br": np.array([-800.0, 40.0, 800.0])}
+    with jax.enable_x64(True):
+        arrays = found.compile(backend)(**at)
+    for given, D in zip(arrays, found, strict=True):
+        assert np.allclose(np.asarray(given), evaluate(D.formula, at), rtol=1e-9, atol=1e-13)
+
+
+def test_of_errors_side_by_side_only_those_that_are_read_are_kept() -> None:
+    text = net("LSTM").total("h", "Wf").source()
+    assert "(T, n, n)" in text
+    assert "(T, n, 4 * n)" not in text
+    both = net("LSTM").gradients("Wf", "Wi").source()
+    after = both[both.rindex("for t in") :]
+    assert after.count(".T @ h[:-1]") == 1
+    assert "(T, 2 * n)" in both
+
+
+@pytest.mark.parametrize("names", ["zrh", "hzr", "rhz"])
+def test_a_program_does_not_depend_on_names(names: str) -> None:
+    new = dict(zip("zrh", names, strict=True))
+    text = re.sub("([WUb])([zrh])", lambda word: word[1] + new[word[2]], GATED)
+    found = wrt.recurrence(text + LOSS).gradients().source()
+    said = net("gated").gradients().source()
+    counts = [[t.count(w) for w in ("@", "concatenate", "tanh", "exp")] for t in (found, said)]
+    assert counts[0] == counts[1]
 
 
 def test_states_in_rows_are_multiplied_from_the_left() -> None:

@@ -129,7 +129,8 @@ def _next(
         inner = _product([(core, 1, own), *weights], own, node) if weights else core
         if not left:
             return inner, own, [matrix]
-        output = tuple([i for i in own if i not in summed] + free)
+        new = iter(free)  # where the axes were that are gone
+        output = tuple([next(new) if i in summed else i for i in own])
         return _product([(inner, 1, own), matrix], output, node), output, left
     return None
 

@@ -7,13 +7,13 @@ for arguments of either sign.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wrt.algebra.lifting import Lifting
 from wrt.expression import build
-from wrt.expression.nodes import Apply, Node, Scan, Sum
+from wrt.expression.nodes import Apply, Node, Scan, Sum, Variable
 from wrt.expression.walk import postorder, rebuilt
-from wrt.programs.flat import flat
+from wrt.programs.flat import flat, inside_out
 
 __all__ = ["complemented"]
 
@@ -31,14 +31,21 @@ def complemented(roots: tuple[Node, ...]) -> tuple[Node, ...]:
     >>> found.nexts[0] is z * s + (1 - z) * s0
     True
     """
-    order = list(postorder(*roots))
-    loops = dict.fromkeys(n.system for n in order if isinstance(n, Scan))
-    known: dict[Node, Node] = {}
+    loops = dict.fromkeys(n.system for n in postorder(*roots) if isinstance(n, Scan))
+    gone: dict[Node, Node] = {}
+    stacked: set[Node] = set()
     for loop in loops:
         found = _pairs(loop)
-        known |= found
-        known |= _outside(loop, found)
-    return _written(roots, known) if known else roots
+        gone |= found
+        stacked.update(_over_all_steps(loop, loop.carries, found.values()))
+    if not gone:
+        return roots
+    outside = [n for n in inside_out(roots) if isinstance(n, Apply) and _has_complement(n)]
+    gone |= _opposite(outside, outside, stacked)
+    for loop in loops:
+        read = [c for c in _calls(loop) if c not in gone and c.names.isdisjoint(loop.carries)]
+        gone |= _opposite(read, _over_all_steps(loop, (), read), stacked)
+    return _written(roots, gone)
 
 
 def _has_complement(call: Apply) -> bool:
@@ -47,30 +54,47 @@ def _has_complement(call: Apply) -> bool:
     return f"{word}(-x) = 1 - {word}(x)" in call.function.laws
 
 
+def _calls(loop: Scan) -> list[Apply]:
+    """The calls in a step that read something of that step."""
+    found = [n for n in postorder(*loop.nexts) if isinstance(n, Apply) and _has_complement(n)]
+    return [call for call in found if not call.names.isdisjoint(loop.bound)]
+
+
 def _pairs(loop: Scan) -> dict[Node, Node]:
-    """Calls of a step that go, with the calls of minus their arguments that stay."""
-    calls = [n for n in postorder(*loop.nexts) if isinstance(n, Apply) and _has_complement(n)]
-    calls = [call for call in calls if not call.names.isdisjoint(loop.carries)]
-    by_argument = {(call.function, call.batch, call.children[0]): call for call in calls}
+    """Calls of states that go, with the calls of minus their arguments that stay."""
+    calls = [call for call in _calls(loop) if not call.names.isdisjoint(loop.carries)]
     gone: dict[Node, Node] = {}
     for call in calls:
-        (argument,) = call.children
-        other = by_argument.get((call.function, call.batch, _minus(argument)))
-        if other is not None and other not in gone and _signs(argument) > 0:
+        other = _of_minus(call)
+        if other in calls and other not in gone and _signs(call.children[0]) > 0:
             gone[call] = other
     return gone
 
 
-def _outside(loop: Scan, pairs: Mapping[Node, Node]) -> dict[Node, Node]:
-    """The same calls over all steps at once."""
-    if not pairs:
-        return {}
-    stacks = dict(zip(loop.elements, loop.series, strict=True))
-    stacks |= {v: loop.state(k, before=True) for k, v in enumerate(loop.carries)}
+def _over_all_steps(
+    loop: Scan, carries: Sequence[Variable], calls: Iterable[Node]
+) -> Sequence[Node]:
+    """Calls in a step as calls over all steps at once."""
+    stacks: dict[Variable, Node] = dict(zip(loop.elements, loop.series, strict=True))
+    stacks |= {v: loop.state(k, before=True) for k, v in enumerate(carries)}
     lifting = Lifting(stacks, {}, (loop.length,))
-    both = [lifting(call) for pair in pairs.items() for call in pair]
-    both = list(flat(tuple(both)))
-    return dict(zip(both[::2], both[1::2], strict=True))
+    return flat(tuple([lifting(call) for call in calls]))
+
+
+def _opposite(
+    calls: Sequence[Apply], over_all: Sequence[Node], stacked: set[Node]
+) -> dict[Node, Node]:
+    """The calls of minus what a loop calls the function of."""
+    pairs = zip(calls, over_all, strict=True)
+    return {
+        call: _of_minus(call)
+        for call, whole in pairs
+        if isinstance(whole, Apply) and whole not in stacked and _of_minus(whole) in stacked
+    }
+
+
+def _of_minus(call: Apply) -> Apply:
+    return Apply(call.function, [_minus(call.children[0])], call.batch)
 
 
 def _minus(node: Node) -> Node:

@@ -446,36 +446,41 @@ def _kind(node: Einsum, at: int, free: int) -> tuple[Any, ...]:
 
 def _stacked_once(roots: tuple[Node, ...]) -> tuple[Node, ...]:
     """Products of parts of one stack with the same as parts of one product."""
-    found: dict[Node, _Place] = {}
+    found: dict[Node, tuple[Node, int]] = {}
     groups: dict[tuple[Node, int], dict[Part, None]] = {}
     order = list(inside_out(roots))
     for node in order:
-        place = _place(node) if isinstance(node, Einsum) else None
-        if place is not None:
-            found[node] = place
-            groups.setdefault((place.whole, place.axis), {})[place.at] = None
-    full = {key for key, parts in groups.items() if len(parts) > 1 and _fills(key, parts)}
+        held = _held(node) if isinstance(node, Einsum) else None
+        if held is not None:
+            at, cut = held
+            assert isinstance(node, Einsum)
+            axis = node.output.index(node.indices[at][cut.axis])
+            found[node] = key = (_wider(node, at, cut.whole, {}), axis)
+            groups.setdefault(key, {})[cut.at] = None
+    hulls = {key: _hull(parts) for key, parts in groups.items() if len(parts) > 1}
     done: dict[Node, Node] = {}
     for node in order:
-        made = found.get(node)
-        if made is not None and (made.whole, made.axis) in full:
-            whole = made.whole.rebuild([done.get(c, c) for c in made.whole.children])
-            done[node] = made._replace(whole=whole).node
-        else:
-            done[node] = around(node, done)
+        hull = hulls.get(found[node]) if node in found else None
+        done[node] = around(node, done) if hull is None else _taken(node, hull, done)
     return tuple([done[root] for root in roots])
 
 
-def _fills(key: tuple[Node, int], parts: Mapping[Part, None]) -> bool:
-    """Whether parts make up the whole, each entry once."""
-    starts, end, total = dict(list(parts)), NONE, key[0].dims[key[1]]
-    while end in starts:
-        end = end + starts.pop(end)
-    return not starts and end is total
+def _taken(node: Node, hull: Part, done: Mapping[Node, Node]) -> Node:
+    """A product with a part of a stack as a part of the product with a longer part."""
+    assert isinstance(node, Einsum)
+    held = _held(node)
+    assert held is not None
+    at, cut = held
+    whole = _wider(node, at, part(done[cut.whole], cut.axis, hull), done)
+    start, length = cut.at
+    axis = node.output.index(node.indices[at][cut.axis])
+    return part(whole, axis, (start - hull[0], length))
 
 
-def _place(node: Einsum) -> _Place | None:
-    """A product with a part of a stack of a recurrence as a part of the product with all of it."""
+def _held(node: Einsum) -> tuple[int, _Place] | None:
+    """The factor of a product that is a part of a stack of a recurrence, along an axis that the
+    output has from it alone.
+    """
     if node.repeats:
         return None
     cuts = [(k, _cut(c)) for k, c in enumerate(node.children)]
@@ -485,13 +490,18 @@ def _place(node: Einsum) -> _Place | None:
     ((at, cut),) = found
     index = node.indices[at][cut.axis]
     held = sum(own.count(index) for own in node.indices)
-    if held > 1 or index not in node.output:
-        return None
-    factors = [*node.factors]
-    factors[at] = (cut.whole, node.exponents[at], node.indices[at])
-    dims = resized(node.index_dims, index, cut.whole.dims[cut.axis])
-    whole = build.product(node.coefficient, factors, node.output, dims)
-    return _Place(whole, node.output.index(index), cut.at)
+    return (at, cut) if held == 1 and index in node.output else None
+
+
+def _wider(node: Einsum, at: int, stack: Node, done: Mapping[Node, Node]) -> Node:
+    """A product with something longer in the place of one factor."""
+    own = node.indices[at]
+    factors = [(done.get(f, f), e, idx) for f, e, idx in node.factors]
+    factors[at] = (stack, node.exponents[at], own)
+    dims = list(node.index_dims)
+    for index, length in zip(own, stack.dims, strict=True):
+        dims[index] = length
+    return build.product(node.coefficient, factors, node.output, dims)
 
 
 def _cut(node: Node) -> _Place | None:

@@ -252,7 +252,7 @@ class _Step:
             weight = ONE
             if coefficient not in (ONE, MINUS_ONE):
                 weight, coefficient = coefficient, ONE
-            kept = self._kept(node, group)
+            kept = _laid_out(self._kept(node, group), [node.indices[k] for k in group])
             gone |= {i for k in group for i in node.indices[k]} - set(kept)
             inner = product_carried(weight, [given[k] for k in group], kept, node.index_dims)
             made.append((self._variable(inner), 1, kept))
@@ -324,6 +324,11 @@ class _Step:
             else:
                 joined.append(group)
         return joined
+
+
+def _laid_out(kept: tuple[int, ...], held: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Indices in the order that one of the factors has them in, so that none need be turned."""
+    return next((own for own in held if sorted(own) == sorted(kept)), kept)
 
 
 def one_product(node: Einsum, children: Sequence[Node], alone: Sequence[bool]) -> Node:
