@@ -14,6 +14,10 @@ import wrt
 from wrt.answers.structured import Structured
 from wrt.answers.structured.sparse import sparse_factorised
 from wrt.errors import ValueMistake
+from wrt.expression import build
+from wrt.expression.coefficient import Coefficient
+from wrt.expression.dimensions import Dimension
+from wrt.expression.nodes import Variable
 
 RNG = np.random.default_rng(31)
 
@@ -149,3 +153,99 @@ def test_what_is_singular_in_all_its_digits_is_refused(units: float) -> None:
     S = X(A=B * np.outer(scale, scale), X=np.ones((3, 2)))
     want = np.linalg.solve(B, RNG.normal(size=(3, 2))) / scale[:, None]
     assert np.allclose(S.solve(S.apply(want)), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize(
+    "text", ["A*X*B + 2*X", "A*X + X*B - c*X", "A*X*B + s*A*X + X*B", "(A*X*B)' + X'"]
+)
+def test_matrices_with_eigenvectors_in_common_are_a_system(text: str, backend: str) -> None:
+    shapes = {"A": "n n symmetric", "B": "m m symmetric", "X": "n m"}
+    D, sizes = wrt.derivative(text, "X", shapes=shapes), {"n": 4, "m": 3}
+    values = {v.name: RNG.normal(size=[d.size(sizes) for d in v.dims]) for v in D.arguments}
+    values |= {name: values[name] + values[name].T for name in "AB"}
+    S = D.compile(structured=True)(values)
+    dense = S.dense().reshape(12, 12)
+    if backend == "jax":
+        jax = pytest.importorskip("jax")
+        with jax.enable_x64(True):
+            S = S.to("jax")
+            solved, size = jax.jit(lambda S, b: (S.solve(b), S.logdet()))(S, np.ones(S.row_shape))
+    else:
+        if backend == "torch":
+            pytest.importorskip("torch")
+        S = S.to(backend)
+        solved, size = S.solve(np.ones(S.row_shape)), S.logdet()
+    assert close(np.asarray(solved).ravel(), np.linalg.solve(dense, np.ones(12)))
+    assert close(size, np.linalg.slogdet(dense)[1])
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "hermitian", "any"])
+def test_sums_of_products_along_three_axes(kind: str) -> None:
+    rng, sizes = np.random.default_rng(4), (2, 3, 4)
+    complex_ = ["complex"] if kind == "hermitian" else []
+    dims = [Dimension.of(size) for size in sizes]
+    names = [Variable(f"A{k}", (d, d), complex_) for k, d in enumerate(dims)]
+    values = {v.name: rng.normal(size=[d.value for d in v.dims]) for v in names}
+    if kind == "hermitian":
+        values = {n: v + 1j * rng.normal(size=v.shape) for n, v in values.items()}
+    if kind != "any":
+        values = {n: v + v.conj().T for n, v in values.items()}
+    terms = []
+    for taken in ((0, 1), (1, 2), (2,), ()):
+        rows, columns = list(range(3)), list(range(3))
+        lengths, factors = list(dims), []
+        for k in taken:
+            columns[k] = len(lengths)
+            lengths.append(dims[k])
+            factors.append((names[k], 1, (k, columns[k])))
+        columns = [columns[k] for k in (2, 0, 1)]
+        terms.append(build.product(Coefficient.of(3), factors, (*rows, *columns), lengths))
+    S = Structured(build.add(*terms), values, 3, like=np.zeros(()))
+    if kind == "any":
+        with pytest.raises(ValueMistake, match="does not tell"):
+            S.solve(np.ones(sizes))
+        return
+    dense, right = S.dense().reshape(24, 24), rng.normal(size=(2, *sizes)) + 1j
+    want = np.linalg.solve(dense, right.reshape(2, 24).T).T.reshape(2, 4, 2, 3)
+    assert close(S.solve(right), want)
+    assert close(S.logdet(), np.linalg.slogdet(dense)[1])
+    values["A2"] = 0 * values["A2"]
+    flat = Structured(terms[1], values, 3, like=np.zeros(())) + Structured(
+        terms[2], values, 3, like=np.zeros(())
+    )
+    with pytest.raises(ValueMistake, match="singular"):
+        flat.solve(np.ones(sizes))
+
+
+def test_the_equation_of_sylvester_takes_complex_right_sides() -> None:
+    D = wrt.derivative("A*X + X*B", "X").compile(structured=True)
+    A, B = RNG.normal(size=(4, 4)), RNG.normal(size=(3, 3))  # with complex eigenvalues
+    X = RNG.normal(size=(2, 4, 3)) + 1j * RNG.normal(size=(2, 4, 3))
+    S = D(A=A, B=B, X=np.ones((4, 3)))
+    assert close(S.solve(A @ X + X @ B), X)
+    opposite = D(A=B[:3, :3], B=-B, X=np.ones((3, 3)))
+    with pytest.raises(ValueMistake, match="singular"):
+        opposite.solve(np.ones((3, 3)))
+
+
+def test_few_columns_are_added_to_few_entries() -> None:
+    n = 5000
+    text = f"norm2(x-y)^2 + norm2(x[2:{n}]-x[1:{n - 1}])^2 + (a'*x)^2"
+    D = wrt.derivative(text, "x", "x", shapes={"x": str(n)}).compile(structured=True)
+    S, b = D(x=np.ones(n), y=np.ones(n), a=RNG.normal(size=n)), RNG.normal(size=n)
+    tracemalloc.start()
+    found = S.solve(b)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 300 * b.nbytes
+    assert close(S.apply(found), b)
+    X = wrt.derivative(
+        "norm2(D.*X)^2 + norm2(X[2:20,:]-X[1:19,:])^2 + norm2(X[:,2:9]-X[:,1:8])^2 + sum(X)^2/2",
+        "X",
+        "X",
+        shapes={"X": "20 9"},
+    ).compile(structured=True)(D=RNG.uniform(1, 2, (20, 9)), X=np.ones((20, 9)))
+    right = RNG.normal(size=(20, 9))
+    assert close(X.apply(X.solve(right)), right)
+    assert close(X.logdet(), np.linalg.slogdet(X.dense().reshape(180, 180))[1])

@@ -26,6 +26,7 @@ __all__ = [
     "factorised",
     "finite",
     "in_common",
+    "is_hermitian",
     "is_lost",
     "rank",
     "singular",
@@ -128,10 +129,17 @@ def _seen(matrix: Array) -> str:
         return "lower"
     if not matrix[1:, 0].any() and not np.tril(matrix, -1).any():
         return "upper"
+    return "hermitian" if is_hermitian(matrix) else ""
+
+
+def is_hermitian(matrix: Array) -> bool:
+    """Whether a matrix is its own conjugate transpose, but for rounding."""
+    import numpy as np
+
     least = 4 * np.finfo(matrix.dtype).eps * np.abs(matrix).max()
     if np.abs(matrix[0] - matrix[:, 0].conj()).max() > least:
-        return ""
-    return "hermitian" if np.abs(matrix - matrix.conj().T).max() <= least else ""
+        return False
+    return bool(np.abs(matrix - matrix.conj().T).max() <= least)
 
 
 @lru_cache(maxsize=32)

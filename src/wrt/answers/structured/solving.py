@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from wrt.answers.structured import systems
 from wrt.answers.structured.entries import entries
-from wrt.answers.structured.factors import Cut, Solver, factorised, is_lost, singular, turned
+from wrt.answers.structured.factors import (
+    Cut,
+    Solver,
+    factorised,
+    is_hermitian,
+    is_lost,
+    singular,
+    turned,
+)
 from wrt.answers.structured.sparse import sparse_factorised
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
@@ -72,12 +80,14 @@ def system(D: Structured) -> System:
     match found:
         case systems.Kronecker():
             return System(D, _Kronecker(D, found))
-        case systems.Woodbury():
+        case systems.Woodbury() if D.backend == "numpy" or type(found.core) is systems.Kronecker:
             return System(D, _Woodbury(D, found))
-        case systems.Sylvester() if D.backend == "numpy" or found.symmetric:
-            return System(D, _Sylvester(D, found))
+        case systems.Commuting():
+            way = _commuting(D, found)
+            if way is not None:
+                return System(D, way)
         case systems.Sparse() if D.backend == "numpy":
-            return System(D, _Sparse(D))
+            return System(D, _Sparse(D, found.formula))
     raise ValueMistake(
         f"the structure of {D} does not tell how to solve with it: it is no product of systems in "
         "single axes, with few columns added to it; linear_operator() is a map for iterative "
@@ -155,7 +165,7 @@ class _Block:
     def whole(self) -> Solver:
         """What solves with the blocks formed."""
         if self.found.sparse and self.D.backend == "numpy":
-            return _Sparse(replace(self.D, formula=self.found.matrix, rows=1, groups=())).solver
+            return _Sparse(self.D, self.found.matrix, 1).solver
         return factorised(self.D.library, self.matrix, self.found.known)
 
     def solve(self, b: Any) -> Any:
@@ -179,7 +189,12 @@ class _Woodbury:
     """
 
     def __init__(self, D: Structured, found: systems.Woodbury) -> None:
-        self.D, self.core = D, _Kronecker(D, found.core)
+        self.D, core = D, found.core
+        self.core: _Kronecker | _Sparse
+        if isinstance(core, systems.Kronecker):
+            self.core = _Kronecker(D, core)
+        else:
+            self.core = _Sparse(D, core.formula)
         self.whole = None if found.whole is None else _Kronecker(D, found.whole)
         self.U, self.V = _halves(D, found.cuts)
 
@@ -300,8 +315,8 @@ class _Thin:
 class _Sparse:
     """A matrix with few entries in each row, between tensors laid end to end."""
 
-    def __init__(self, D: Structured) -> None:
-        self.D = D
+    def __init__(self, D: Structured, formula: Node, rows: int | None = None) -> None:
+        self.D = replace(D, formula=formula, rows=rows or D.rows, groups=())
 
     @cached_property
     def solver(self) -> Solver:
@@ -318,22 +333,85 @@ class _Sparse:
         return self.solver.logdet()
 
 
-# Sylvester's equation
+# Sums of Kronecker products
+
+
+def _commuting(D: Structured, found: systems.Commuting) -> Any:
+    """By eigenvectors where all matrices are symmetric; None where that is not known, nor what else
+    to do.
+    """
+    sizes = D.axes[: D.rows]
+    matrices = [
+        _value(D, node, (size, size)) for node, size in zip(found.matrices, sizes, strict=True)
+    ]
+    if found.symmetric or (D.backend == "numpy" and all(map(is_hermitian, matrices))):
+        return _Commuting(D, found, matrices)
+    if found.otherwise is None or D.backend != "numpy":
+        return None
+    P, Q = (_value(D, node, [d.value or 0 for d in node.dims]) for node in found.otherwise)
+    return _Sylvester(D, P, Q)
+
+
+class _Commuting:
+    """A sum of Kronecker products of symmetric matrices, one for each axis: by eigenvectors."""
+
+    def __init__(self, D: Structured, found: systems.Commuting, matrices: Sequence[Any]) -> None:
+        self.D, self.found = D, found
+        self.spectra = [D.library.words.linalg.eigh(M) for M in matrices]
+
+    @cached_property
+    def values(self) -> Any:
+        """The eigenvalues of the sum, an axis for those of each matrix."""
+        count, total = len(self.spectra), 0
+        for number, places in self.found.weights:
+            product = _value(self.D, number, (1,) * count)
+            for at in places:
+                spread = [1] * count
+                spread[at] = -1
+                product = product * self.spectra[at][0].reshape(spread)
+            total = total + product
+        return _regular(self.D, total, max(len(p) for p, _ in self.spectra))
+
+    def solve(self, b: Any) -> Any:
+        """Many right sides along the first axis."""
+        values, library = self.values, self.D.library
+        x = self._turned([library.conj(Q) for _, Q in self.spectra], b) / values
+        return library.permuted(self._turned([turned(Q) for _, Q in self.spectra], x), self.last)
+
+    @property
+    def last(self) -> tuple[int, ...]:
+        """The order of the axes at the end."""
+        return self.found.last
+
+    def _turned(self, changes: Sequence[Any], x: Any) -> Any:
+        """A change of axes along each but the first; each comes to the end when its turn is."""
+        order = (0, *range(2, x.ndim), 1)
+        for change in changes:
+            x = self.D.library.permuted(x, order) @ change
+        return x
+
+    def logdet(self) -> Any:
+        """By the eigenvalues."""
+        words = self.D.library.words
+        return words.log(words.abs(self.values)).sum()
+
+
+def _regular(D: Structured, values: Any, size: int) -> Any:
+    """Eigenvalues, none of which is zero in all its digits."""
+    import numpy as np
+
+    if D.backend == "numpy":
+        sizes = np.abs(values)
+        if sizes.min() <= size * np.finfo(sizes.dtype).eps * sizes.max():
+            raise singular()
+    return values
 
 
 class _Sylvester:
-    """P X + X Q = B in two axes: symmetric ones by eigenvectors, others by Schur's form, once."""
+    """P X + X Q = B in two axes, by Schur's form of both."""
 
-    def __init__(self, D: Structured, found: systems.Sylvester) -> None:
-        self.D, self.symmetric = D, found.symmetric
-        rows, columns = D.axes[:2]
-        self.P, self.Q = _value(D, found.P, (rows, rows)), _value(D, found.Q, (columns, columns))
-
-    @cached_property
-    def spectra(self) -> tuple[Any, Any]:
-        """Eigenvalues and eigenvectors of both."""
-        words = self.D.library.words
-        return words.linalg.eigh(self.P), words.linalg.eigh(self.Q)
+    def __init__(self, D: Structured, P: Any, Q: Any) -> None:
+        self.D, self.P, self.Q = D, P, Q
 
     @cached_property
     def forms(self) -> tuple[Any, Any]:
@@ -347,32 +425,17 @@ class _Sylvester:
         """Every sum of an eigenvalue of P and one of Q."""
         import numpy as np
 
-        if self.symmetric:
-            (p, _), (q, _) = self.spectra
-        else:
-            p, q = (np.linalg.eigvals(form) for form, _ in self.forms)
-        found = p[:, None] + q
-        if self.D.backend == "numpy":
-            least = len(found) * np.finfo(self.P.dtype).eps * np.abs(found).max()
-            if np.abs(found).min() <= least:
-                raise singular()
-        return found
+        p, q = (np.linalg.eigvals(form) for form, _ in self.forms)
+        return _regular(self.D, p[:, None] + q, max(len(p), len(q)))
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
-        sums = self.sums
-        if self.symmetric:
-            (_, A), (_, B) = self.spectra
-            return A @ ((turned(A) @ b @ B) / sums) @ turned(B)
-        return self._by_forms(b)
-
-    def _by_forms(self, b: Any) -> Any:
         import numpy as np
         from scipy.linalg import get_lapack_funcs
 
-        (P, A), (Q, B) = self.forms
+        ((P, A), (Q, B)), _ = self.forms, self.sums
         if b.dtype.kind == "c" and P.dtype.kind != "c" and Q.dtype.kind != "c":
-            return self._by_forms(b.real) + 1j * self._by_forms(b.imag)
+            return self.solve(b.real) + 1j * self.solve(b.imag)
         (trsyl,) = get_lapack_funcs(("trsyl",), (P, Q, b))
         x = np.empty(b.shape, trsyl.dtype)
         for place, one in enumerate(A.conj().T @ b @ B):
@@ -382,5 +445,6 @@ class _Sylvester:
 
     def logdet(self) -> Any:
         """By the eigenvalues of both."""
-        words = self.D.library.words
-        return words.log(words.abs(self.sums)).sum()
+        import numpy as np
+
+        return np.log(np.abs(self.sums)).sum()

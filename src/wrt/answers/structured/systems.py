@@ -22,11 +22,22 @@ from wrt.answers.structured.factors import Cut, cut, rank, singular
 from wrt.answers.structured.operations import terms as terms_of
 from wrt.answers.structured.terms import Term, component, joined
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Node
 from wrt.expression.products import connected
 from wrt.expression.walk import holds_complex
 
-__all__ = ["Block", "Kronecker", "Sparse", "Sylvester", "Thin", "Turn", "Woodbury", "system"]
+__all__ = [
+    "Block",
+    "Commuting",
+    "Kronecker",
+    "Sparse",
+    "Sylvester",
+    "Thin",
+    "Turn",
+    "Woodbury",
+    "system",
+]
 
 Axes = tuple[int, ...]
 #: A matrix of at least so many rows with at most so many entries in each is sparse.
@@ -80,29 +91,46 @@ class Kronecker(NamedTuple):
     dense: bool
 
 
+class Sparse(NamedTuple):
+    """So few entries in each row that they tell how to solve."""
+
+    formula: Node
+
+
 class Woodbury(NamedTuple):
-    """A product of factors with U V' added; `whole` is the one matrix that it is, if it is one,
-    for where the factors alone are singular.
+    """A simpler system with U V' added; `whole` is the one matrix that it is, if it is one, for
+    where the simpler system alone is singular.
     """
 
-    core: Kronecker
+    core: Kronecker | Sparse
     cuts: tuple[Cut, ...]
     whole: Kronecker | None
 
 
 class Sylvester(NamedTuple):
-    """P X + X Q in two axes; `symmetric` where the form shows that both are."""
+    """P X + X Q in two axes."""
 
     P: Node
     Q: Node
+
+
+class Commuting(NamedTuple):
+    """A sum of Kronecker products of which each takes, along an axis, the identity or the one
+    matrix of that axis. They all have the same eigenvectors where these matrices are symmetric:
+    `symmetric` where their forms show that, `otherwise` what it is where they are not.
+
+    `weights` are a number for each product with the axes that it has a matrix along; `last` is
+    the order of the axes at the end.
+    """
+
+    matrices: tuple[Node, ...]
+    weights: tuple[tuple[Node, Axes], ...]
+    last: Axes
     symmetric: bool
+    otherwise: Sylvester | None
 
 
-class Sparse(NamedTuple):
-    """So few entries in each row that they tell how to solve."""
-
-
-Way = Kronecker | Woodbury | Sylvester | Sparse
+Way = Kronecker | Woodbury | Commuting | Sparse
 
 
 @lru_cache(maxsize=256)
@@ -143,8 +171,8 @@ class _Shape:
         whole = self.kronecker(self.terms)
         if whole is not None and not whole.dense:
             return whole
-        found = self.woodbury(whole) or whole or self.sylvester()
-        return found or (Sparse() if _is_sparse(self.formula, self.size) else None)
+        found = self.woodbury(whole) or whole or self.commuting()
+        return found or self.sparse(self.formula)
 
     # Kronecker products of blocks
 
@@ -214,8 +242,8 @@ class _Shape:
             labels = made + others
         last = [labels.index(a) for a in (MANY, *range(self.rows, len(self.axes)))]
         often = tuple(self.size // (prod(p.many) * p.height) for p in solved)
-        dense = any(p.height == self.size > 1 for p in parts)
         blocks = tuple(part.block() for part in solved)
+        dense = any(b.height == self.size > 1 and not b.sparse for b in blocks)
         return Kronecker(blocks, tuple(turns), tuple(last), often, dense)
 
     # Few columns added
@@ -228,29 +256,62 @@ class _Shape:
         rest = [t for k, t in enumerate(self.terms) if k not in thin]
         if not thin or not rest or 2 * sum(ranks[k] for k in thin) > self.size:
             return None
-        core = self.kronecker(rest)
-        if core is None or core.dense:
+        core: Kronecker | Sparse | None = self.kronecker(rest)
+        if not isinstance(core, Kronecker) or core.dense:
+            core = self.sparse(build.add(*(build.product_carried(*t) for t in rest)))
+        if core is None:
             return None
         return Woodbury(core, tuple(cut(self.terms[k], *ends[k]) for k in thin), whole)
 
-    # Sylvester's equation
+    # Few entries
 
-    def sylvester(self) -> Sylvester | None:
-        """Two axes, each term the identity along one of them."""
-        terms = self.terms
-        if self.rows != 2 or self.axes[:2] != self.axes[2:]:
+    def sparse(self, formula: Node) -> Sparse | None:
+        """A formula with few entries in each row; None where there may be many."""
+        return Sparse(formula) if _is_sparse(formula, self.size) else None
+
+    # Sums of Kronecker products
+
+    def commuting(self) -> Commuting | None:
+        """A sum of products of one matrix for each axis; None where there are others."""
+        groups = self.groups(self.terms)
+        if any(len(g.rows) != 1 or len(g.columns) != 1 for g in groups):
             return None
-        right = [t for t in terms if t.output[0] == t.output[2] and t.output[1] != t.output[3]]
-        left = [t for t in terms if t.output[1] == t.output[3]]
-        if len(left) + len(right) != len(terms) or not left or not right:
+        matrices: dict[int, Node] = {}
+        weights = []
+        for term in self.terms:
+            places = []
+            for place, group in enumerate(groups):
+                node = _inside(term, group)
+                if _pairs(group, node) and not getattr(node, "children", ()):
+                    continue  # the identity
+                if matrices.setdefault(place, node) is not node:
+                    return None
+                places.append(place)
+            weights.append((_inside(term, Group((), ()), numbers=True), tuple(places)))
+        if any(place not in matrices for place in range(len(groups))):
             return None
-        if any(t.output[0] in {i for f in t.factors for i in f[2]} for t in right):
-            return None
-        if any(t.output[1] in {i for f in t.factors for i in f[2]} for t in left):
-            return None
-        P = build.add(*(_along(t, (0, 2)) for t in left))
-        Q = build.add(*(_along(t, (3, 1)) for t in right))
-        return Sylvester(P, Q, is_symmetric(P) and is_symmetric(Q))
+        made = tuple(matrices[place] for place in range(len(groups)))
+        meets = {group.columns[0]: 1 + place for place, group in enumerate(groups)}
+        last = (0, *(meets[a] for a in range(self.rows, len(self.axes))))
+        symmetric = all(not holds_complex(node) and is_symmetric(node) for node in made)
+        return Commuting(made, tuple(weights), last, symmetric, _sylvester(made, weights, last))
+
+
+def _sylvester(
+    matrices: Sequence[Node], weights: Sequence[tuple[Node, Axes]], last: Axes
+) -> Sylvester | None:
+    """Two axes, each product the identity along one of them."""
+    if last != (0, 1, 2) or any(len(places) > 1 for _, places in weights):
+        return None
+    sides: dict[int, list[Node]] = {0: [], 1: []}
+    for number, places in weights:
+        (at,) = places or (0,)
+        node = matrices[at] if places else build.identity(matrices[0].dims[0])
+        sides[at].append(
+            build.product(ONE, [(number, 1, ()), (node, 1, (0, 1))], (0, 1), node.dims)
+        )
+    P, Q = (build.add(*own) for own in sides.values())
+    return Sylvester(P, build.transpose(Q))
 
 
 def _inside(term: Term, group: Group, numbers: bool = False) -> Node:
