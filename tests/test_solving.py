@@ -125,6 +125,36 @@ def test_bands_and_scattered_entries_are_factorised(seed: int) -> None:
     assert close(solver.logdet(), np.linalg.slogdet(M.toarray())[1])
 
 
+def test_composing_again_is_only_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    bind = wrt.derivative("tanh(W*x)", "W").compile(structured=True)
+
+    def gauss_newton() -> None:
+        given = {"W": RNG.normal(size=(3, 4)), "x": RNG.normal(size=4)}
+        J, other, right = (
+            bind(given),
+            bind(W=-given["W"], x=2 * given["x"]),
+            RNG.normal(size=(3, 4)),
+        )
+        N = J.T @ J
+        damped = N + 0.5 * N.identity() - 2 * N / 7
+        assert close(damped.apply(damped.solve(right)), right)
+        assert close(
+            (J @ other.T).dense(), np.tensordot(J.dense(), other.dense(), ([1, 2], [1, 2]))
+        )
+        assert close(J[1, :, ::2].norm(), np.linalg.norm(J.dense()[1, :, ::2]))
+
+    for _ in range(3):
+        gauss_newton()
+
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("wrt.programs.module.plan", refused)
+    for word in ("product_carried", "product", "add", "scale"):
+        monkeypatch.setattr(f"wrt.expression.build.{word}", refused)
+    gauss_newton()
+
+
 @pytest.mark.parametrize(("text", "names"), SYSTEMS)
 def test_what_was_solved_with_is_freed_at_once(text: str, names: list[str]) -> None:
     D, sizes = wrt.derivative(text, *names), dict(zip("nmpk", (5, 5, 2, 2), strict=True))

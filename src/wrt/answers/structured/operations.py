@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from wrt.algebra import normal_form
 from wrt.algebra.conjugation import conjugate
 from wrt.answers.structured.terms import Term, joined
 from wrt.answers.structured.terms import terms as terms_of
 from wrt.errors import ShapeMistake
 from wrt.expression import build
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Factor, Node, Pattern, Relation, Variable
-from wrt.expression.walk import holds_complex
+from wrt.expression.nodes import Dims, Factor, Node, Pattern, Relation, Sum, Variable
+from wrt.expression.walk import holds_complex, substitute
 
-__all__ = ["BATCH", "VECTOR", "Key", "product", "section", "squares", "terms", "tied"]
+__all__ = [
+    "BATCH",
+    "VECTOR",
+    "Key",
+    "added",
+    "composed",
+    "identity",
+    "product",
+    "renamed",
+    "scaled",
+    "section",
+    "squares",
+    "terms",
+    "tied",
+    "transposed",
+]
 
 #: The name of what is multiplied, and of the size of the axis that many of them stand along.
 VECTOR, BATCH = "v", "batch"
@@ -45,6 +62,54 @@ def product(
 
 
 @lru_cache(maxsize=512)
+def transposed(formula: Node, rows: int) -> Node:
+    """The transposed map."""
+    order = [(0, k) for k in (*range(rows, formula.ndim), *range(rows))]
+    return joined([terms(formula)], [], order)
+
+
+@lru_cache(maxsize=512)
+def composed(formula: Node, rows: int, other: Node, inner: int) -> Node:
+    """One map after another, whose `inner` first axes are the last ones of this."""
+    ties = [((0, rows + k), (1, k)) for k in range(inner)]
+    output = [(0, k) for k in range(rows)] + [(1, k) for k in range(inner, other.ndim)]
+    return joined([terms(formula), terms(other)], ties, output)
+
+
+@lru_cache(maxsize=512)
+def identity(dims: Dims) -> Node:
+    """The identity between tensors of these sizes."""
+    axes = tuple(range(len(dims)))
+    return build.product(ONE, (), (*axes, *axes), dims)
+
+
+@lru_cache(maxsize=512)
+def added(formula: Node, other: Node) -> Node:
+    """The sum of two tensors."""
+    return build.add(*_plain(formula), *_plain(other))
+
+
+@lru_cache(maxsize=512)
+def scaled(formula: Node, factor: int | Variable) -> Node:
+    """Every entry times a number."""
+    if isinstance(factor, int):
+        return build.add(*(build.scale(factor, one) for one in _plain(formula)))
+    axes = [(0, k) for k in range(formula.ndim)]
+    return joined([terms(formula), terms(factor)], [], axes)
+
+
+@lru_cache(maxsize=512)
+def renamed(formula: Node, names: tuple[tuple[Variable, str], ...]) -> Node:
+    """A tensor whose variables have other names."""
+    moved = {v: Variable(name, v.dims, v.properties) for v, name in names}
+    return substitute(formula, moved)
+
+
+def _plain(formula: Node) -> tuple[Node, ...]:
+    return formula.children if isinstance(formula, Sum) else (formula,)
+
+
+@lru_cache(maxsize=512)
 def tied(formula: Node, rows: int, kept: bool) -> Node:
     """The diagonal of a square map, or its sum."""
     ties = [((0, k), (0, rows + k)) for k in range(rows)]
@@ -71,7 +136,7 @@ def squares(formula: Node) -> tuple[Node, ...]:
 @lru_cache(maxsize=512)
 def section(formula: Node, keys: tuple[Key | None, ...]) -> Node:
     """A part of a tensor, a key for each axis; None is the whole of it."""
-    return build.add(*(_section(term, keys) for term in terms(formula)))
+    return normal_form(build.add(*(_section(term, keys) for term in terms(formula))))
 
 
 def _section(term: Term, keys: tuple[Key | None, ...]) -> Node:

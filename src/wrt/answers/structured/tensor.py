@@ -19,15 +19,12 @@ from wrt.answers.parts import unused
 from wrt.answers.structured import operations as said
 from wrt.answers.structured.arrays import Library, library, width
 from wrt.answers.structured.calling import Product, Setting, Times
-from wrt.answers.structured.operations import BATCH, VECTOR, terms
-from wrt.answers.structured.terms import joined
+from wrt.answers.structured.operations import BATCH, VECTOR
 from wrt.answers.structured.watching import COMPUTED
 from wrt.errors import ShapeMistake, ValueMistake
-from wrt.expression import build
-from wrt.expression.coefficient import ONE
 from wrt.expression.dataclass import dataclass, replace
-from wrt.expression.nodes import Node, Sum, Variable
-from wrt.expression.walk import holds_complex, substitute
+from wrt.expression.nodes import Node, Variable
+from wrt.expression.walk import holds_complex
 
 #: An array of NumPy, JAX or PyTorch.
 Array = Any
@@ -271,29 +268,24 @@ class Structured:
         if self.axes[self.rows :] != other.axes[: other.rows]:
             raise ShapeMistake(f"{self} and {other} are laid end to end in other ways")
         formula, values = self._beside(other)
-        ties = [((0, self.rows + k), (1, k)) for k in range(inner)]
-        output = [(0, k) for k in range(self.rows)]
-        output += [(1, k) for k in range(other.rows, len(other.axes))]
-        node = joined([terms(self.formula), terms(formula)], ties, output)
+        node = said.composed(self.formula, self.rows, formula, inner)
         groups = self._sides[0] + other._sides[1]
         return self._made(node, values, self.rows, groups)
 
     @property
     def T(self) -> Structured:
         """The transposed map: rows and columns exchanged."""
-        count = len(self.axes)
-        order = [(0, k) for k in (*range(self.rows, count), *range(self.rows))]
-        node = joined([terms(self.formula)], [], order)
+        node = said.transposed(self.formula, self.rows)
         ways = Ways(self.ways.pullback, self.ways.apply)
         groups = self._sides[1] + self._sides[0]
-        return replace(self, formula=node, rows=count - self.rows, ways=ways, groups=groups)
+        return replace(
+            self, formula=node, rows=len(self.axes) - self.rows, ways=ways, groups=groups
+        )
 
     def identity(self) -> Structured:
         """The identity between tensors shaped as the last axes: `H + 0.1 * H.identity()`."""
         dims = self.formula.dims[self.rows :]
-        axes = tuple(range(len(dims)))
-        node = build.product(ONE, (), (*axes, *axes), dims)
-        return self._made(node, {}, len(dims), 2 * self._sides[1])
+        return self._made(said.identity(dims), {}, len(dims), 2 * self._sides[1])
 
     # As a tensor
 
@@ -308,8 +300,7 @@ class Structured:
         if self.axes != other.axes:
             raise ShapeMistake(f"{self} and {other} are laid end to end in other ways")
         formula, values = self._beside(other)
-        node = build.add(*_plain(self.formula), *_plain(formula))
-        return self._made(node, values, self.rows, self.groups)
+        return self._made(said.added(self.formula, formula), values, self.rows, self.groups)
 
     def __neg__(self) -> Structured:
         return self * -1
@@ -332,16 +323,15 @@ class Structured:
                 hint="@ composes it with another, and applies it to an array",
             )
         if isinstance(factor, int) and not isinstance(factor, bool):
-            nodes = [build.scale(factor, one) for one in _plain(self.formula)]
-            return self._made(build.add(*nodes), self.values, self.rows, self.groups)
+            node = said.scaled(self.formula, factor)
+            return self._made(node, self.values, self.rows, self.groups)
         if isinstance(factor, float) and factor < 0:
             return -(self * -factor)
         value = self.library.taken("the factor", factor, self.like)
         known = ("positive",) if isinstance(factor, float) and factor > 0 else ()
         kind = ("complex",) if _is_complex(value) else known
         c = Variable(unused("c", list(self.values)), (), kind)
-        axes = [(0, k) for k in range(len(self.axes))]
-        node = joined([terms(self.formula), terms(c)], [], axes)
+        node = said.scaled(self.formula, c)
         return self._made(node, {**self.values, c.name: value}, self.rows, self.groups)
 
     __rmul__ = __mul__
@@ -367,7 +357,7 @@ class Structured:
             )
             keys = said.inner_keys(keys, self.groups, self.axes)
         rows = sum(not isinstance(k, int) for k in keys[: self.rows])
-        node = normal_form(said.section(self.formula, keys))
+        node = said.section(self.formula, keys)
         return self._made(node, self.values, rows, groups)
 
     def norm(self) -> Array:
@@ -530,14 +520,14 @@ class Structured:
             raise ValueMistake(
                 f"one tensor is of {self.like.dtype}, the other of {other.like.dtype}"
             )
-        values, moved = dict(self.values), dict[Variable, Node]()
+        values, moved = dict(self.values), list[tuple[Variable, str]]()
         for v in sorted(other.formula.names, key=lambda v: v.name):
             name, value = v.name, other.values[v.name]
             if name in values and (values[name] is not value or v not in self.formula.names):
                 name = unused(name, [*values, *other.values])
-                moved[v] = Variable(name, v.dims, v.properties)
+                moved.append((v, name))
             values[name] = value
-        return substitute(other.formula, moved) if moved else other.formula, values
+        return said.renamed(other.formula, tuple(moved)) if moved else other.formula, values
 
 
 #: What tensors of arrays of the same shapes and types share.
@@ -550,10 +540,6 @@ def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
         return sizes
     starts = [sum(groups[:k]) for k in range(len(groups))]
     return tuple(prod(sizes[s : s + g]) for s, g in zip(starts, groups, strict=True))
-
-
-def _plain(formula: Node) -> tuple[Node, ...]:
-    return formula.children if isinstance(formula, Sum) else (formula,)
 
 
 def _is_complex(array: Any) -> bool:
