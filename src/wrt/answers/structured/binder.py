@@ -151,8 +151,8 @@ class Binder:
         kept = tuple((name, places[name]) for name in made.names if name in places)
         telling, told = told_by(made.parts, frozenset(used))
         known = {v.name for v in told} | set(made.names)
-        looked = {v.name for v in used if v.name not in known}
-        looked |= {v.name for v in arrays if v.properties & PROPERTY.keys()}
+        hidden = {v.name for v in used if v.name not in known}
+        checked = {v.name for v in arrays if v.properties & PROPERTY.keys()}
         return Form(
             self._tensor(made, {}, like),
             tuple(arrays),
@@ -160,7 +160,8 @@ class Binder:
             tuple(places[v.name] for v in used),
             tuple(v.name for v in made.parts),
             run,
-            tuple(sorted(places[name] for name in looked)),
+            tuple(sorted(places[name] for name in checked)),
+            tuple(sorted(places[name] for name in hidden - checked)),
             tuple(v.name for v in telling),
         )
 
@@ -170,8 +171,8 @@ class Form:
     """What is the same for all arrays of some shapes and types: a tensor, and how others are bound.
 
     `kept` and `read` are places among the arguments: of the arrays that the tensor keeps by their
-    names, and of those that the parts are computed of; `looked` are those whose entries are
-    looked at, `telling` the parts that tell of NaN in others.
+    names, and of those that the parts are computed of; `checked` are those of which something was
+    declared, `hidden` those in which NaN may not show, `telling` the parts that tell of others.
     """
 
     tensor: Structured
@@ -180,7 +181,8 @@ class Form:
     read: Sequence[int]
     parts: Sequence[str]
     run: Callable[..., Any] | None
-    looked: Sequence[int]
+    checked: Sequence[int]
+    hidden: Sequence[int]
     telling: Sequence[str]
 
     def bound(self, arrays: Sequence[Any]) -> Structured:
@@ -188,10 +190,12 @@ class Form:
         import numpy as np
 
         values = {name: arrays[at] for name, at in self.kept}
-        if self.looked:
-            self._look(arrays, self.looked)
+        if self.checked:
+            self._check(arrays, self.checked)
         if self.run is not None:
             with np.errstate(all="ignore"):
+                if any(map(is_suspicious, map(arrays.__getitem__, self.hidden))):
+                    self._check(arrays, self.hidden)
                 self._compute(self.run, arrays, values)
         return self.tensor.at(values)
 
@@ -202,7 +206,7 @@ class Form:
         try:
             found = run(*[arrays[at] for at in self.read])
         except ValueMistake:
-            self._look(arrays, self.read)
+            self._check(arrays, self.read)
             raise
         several = found if len(self.parts) > 1 else (found,)
         like = self.tensor.like
@@ -210,9 +214,9 @@ class Form:
             values[name] = part if hasattr(part, "dtype") else library("numpy").held(part, like)
         for name in self.telling:
             if is_suspicious(values[name]):
-                self._look(arrays, self.read)
+                self._check(arrays, self.read)
 
-    def _look(self, arrays: Sequence[Any], places: Sequence[int]) -> None:
+    def _check(self, arrays: Sequence[Any], places: Sequence[int]) -> None:
         """Refuse NaN, and what contradicts what was declared."""
         import numpy as np
 

@@ -67,10 +67,15 @@ class Product:
     @property
     def look(self) -> int:
         """After how many products one looks for another way; 0: never."""
-        if not self.is_numpy:
-            return 0
         if "other" in self.__dict__:
             return self.other.after if self.other else 0
+        return self._patience
+
+    @cached_property
+    def _patience(self) -> int:
+        """How many products take as long as looking."""
+        if not self.is_numpy:
+            return 0
         return max(3, ceil(LOOKING / (nanoseconds(self.way[0]) + 1)))
 
     @cached_property
@@ -87,7 +92,7 @@ class Product:
             return None
         program = programs.compile(parts, arguments=fixed, limit=self.of.limit)
         return Other(
-            ceil(nanoseconds(parts) / saved),
+            max(2, ceil(nanoseconds(parts) / saved)),
             Product((found.formula, variable), self.name, self.of),
             program.ready(width(self.of.like)),
             [v.name for v in fixed],
