@@ -38,8 +38,38 @@ def bent(x: Decimal) -> Decimal:
     return bell(x) * (1 - 2 * sigmoid(x))
 
 
+def share(x: Decimal) -> Decimal:
+    return x.exp() / (2 + x.exp())
+
+
+def halves(x: Decimal) -> tuple[Decimal, Decimal]:
+    return x.exp() + (-x).exp(), x.exp() - (-x).exp()
+
+
 #: A formula with its value and its first two derivatives.
 SCALARS = {
+    "log1p(exp(x))": (softplus, sigmoid, bell),
+    "log(2+exp(x))": (lambda x: (2 + x.exp()).ln(), share, lambda x: share(x) * (1 - share(x))),
+    "exp(x)/(2+exp(x))": (
+        share,
+        lambda x: share(x) * (1 - share(x)),
+        lambda x: share(x) * (1 - share(x)) * (1 - 2 * share(x)),
+    ),
+    "log(cosh(x))": (
+        lambda x: softplus(2 * x) - x - Decimal(2).ln(),
+        tanh,
+        lambda x: 1 - tanh(x) ** 2,
+    ),
+    "1/(exp(x)+exp(-x))": (
+        lambda x: 1 / halves(x)[0],
+        lambda x: -halves(x)[1] / halves(x)[0] ** 2,
+        lambda x: (2 * halves(x)[1] ** 2 - halves(x)[0] ** 2) / halves(x)[0] ** 3,
+    ),
+    "exp(x)*exp(-exp(x))": (
+        lambda x: (x - x.exp()).exp(),
+        lambda x: (1 - x.exp()) * (x - x.exp()).exp(),
+        lambda x: ((1 - x.exp()) ** 2 - x.exp()) * (x - x.exp()).exp(),
+    ),
     "log(1+exp(x))": (softplus, sigmoid, bell),
     "softplus(x)": (softplus, sigmoid, bell),
     "log(1+exp(-x))": (lambda x: softplus(-x), lambda x: -sigmoid(-x), bell),
@@ -129,6 +159,49 @@ def test_vectors_far_out(text: str, backend: str) -> None:
             given = {v.name: np.asarray(FAR) for v in node.names}
             found = evaluated(node, given, backend)
             np.testing.assert_allclose(found, reference(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("point", [1e-9, 0.5, 20.0, 300.0, 800.0])
+def test_exponentials_less_one(point: float, backend: str) -> None:
+    x = Decimal(point)
+    e, less = x.exp(), x.exp() - 1
+    wanted = {
+        ("log(exp(x)-1)", 1): e / less,
+        ("log(exp(x)-1)", 2): -e / less**2,
+        ("log(1-exp(-x))", 1): 1 / less,
+        ("1/(exp(x)-1)", 1): -e / less**2,
+        ("1/sinh(x)", 1): -halves(x)[0] * 2 / halves(x)[1] ** 2,
+    }
+    for (text, order), value in wanted.items():
+        node = wrt.derivative(text, *["x"] * order, shapes={"x": ""}).formula
+        found = float(evaluated(node, {"x": np.asarray(point)}, backend))
+        assert abs(found - float(value)) <= 1e-13 * max(1, abs(float(value))), (text, order)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["d", "f"])
+def test_sums_of_exponentials_far_out(backend: str, dtype: str) -> None:
+    top = 800.0 if dtype == "d" else 100.0
+    x = np.array([-top, 0.0, top - 1, top]).astype(dtype)
+    w, A = np.array([1, 2, 3, 0.5]).astype(dtype), np.ones((2, 4)).astype(dtype)
+    powers = [
+        Decimal(float(w_i)) * Decimal(float(x_i)).exp() for w_i, x_i in zip(w, x, strict=True)
+    ]
+    shares = np.array([float(p / sum(powers)) for p in powers])
+    with_one = [Decimal(float(x_i)).exp() for x_i in x]
+    given = {"x": x, "w": w, "A": A}
+    wanted = {
+        "log(sum(w.*exp(x)))": shares,
+        "log(w'*exp(x))": shares,
+        "w.*exp(x)/sum(w.*exp(x))": np.diag(shares) - np.outer(shares, shares),
+        "log(1+sum(exp(x)))": [float(p / (1 + sum(with_one))) for p in with_one],
+        "sum(log(A*exp(x)))": [float(2 * p / sum(with_one)) for p in with_one],
+    }
+    for text, value in wanted.items():
+        node = wrt.derivative(text, "x", shapes={"x": "n", "w": "n", "A": "m n"}).formula
+        found = evaluated(node, {v.name: given[v.name] for v in node.names}, backend)
+        assert np.allclose(found, value, rtol=2e-13 if dtype == "d" else 2e-5, atol=1e-30), text
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -106,7 +106,11 @@ RECORDS: tuple[Function, ...] = (
             "jax": "jax.nn.softplus",
             "torch": "def softplus(x):\n    return torch.logaddexp(x, torch.zeros_like(x))",
         },
-        laws=("log(1+exp(x)) = softplus(x)", "softplus(x) - softplus(-x) = x"),
+        laws=(
+            "log(1+exp(x)) = softplus(x)",
+            "log1p(exp(x)) = softplus(x)",
+            "softplus(x) - softplus(-x) = x",
+        ),
         keeps=f"{ANY} positive",
         analytic=_SOFTPLUS_ALONG,
         holomorphic=True,

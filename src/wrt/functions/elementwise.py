@@ -130,7 +130,12 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{arsinh}({x})",
         differential="dx/sqrt(1+x^2)",
         array="arcsinh",
-        laws=("sinh(arcsinh(x)) = x", "arcsinh(-x) = -arcsinh(x)", "arcsinh(0) = 0"),
+        laws=(
+            "sinh(arcsinh(x)) = x",
+            "arcsinh(-x) = -arcsinh(x)",
+            "arcsinh(0) = 0",
+            "log(x + sqrt(x^2+1)) = arcsinh(x)",
+        ),
         keeps=f"{ODD} positive",
         aliases=("asinh", "arsinh"),
     ),

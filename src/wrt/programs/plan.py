@@ -39,6 +39,7 @@ from wrt.programs.norms import by_norms
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
+from wrt.programs.scaled import scaled
 from wrt.programs.steps import Recurrence, Step, Steps
 from wrt.programs.systems import SYSTEMS, forms, share
 from wrt.programs.unlaying import unlaid
@@ -114,7 +115,7 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
     """The formulas as they are, with their outer products formed last, and with none laid out."""
-    roots = tuple(map(by_diagonals, roots))
+    roots = tuple([by_diagonals(scaled(root)) for root in roots])
     ways = dict.fromkeys((roots, *(tuple(map(apart, way)) for way in (roots, _open(roots)))))
     return tuple([tuple(map(by_norms, way)) for way in ways])
 
