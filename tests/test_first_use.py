@@ -143,3 +143,31 @@ def test_pytorch_tensors_of_another_type_or_place_are_told():
     with pytest.raises(ValueMistake, match=r"one tensor is of torch\.float32"):
         H + bound("torch", "float64")
     assert bound("torch").solve(torch.ones(2)).dtype == torch.float64
+
+
+# Programs that were pasted into a file
+
+
+@pytest.mark.parametrize(
+    ("text", "by"),
+    [
+        ("norm2(A*x)^2 + l*norm2(x)^2", ("x", "x")),
+        ("norm2(A*x)^2 + sum(d.*x.^2)", ("x", "x")),
+        ("norm2(A*x)^2 + norm2(x)^2/2", ("x", "x")),
+        ("A'*A*x + l*x", ("x",)),
+    ],
+)
+def test_pasted_programs_take_whole_numbers_and_numbers_of_python(text, by):
+    import jax
+    import torch
+
+    shapes = {"A": "n m", "x": "m", "d": "m", "l": ""}
+    D = wrt.derivative(text, *by, shapes={k: s for k, s in shapes.items() if k in text})
+    given = {"A": np.arange(6).reshape(3, 2), "x": [1, 1], "d": [0.5, 0.25], "l": 0.25}
+    given = {v.name: given[v.name] for v in D.arguments}
+    wanted = D(given)
+    for library, array in (("jax", jax.numpy.asarray), ("torch", torch.tensor)):
+        space = {}
+        exec(D.source(library), space)
+        arrays = [v if isinstance(v, float) else array(v) for v in given.values()]
+        np.testing.assert_allclose(np.asarray(space["derivative"](*arrays)), wanted)

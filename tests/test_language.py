@@ -402,6 +402,25 @@ def told(text, shapes=None) -> str:
             "a is defined by itself\n    a where a = b; b = a\n            ^^^^^",
         ),
         ("W*x", {"W": "n n symetric"}, "W: 'symetric' is no property\n  did you mean symmetric?"),
+        ("W*x", {"W": "n n definite"}, "W: 'definite' is no property\n  did you mean spd?"),
+        (
+            "W*x",
+            {"W": "n n positive-definite"},
+            "W: 'positive-definite' is no property\n  did you mean spd?",
+        ),
+        ("W*x", {"W": "n n sym"}, "W: 'sym' is no property\n  did you mean symmetric?"),
+        (
+            "W*x",
+            {"W": "n n triangular"},
+            "W: 'triangular' is no property\n  did you mean lower or upper?",
+        ),
+        (
+            "x*sum(X,1)'",
+            {"X": "n m", "x": "n"},
+            "x*sum(X,1)': two vectors cannot be multiplied\n    x*sum(X,1)'\n    ^^^^^^^^^^^\n"
+            "  perhaps x'*sum(X,1)' (inner product), x*sum(X,1) (outer product) "
+            "or x.*sum(X,1)' (entry by entry)",
+        ),
         ("W*x", {"W": "n m spd"}, "W: only a square matrix is spd, and n m is not"),
         ("W*x", {"W": "n 0"}, "W: a dimension of 0 is refused; sizes begin at 1"),
         (

@@ -56,6 +56,7 @@ WORDS = """
     pinv adj chol eigvals eigvecs gaps svdvals svdleft svdright polar normspec normnuc
     expm logm sqrtm sinm cosm transpose diagonals arcsinh arccosh arctanh log2 log10
     ln asin acos atan asinh acosh atanh arsinh arcosh artanh sgn heaviside logistic swish
+    log_softmax cholesky
 """
 
 

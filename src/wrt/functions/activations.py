@@ -180,6 +180,7 @@ RECORDS: tuple[Function, ...] = (
     Function(
         "logsoftmax(x: n) -> y: n",
         "The logarithm of softmax.",
+        aliases=("log_softmax",),
         latex=r"\operatorname{logsoftmax}({x})",
         differential="dx - exp(y)'*dx",
         array={"numpy": _LOGSOFTMAX, "jax": "jax.nn.log_softmax", "torch": _LOGSOFTMAX_TORCH},

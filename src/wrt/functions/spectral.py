@@ -131,6 +131,7 @@ RECORDS: tuple[Function, ...] = (
     Function(
         "chol(A: n n symmetric) -> L: n n",
         "The lower triangular L with a positive diagonal and L*L' = A.",
+        aliases=("cholesky",),
         latex=r"\operatorname{chol}({A})",
         differential="L*((tril(ones(n, n)) - eye(n)/2).*(inv(L)*dA*inv(L)'))",
         array="linalg.cholesky",

@@ -22,6 +22,16 @@ Shapes = Mapping[str, Shape]
 _NAME = re.compile(r"[^\W\d]\w*")
 #: Properties that speak of a square matrix.
 _SQUARE = PROPERTIES - {"positive", "simplex", "complex"}
+#: What properties are called elsewhere.
+_ELSEWHERE = {
+    **dict.fromkeys(("definite", "posdef", "psd", "semidefinite", "hpd", "covariance"), "spd"),
+    **dict.fromkeys(("antisymmetric", "skewsymmetric"), "skew"),
+    "sym": "symmetric",
+    "diag": "diagonal",
+    "triangular": "lower or upper",
+    "nonsingular": "invertible",
+    "probability": "simplex",
+}
 #: What follows of a property that is declared, as far as contradictions go.
 _FOLLOWS = {"spd": ("symmetric", "invertible"), "orthogonal": ("invertible",)}
 #: Pairs that no matrix of more than one entry has, and why.
@@ -137,11 +147,15 @@ def _text(name: str, shape: str) -> Declared:
 def _known_words_like(word: str) -> list[str]:
     from difflib import get_close_matches
 
+    last = re.split("[-_]", word)[-1]
+    for known in (word.replace("-", "").replace("_", ""), last):
+        if known in _ELSEWHERE:
+            return [_ELSEWHERE[known]]
     return get_close_matches(word, sorted([*PROPERTIES, "entrywise", "scalar"]), 1, 0.75)
 
 
 def _one(name: str, word: str) -> Dimension:
-    close = _known_words_like(word) if len(word) > 3 else []
+    close = _known_words_like(word) if len(word) > 3 or word in _ELSEWHERE else []
     if close:
         raise ShapeMistake(f"{name}: {word!r} is no property", hint=f"did you mean {close[0]}?")
     try:

@@ -270,9 +270,14 @@ def _three_products(text: str, part: Infix) -> str:
         )
     left = f"({left})" if isinstance(part.left, Infix) and left[0] != "(" else left
     return (
-        f"perhaps {left}'*{right} (inner product), {left}*{right}' (outer product) "
+        f"perhaps {_turned(left)}*{right} (inner product), {left}*{_turned(right)} (outer product) "
         f"or {left}.*{right} (entry by entry)"
     )
+
+
+def _turned(text: str) -> str:
+    """The transpose of a factor; twice transposed it is itself."""
+    return text.removesuffix("'") if text.endswith("'") else f"{text}'"
 
 
 def _undeclared(part: Syntax, undeclared: Mapping[str, object]) -> list[str]:

@@ -322,12 +322,13 @@ class Emission(NewArrays):
         """The tuple of the sizes of an array."""
         return py.tuple_of([self.size(d) for d in dims])
 
-    def _eye(self, length: Dimension) -> Code:
+    def eye(self, length: Dimension) -> Code:
+        """An identity matrix."""
         return py.call(self.word("eye"), self.size(length), **self.made())
 
     def identity(self, length: Dimension) -> Code:
         """An identity matrix, by a name of its own."""
-        return self._once(("eye", length), self._eye(length), "eye")
+        return self._once(("eye", length), self.eye(length), "eye")
 
     def _number(self, c: Coefficient) -> Code:
         return py.number(c, self.sizes, self.word("pi"))
@@ -381,7 +382,7 @@ class Emission(NewArrays):
                 shift = [] if step.data is NONE else [self.size(step.data)]
                 return py.call(self.word(step.op), arguments[0], *shift)
             case "eye":
-                return self._eye(step.dims[0])
+                return self.eye(step.dims[0])
             case "mask":
                 return self._mask(step)
             case "asfloat":

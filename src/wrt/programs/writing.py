@@ -11,12 +11,13 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Dims
 from wrt.programs import code as py
 from wrt.programs.code import Code
 from wrt.programs.places import NONE
-from wrt.programs.steps import Step
+from wrt.programs.steps import VIEWS, Step
 
 if TYPE_CHECKING:
     from wrt.programs.emission import Emission
@@ -93,16 +94,61 @@ def added(e: Emission, at: int, step: Step) -> Code:
     base, core = step.args
     sign, keys, order = step.data
     target = Target(keys, order, step.dims)
-    if e.library.manner == "again":
+    again = e.library.manner == "again"
+    on_diagonal = target.keys == ((0, NONE, target.dims[0]),) * 2
+    if again and not (on_diagonal and _may_be_whole(e.steps.all, base)):
         value = e.of(core) if sign > 0 else py.negative(e.of(core))
         return _at(e.of(base), _keys(e, target), "add", value)
-    if target.keys == ((0, NONE, target.dims[0]),) * 2 and len(e.steps[core].dims) == 1:
-        few = py.call(e.library.word("diag"), e.of(core))
+    if on_diagonal:
+        few = _diagonal(e, core, target.dims[0])
     else:
         if ("few", at) not in e.ranges:
             e.ranges["few", at] = _apart(e, None, core, target)
         few = py.name(e.ranges["few", at])
     return py.binary("+" if sign > 0 else "-", e.of(base), few)
+
+
+def _diagonal(e: Emission, core: int, size: Dimension) -> Code:
+    """A diagonal matrix: of the entries of a vector, or of one number again and again."""
+    if e.steps[core].dims:
+        return py.call(e.library.word("diag"), e.of(core))
+    eye = e.eye(size)
+    return (
+        eye
+        if e.steps.is_number(core) and e.steps[core].data == ONE
+        else py.binary("*", e.of(core), eye)
+    )
+
+
+#: Steps whose entries are whole numbers where those are that they read.
+WHOLE = VIEWS | frozenset(
+    {
+        "add transposed",
+        *"""
+    load add negate multiply outer matmul vdot einsum tensordot gram kron sum trace concatenate
+    write diag increment diagonal reshape pick index transpose expand tril triu mask
+""".split(),
+    }
+)
+
+
+def _may_be_whole(steps: Sequence[Step], at: int) -> bool:
+    """Whether an array has whole numbers for entries where every array that came in has; floats
+    that are written into it would be cut off.
+    """
+    stack, seen = [at], {at}
+    while stack:
+        step = steps[stack.pop()]
+        if step.op == "power" and step.data.denominator == 1 and step.data > 0:
+            pass
+        elif step.op == "number":
+            if step.data.powers or step.data.value.denominator != 1:
+                return False
+        elif step.op not in WHOLE:
+            return False
+        stack += [a for a in step.args if a not in seen]
+        seen.update(step.args)
+    return True
 
 
 def _apart(e: Emission, at: int | None, source: int, target: Target) -> str:
