@@ -14,6 +14,7 @@ import wrt
 from wrt import programs
 from wrt.expression.meaning import evaluate
 from wrt.programs.costs import billed
+from wrt.programs.fusing import fused
 from wrt.programs.ordering import cheapest
 from wrt.programs.plan import plan
 from wrt.programs.steps import VIEWS
@@ -430,3 +431,37 @@ def test_a_small_product_that_several_read_is_formed_once():
     text = programs.source(formula, sizes={"n": 10, "m": 5000})
     assert text.count("X @ X.T") == 1
     assert "X @ X.T" not in programs.source(formula, sizes={"n": 5000, "m": 10})
+
+
+# Libraries that join passes
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "moved"),
+    [
+        ("norm2(M.*(T-U*V'))^2", ("U",), 1),  # the number is made after the product
+        ("norm2(M.*(T-U*V'))^2 + norm2(T.*(M-U*V'))^2", ("U",), 1),  # one pass for both
+        ("norm2(T-U*V')^2", ("U", "V"), 0),
+        ("3*tr((M.*T)*(U*V')) + norm2((M.*T)*U)^2", ("U",), 0),  # others read the pass too
+        ("norm2(M.*(T-U*V'))^2 + sum(exp(2*U))", ("U",), 0),  # the number is a sum's
+        ("norm2(T*U)^2", ("U",), 0),  # a product is no pass
+    ],
+)
+def test_a_number_joins_the_pass_before_a_product(text: str, by: tuple, moved: int) -> None:
+    pytest.importorskip("jax")
+    D = wrt.derivative(text, *by)
+    made = plan(D.formula)
+    joined = fused(made)
+    assert (joined is not made) == bool(moved)
+    ops = [sorted(step.op for step in one.all) for one in (made, joined)]
+    assert ops[0] == ops[1]
+    for at, step in enumerate(joined.all):
+        assert all(a < at for a in step.args)
+    rng = np.random.default_rng(0)
+    shapes = {"M": (4, 5), "T": (4, 5), "U": (4, 2), "V": (5, 2)}
+    if "tr(" in text:
+        shapes = {"M": (4, 4), "T": (4, 4), "U": (4, 2), "V": (4, 2)}
+    elif "T*U" in text:
+        shapes["U"] = (5, 2)
+    given = {v.name: rng.normal(size=shapes[v.name]) for v in D.arguments}
+    assert np.allclose(D.compile("jax")(given), D(**given), rtol=1e-4, atol=1e-4)

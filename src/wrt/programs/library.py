@@ -31,6 +31,8 @@ class Library:
     symmetric = True
     #: whether a product entry by entry is joined with the sum over it
     joins = False
+    #: whether what is computed entry by entry is one pass with what follows it
+    fuses = False
     #: whether a transpose is read entry by entry from rows far apart
     strided = True
     #: whether a vector is better multiplied from the left than by a transposed matrix
@@ -162,7 +164,7 @@ class Jax(Library):
     module = "jax.numpy"
     manner = "again"
     symmetric = strided = False
-    joins = True
+    joins = fuses = True
     from_the_left = True  # in a loop XLA lays the transposed matrix out anew at every step
 
     def own(self, a: Code) -> Code:

@@ -19,6 +19,7 @@ from wrt.programs import factors
 from wrt.programs.backends import find
 from wrt.programs.code import Code
 from wrt.programs.emission import Emission
+from wrt.programs.fusing import fused
 from wrt.programs.helpers import Helpers
 from wrt.programs.names import Names, identifier
 from wrt.programs.plan import Plan, plan
@@ -88,6 +89,8 @@ def module(
     """The program of a formula, or of several at once, with its text."""
     library = find(backend)
     planned = plan(formula, dict(sizes))
+    if library.library.fuses:
+        planned = fused(planned)
     words = Names()
     free = variables(*planned.roots)
     given = _parameters([*(arguments or ()), *(v for v in free if v not in (arguments or ()))])
