@@ -9,10 +9,10 @@ programs are stable. `abbreviated` also folds words that abbreviate a sentence, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import cache, cached_property, partial
-from itertools import islice
+from functools import cache, cached_property, lru_cache, partial
+from itertools import chain, islice
 
 from wrt.algebra.expand import Template, expand
 from wrt.algebra.lifting import lift
@@ -38,6 +38,7 @@ MOST_WAYS = 6
 Kind = tuple[type, Function | None]
 
 _WORD = re.compile(r"([^\W\d]\w*)\(")
+_SUM = re.compile(r"[\w)] ?[+-] ?[\w(]")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d]\w*")
 
 
@@ -48,7 +49,7 @@ def meant(root: Node) -> Node:
     >>> meant(read("sum(log(1 + exp(A*x)))").formula)
     <{softplus({A[ij] x[j] -> i})[i] -> } : scalar>
     """
-    return _rewritten(normal_form(expand(root)), _laws(), flat=False)
+    return _rewritten(normal_form(expand(root)), _laws, flat=False)
 
 
 def simplified(root: Node) -> Node:
@@ -58,17 +59,17 @@ def simplified(root: Node) -> Node:
     >>> simplified(normal_form(read("sum(softmax(A*x))*A").formula))
     <A : n, m>
     """
-    return _rewritten(root, _saving(), flat=False)
+    return _rewritten(root, _saving, flat=False)
 
 
 def shortened(root: Node) -> Node:
     """A formula in flat form, laws applied."""
-    return _rewritten(root, _laws(), flat=True)
+    return _rewritten(root, _laws, flat=True)
 
 
 def abbreviated(root: Node) -> Node:
     """A formula in flat form, with the words that abbreviate a sentence folded too."""
-    folded = _rewritten(root, (*_laws(), *_abbreviations()), flat=True)
+    folded = _rewritten(root, _folding, flat=True)
     return rewrite(folded, _deviations)
 
 
@@ -87,12 +88,11 @@ def _deviations(node: Node) -> Node:
     return build.product(node.coefficient, factors, node.output, node.index_dims)
 
 
-def _rewritten(root: Node, laws: Iterable[Law], flat: bool) -> Node:
+def _rewritten(root: Node, laws: Callable[[], tuple[Law, ...]], flat: bool) -> Node:
     if is_larger(MOST_NODES, root) or any("complex" in v.properties for v in root.names):
         return root
     for _ in range(MOST_PASSES):
-        words = {n.function.name for n in postorder(root) if isinstance(n, Apply)}
-        usable = [rule for law in laws if law.words <= words for rule in law.rules]
+        usable = _usable(laws, _words_of(root))
         if not usable:
             break
         before, root = root, rewrite(root, partial(_by_laws, usable))
@@ -102,11 +102,40 @@ def _rewritten(root: Node, laws: Iterable[Law], flat: bool) -> Node:
     return root
 
 
-def _by_laws(rules: Iterable[Rule], node: Node) -> Node:
-    spellings = {node: None, scalars_opened(node): None} if isinstance(node, Einsum) else (node,)
-    for rule in rules:
-        for spelling in spellings:
-            made = rule.applied(spelling) if rule.may_fit(spelling) else None
+def _words_of(root: Node) -> frozenset[str]:
+    """The words of a formula, and a sign where it has a bracket."""
+    calls = [n.function.name if type(n) is Apply else "+" for n in postorder(root) if _tells(n)]
+    return frozenset(calls)
+
+
+def _tells(node: Node) -> bool:
+    return type(node) is Apply or type(node) is Sum
+
+
+Rules = Mapping[type, Sequence["Rule"]]
+
+
+@lru_cache(maxsize=256)
+def _usable(laws: Callable[[], tuple[Law, ...]], words: frozenset[str]) -> Rules:
+    """The rules that formulas of some words can need, by the kind of node that they rewrite."""
+    found: dict[type, list[Rule]] = {}
+    for law in laws():
+        for rule in law.rules if law.words <= words else ():
+            found.setdefault(type(rule.left), []).append(rule)
+    return found
+
+
+def _by_laws(rules: Rules, node: Node) -> Node:
+    spellings = [node]
+    if isinstance(node, Einsum) and scalars_opened(node) is not node:
+        spellings.append(scalars_opened(node))
+    told = [(spelling, _heads(spelling)) for spelling in spellings if type(spelling) in rules]
+    if not told:
+        return node
+    ways = (rules[kind] for kind in dict.fromkeys(type(spelling) for spelling, _ in told))
+    for rule in chain.from_iterable(ways):
+        for spelling, held in told:
+            made = rule.applied(spelling) if rule.may_fit(spelling, held) else None
             if made is not None:
                 return made
     return node
@@ -127,11 +156,10 @@ class Rule:
         """The factors or terms that are no variables: their kinds, functions and exponents."""
         return tuple(h for h in _heads(self.left) if h[0][0] in (Apply, Sum))
 
-    def may_fit(self, node: Node) -> bool:
-        """A quick look, before anything is matched."""
+    def may_fit(self, node: Node, held: Sequence[tuple[Kind, Exponent]]) -> bool:
+        """A quick look at what a node is made of, before anything is matched."""
         if type(node) is not type(self.left):
             return False
-        held = _heads(node)
         return all(any(_holds(h, wanted) for h in held) for wanted in self.heads)
 
     def applied(self, node: Node) -> Node | None:
@@ -273,8 +301,10 @@ class Law:
 
     @cached_property
     def words(self) -> frozenset[str]:
-        """The words that a formula must hold, where others are written out."""
-        return _words_within(self.left)
+        """The words that a formula must hold, where others are written out; where there are none,
+        the sign of a bracket.
+        """
+        return _words_within(self.left) or frozenset("+" if _SUM.search(self.left) else "")
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -348,7 +378,9 @@ def _sign_goes(left: str, right: str) -> bool:
 
 
 @cache
-def _abbreviations() -> tuple[Law, ...]:
-    """The words that abbreviate a sentence, folded again where an answer spells them."""
+def _folding() -> tuple[Law, ...]:
+    """All laws, then the words that abbreviate a sentence and are folded again where an answer
+    spells them.
+    """
     words = (BOOK[word] for word in ("silu", "var"))
-    return tuple(Law(f, f.definition, f.name) for f in words)
+    return (*_laws(), *(Law(f, f.definition, f.name) for f in words))
