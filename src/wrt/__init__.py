@@ -66,11 +66,17 @@ _HOMES = {
     "vector": "wrt.answers.public",
 }
 
+_ROOMS = frozenset(
+    "algebra answers apps calculus expression functions language notation pictures programs".split()
+)
+
 
 def __getattr__(name: str) -> Any:
     """Public names and the words of the book, loaded when they are first used."""
     from importlib import import_module
 
+    if name in _ROOMS:
+        return import_module(f"wrt.{name}")
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
         globals()[name] = value

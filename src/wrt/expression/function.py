@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from wrt.errors import ShapeMistake
@@ -18,6 +17,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dataclass import dataclass, field
 from wrt.expression.dimensions import Dimension, parse_dimensions, show_dimensions
+from wrt.expression.interning import blake2b
 from wrt.expression.nodes import SYMMETRIC, WORD, Apply, Node, Pattern, Relation, Result
 
 __all__ = ["POWER", "PROPERTIES", "Argument", "Function", "Signature", "undefined"]

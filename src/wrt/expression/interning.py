@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from threading import RLock
 from typing import TYPE_CHECKING
 from weakref import ref
 
+try:  # hashlib loads all of OpenSSL, for hashes that are not needed here
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
+
 if TYPE_CHECKING:
     from wrt.expression.nodes import Node
 
-__all__ = ["digest_of", "find", "keep", "lock"]
+__all__ = ["blake2b", "digest_of", "find", "keep", "lock"]
 
 #: Held while a node is put into the table or forgotten.
 lock = RLock()

@@ -220,8 +220,8 @@ def _product(node: Einsum, children: Sequence[Array], sizes: Mapping[str, int]) 
     axes = [held.index(i) for i in distinct if i in held]
     block = result.transpose(axes).reshape(shape)
     if not node.repeats:
-        _shape(node.dims, sizes)
-        return np.broadcast_to(block, [lengths[i] for i in distinct]).copy()
+        full = tuple(_shape(node.dims, sizes))
+        return block.copy() if block.shape == full else np.broadcast_to(block, full).copy()
     out = np.zeros(_shape(node.dims, sizes), dtype=block.dtype)
     grid = np.indices([lengths[i] for i in distinct], sparse=True)
     place = {i: grid[k] for k, i in enumerate(distinct)}

@@ -20,7 +20,7 @@ from wrt.answers.proof.points import LARGE, places
 from wrt.calculus import constraint, variable_of
 from wrt.errors import CheckFailed, TooLarge
 from wrt.expression.dataclass import dataclass
-from wrt.expression.meaning import evaluate, evaluate_all
+from wrt.expression.meaning import Evaluation, evaluate, evaluate_all
 from wrt.expression.nodes import Apply, Node
 from wrt.expression.walk import holds_complex, is_larger, postorder, ranged_terms
 
@@ -77,8 +77,9 @@ def check(
         raise TooLarge(f"ranges of {count:,} terms in all are too long for the check")
     limit = PASSES[analytic][min(len(xs), 4) - 1]
     worst, count = 0.0, 0
+    value = Evaluation((f,))
     for sizes, values in places(f, xs, derivative):
-        here = _Place(f, xs, convention, analytic, sizes, values)
+        here = _Place(f, value, xs, convention, analytic, sizes, values)
         worst, count = max(worst, here.largest_error(derivative, limit)), count + 1
         _refuse_other_forms(forms, sizes, values)
     method = "complex steps" if analytic else "5-point differences"
@@ -120,6 +121,7 @@ class _Place:
     """A formula at one point, and what it is differentiated by."""
 
     f: Node
+    value: Evaluation
     xs: Sequence[Node]
     convention: str
     is_analytic: bool
@@ -133,7 +135,7 @@ class _Place:
         import numpy as np
 
         exact = evaluate(derivative, self.values, self.sizes)
-        value = _largest(evaluate(self.f, self.values, self.sizes))
+        value = _largest(self.value(self.values, self.sizes)[0])
         slope = _largest(exact)
         scale = max(slope, 1e-3 * min(1.0, value), self.rounding(max(slope, value)))
         worst = 0.0
@@ -209,7 +211,7 @@ class _Place:
         """
 
         def at(point: Mapping[str, Array]) -> Array:
-            return evaluate(self.f, point, self.sizes)
+            return self.value(point, self.sizes)[0]
 
         current: Function = at
         for k, (x, direction) in enumerate(zip(xs, directions, strict=True)):
