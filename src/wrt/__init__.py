@@ -11,11 +11,12 @@ Every word of the language is here as well: `wrt.tanh(x)`, `wrt.inv(X)`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from wrt import errors
 
+TYPE_CHECKING = False  # as type checkers read it: `typing` is most of what an import would cost
 if TYPE_CHECKING:
+    from typing import Any
+
     from wrt.answers import Check, Derivative, derivative
     from wrt.answers.claims import Verdict
     from wrt.answers.handwritten import GradientCheck, check_gradient
