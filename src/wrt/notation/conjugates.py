@@ -38,7 +38,7 @@ def conjugated(tree: Tree) -> Tree:
     return _conjugated(tree)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _conjugated(tree: Tree) -> Tree:
     match tree.head:
         case "name":

@@ -39,7 +39,7 @@ def total(terms: Iterable[Tree], *, inside: bool = False) -> Tree:
     return _total(tuple(terms), inside)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _total(terms: tuple[Tree, ...], inside: bool) -> Tree:
     ahead = collected(terms)
     if ahead.head != "sum" or ahead.shape == SCALAR or len(terms) > MOST_TERMS:
@@ -55,7 +55,7 @@ def collected(terms: Iterable[Tree]) -> Tree:
     return _collected(tuple(terms))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _collected(terms: tuple[Tree, ...]) -> Tree:
     kept = _diagonals(_whole_diagonals(parts_of_pairs(_merged(_flattened(terms)))))
     while 1 < len(kept) <= MOST_TERMS:
