@@ -56,9 +56,19 @@ def prepared(
     known = tuple(sorted(sizes.items()))
     if not any(isinstance(node, Scan) for node in postorder(*joint)):
         return _each_together(joint, known, out)
-    ready = _each_together(kept(*hoisted(flat(one_by_one(complemented(flat(joint)))))), known, out)
-    # brackets that were formed now may hold no state either
-    found, _ = hoisted(ready)
+    return _gathered(_each_together(_kept(joint), known, out))
+
+
+@lru_cache(maxsize=64)
+def _kept(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Recurrences that do only what each step has to, and keep what is read of them."""
+    return kept(*hoisted(flat(one_by_one(complemented(flat(roots))))))
+
+
+@lru_cache(maxsize=64)
+def _gathered(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Steps with their gates together; brackets that were formed may hold no state either."""
+    found, _ = hoisted(roots)
     return gathered(found)
 
 
