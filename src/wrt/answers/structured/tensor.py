@@ -7,7 +7,7 @@ so that what is done a second time is only run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from wrt.answers.structured.watching import COMPUTED
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import holds_complex
+from wrt.expression.walk import holds_complex, variables
 
 #: An array of NumPy, JAX or PyTorch.
 Array = Any
@@ -236,7 +236,9 @@ class Structured:
         from wrt.answers.structured.solving import system
 
         self._seen  # noqa: B018  # refuses what is bound, the first time
-        return system(replace(self))  # a copy: none that is kept by what it keeps
+        copy = self.at(self.values)  # what it keeps does not keep it
+        copy.__dict__["_seen"] = True
+        return system(copy)
 
     # Composed
 
@@ -490,6 +492,25 @@ class Structured:
         results = result if len(node) > 1 else (result,)
         return [self.library.own(r, given, single) for r in results]
 
+    def _value(self, node: Node) -> Any:
+        """A formula of what is bound, for what is computed with it: it may be a part of that."""
+        known = self._ready.get(node)
+        if known is None:
+            names = variables(node)
+            program = programs.compile(node, self.backend, names, limit=self.limit)
+            known = program.ready(width(self.like)), [v.name for v in names]
+            self._ready[node] = known
+        run, wanted = known
+        result = run(*[self.values[name] for name in wanted])
+        if hasattr(result, "dtype") and result.dtype == self.like.dtype:
+            return result
+        return self.library.own(result, self.values, self._single)
+
+    @cached_property
+    def _ready(self) -> dict[Node, tuple[Callable[..., Any], list[str]]]:
+        """Programs of formulas that need no more than what is bound, and its names in order."""
+        return {}
+
     @cached_property
     def _programs(self) -> dict[tuple[Any, int], programs.Program]:
         """The programs that were run."""
@@ -531,7 +552,10 @@ class Structured:
 
 
 #: What tensors of arrays of the same shapes and types share.
-_SHARED = ("axes", "library", "row_shape", "column_shape", "_single", "_programs", "_products")
+_SHARED = (
+    *("axes", "library", "row_shape", "column_shape", "_single"),
+    *("_programs", "_products", "_ready"),
+)
 
 
 def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
