@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from wrt import notation, programs
-from wrt.algebra import normal_form, settled
+from wrt.algebra import normal_form, settled, simplified
 from wrt.answers.asking import Formula, Name, question_of, wanted_by
 from wrt.answers.found import Found
 from wrt.answers.maps import Maps
@@ -300,8 +300,8 @@ class Derivative(Found):
         v, g = unused("v", taken), unused("g", taken)
         maps = self.maps
         return (
-            (maps.contracted(v), maps.moving(v)),
-            (maps.pulled_back(g), maps.gradient(g)),
+            (simplified(maps.contracted(v)), maps.moving(v)),
+            (simplified(maps.pulled_back(g)), maps.gradient(g)),
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from wrt import programs
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Binder", "Binders"]
 
+#: What arrays of one form have in common.
+_kind = attrgetter("shape", "dtype")
+
 
 class Binder:
     """A function that binds arrays to a tensor: `D.compile(structured=True)`.
@@ -44,6 +48,10 @@ class Binder:
     def arguments(self) -> tuple[Variable, ...]:
         """The variables, in order."""
         return self.derivative.arguments
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [v.name for v in self.arguments]
 
     @cached_property
     def _laid(self) -> tuple[Node, int, tuple[int, ...]]:
@@ -77,7 +85,7 @@ class Binder:
         arrays, functions, sizes = self._door.entered(named)
         if self.backend != "numpy" or functions:
             return self._bound(arrays, functions, sizes)
-        key = tuple([part for a in arrays.values() for part in (a.shape, a.dtype)])
+        key = (*map(_kind, arrays.values()),)
         form = self._forms.get(key)
         if form is None:
             form = self._form(arrays, sizes)
@@ -88,17 +96,15 @@ class Binder:
         """The tensor of arrays of NumPy's with shapes and types that came in before."""
         import numpy as np
 
-        if type(given) is not dict or len(given) != len(self.arguments):
+        if type(given) is not dict or len(given) != len(self._names):
             return None
-        arrays, key = list[Any](), list[Hashable]()
-        for variable in self.arguments:
-            array = given.get(variable.name)
-            if type(array) is not np.ndarray:
-                return None
-            arrays.append(array)
-            key.append(array.shape)
-            key.append(array.dtype)
-        form = self._forms.get(tuple(key))
+        try:
+            arrays = [*map(given.__getitem__, self._names)]
+        except KeyError:
+            return None
+        if {*map(type, arrays)} != {np.ndarray}:
+            return None
+        form = self._forms.get((*map(_kind, arrays),))
         return None if form is None else form.bound(arrays)
 
     def _made(self, sizes: Mapping[str, int]) -> Bound:
