@@ -10,7 +10,7 @@ import pytest
 
 import wrt
 from wrt.calculus.recurrence import copied
-from wrt.errors import NameMistake, ShapeMistake, WrtError
+from wrt.errors import NameMistake, ShapeMistake, ValueMistake, WrtError
 from wrt.expression.meaning import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -261,3 +261,11 @@ def test_a_triangle_holds_one_distance_at_a_time() -> None:
     truth = moved(one, "W", at, 4)
     found = one.contributions("W")(**at).triangle()
     assert np.allclose(found, np.sqrt((truth**2).sum((2, 3))), rtol=1e-10)
+
+
+def test_what_is_no_structured_answer_says_what_is() -> None:
+    one = rnn("elman")
+    with pytest.raises(ValueMistake, match="the whole gradient, without truncate, is bound"):
+        one.gradient("W", truncate=2).compile(structured=True)
+    with pytest.raises(ValueMistake, match="kept as factors already"):
+        one.contributions("W").compile(structured=True)

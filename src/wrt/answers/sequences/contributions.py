@@ -17,7 +17,7 @@ from wrt.algebra import normal_form
 from wrt.answers.parts import axes_said, by_name
 from wrt.calculus.joined import squares
 from wrt.calculus.terms import terms_of
-from wrt.errors import ShapeMistake
+from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dataclass import dataclass, field
@@ -306,8 +306,13 @@ class Contributions:
         assert self._by_loss is not None
         return self._by_loss()
 
-    def compile(self, backend: str = "numpy") -> programs.Program:
+    def compile(self, backend: str = "numpy", *, structured: bool = False) -> programs.Program:
         """One program: all factors in order, then the norms."""
+        if structured:
+            raise ValueMistake(
+                "summands are kept as factors already: compile() gives the factors and the norms, "
+                "and called with values they have .factors, .norms and single summands"
+            )
         parts = [stack for term in self.factors for stack in term]
         return self._compiled((*parts, self.squares**HALF), backend)
 

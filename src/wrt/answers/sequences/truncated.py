@@ -11,7 +11,7 @@ from wrt.algebra import normal_form
 from wrt.answers.parts import axes_said, by_name
 from wrt.calculus.constrained import constrain, constraint
 from wrt.calculus.joined import Joined
-from wrt.errors import ShapeMistake
+from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression import build
 from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node
@@ -99,8 +99,13 @@ class Truncated:
         """The axes: those of the variable."""
         return self.whole.shape
 
-    def compile(self, backend: str = "numpy") -> programs.Program:
+    def compile(self, backend: str = "numpy", *, structured: bool = False) -> programs.Program:
         """The program of what is kept."""
+        if structured:
+            raise ValueMistake(
+                "what a window keeps has every entry: compile(); the whole gradient, "
+                "without truncate, is bound as structure"
+            )
         arguments, title = self.whole.arguments, self.whole.title
         return programs.compile(self.formula, backend, arguments=arguments, title=title)
 
