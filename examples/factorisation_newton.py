@@ -1,7 +1,8 @@
 """Matrix factorisation by Newton's method in each factor, with Hessians that are never formed.
 
 The Hessian of norm2(T - U*V')^2 by U has (n k)² entries; its structure is I ⊗ 2 V'V, and that is
-what it is solved by. On the digits of scikit-learn this reaches the best rank-k approximation.
+what it is solved by. On the digits of scikit-learn (pip install scikit-learn) this reaches the best
+rank-k approximation.
 """
 
 from __future__ import annotations

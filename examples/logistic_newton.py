@@ -1,6 +1,7 @@
 """Newton's method for logistic regression: its gradient and Hessian derived, its fit proved.
 
-The breast cancer data of scikit-learn, standardised; the same coefficients as scikit-learn's own.
+The breast cancer data of scikit-learn (pip install scikit-learn), standardised; the same
+coefficients as scikit-learn's own.
 """
 
 from __future__ import annotations

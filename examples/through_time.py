@@ -3,9 +3,10 @@
     python examples/through_time.py                     a table, under a minute
     python examples/through_time.py --pictures docs     and the pictures of docs/through-time.md
 
-The data are the yearly numbers of sunspots, 1700 to 2008, as statsmodels ships them. Every network
-reads a year and tells the next one. Nothing here differentiates: the lines of a network are all
-that it is, and `rnn.gradients()` is one function that returns the loss and every gradient.
+The data are the yearly numbers of sunspots, 1700 to 2008, as statsmodels ships them (pip install
+statsmodels). Every network reads a year and tells the next one. Nothing here differentiates: the
+lines of a network are all that it is, and `rnn.gradients()` is one function that returns the loss
+and every gradient.
 """
 
 from __future__ import annotations

@@ -96,9 +96,11 @@ def _axes_fit(variable: Variable, array: Array) -> None:
         wanted = {0: "a number", 1: "a vector", 2: "a matrix"}
         kind = wanted.get(variable.ndim, f"a tensor of {variable.ndim} axes")
         axes = f" ({show_dimensions(variable.dims)})" if variable.ndim else ""
-        raise ValueMistake(
-            f"{variable.name} is {kind}{axes}, given an array of shape {tuple(array.shape)}"
-        )
+        said = f"{variable.name} is {kind}{axes}, given an array of shape {tuple(array.shape)}"
+        if not variable.ndim:  # names are read as numbers by their letters
+            other = "n" if array.ndim == 1 else "n m"
+            said += f'; shapes={{"{variable.name}": "{other}"}} reads it as an array'
+        raise ValueMistake(said)
 
 
 def _one_axis(
