@@ -213,8 +213,7 @@ def judge_steps(steps: Steps, count: int = 3) -> None:
         told = _told(values, [alone], alone.compile(), count)
         close(alone(told), array, f"the gradient by {name} alone")
     if steps.seed % 4 == 0:
-        told = _told(values, together, program, count)
-        _judge_libraries(together, told, arrays)
+        _judge_libraries(together, values, arrays, count)
     if steps.seed % 3 == 0:
         _judge_jacobian(rnn, steps, values, count, dice)
 
@@ -253,9 +252,13 @@ def _judge_jacobian(
     close(got, slope, f"d{state}[T]/d{name}", float(np.abs(whole).max(initial=0)))
 
 
-def _judge_libraries(together: Any, values: dict[str, Array], arrays: list[Array]) -> None:
+def _judge_libraries(
+    together: Any, values: dict[str, Array], arrays: list[Array], count: int
+) -> None:
     """The program for PyTorch gives the same."""
-    for got, wanted in zip(together.compile("torch")(values), arrays, strict=True):
+    program = together.compile("torch")
+    told = _told(values, together, program, count)
+    for got, wanted in zip(program(told), arrays, strict=True):
         close(np.asarray(got), wanted, "gradients by PyTorch")
 
 

@@ -39,6 +39,10 @@ class Jitted:
         return jitted
 
     def __call__(self, *arguments: Any, **sizes: int) -> Any:
+        import jax
+
+        if jax.config.jax_disable_jit:  # then arrays of NumPy's would stay what they are
+            arguments = tuple(map(jax.numpy.asarray, arguments))
         return self.compiled(*arguments, **sizes)
 
 

@@ -64,8 +64,13 @@ class NewArrays:
         if self.like is None:
             return {}
         if kind == "complex":
-            given = self.library.made(self.library.word("complex128"), self.like[0])
-            return {} if self.library.lenient else given
+            if self.library.lenient:
+                return {}
+            like = py.attribute(py.name(self.like[0]), "dtype")
+            pair = (like, self.library.word("complex64"))
+            return self.library.made(
+                py.call(self.library.word("promote_types"), *pair), self.like[0]
+            )
         self._dtype = self._dtype or self.names.give("dtype")
         return self.library.made(py.name(self._dtype), self.like[0])
 
