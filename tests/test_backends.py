@@ -330,3 +330,12 @@ def test_what_has_no_backward_pass_of_its_own_says_why() -> None:
         wrt.derivative("x'*A*x", "x").source("numpy", custom=True)
     with pytest.raises(ValueMistake, match="phi"):
         wrt.derivative("phi(x)", "x", shapes={"phi": "entrywise"}).source("jax", custom=True)
+
+
+def test_arrays_of_numpy_come_in_where_jax_has_no_jit() -> None:
+    import jax
+
+    program = wrt.derivative("x/norm2(x)", "x").compile("jax")
+    with jax.disable_jit():
+        found = program(x=np.array([3.0, 4.0]))
+    np.testing.assert_allclose(found, [[0.128, -0.096], [-0.096, 0.072]], rtol=1e-5)

@@ -500,3 +500,19 @@ def test_a_word_of_real_and_of_complex_entries_is_two_helpers() -> None:
     assert "softmax(p)" in source
     assert "softmax_(q)" in source
     judge_answer(D)
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "line"),
+    [
+        ("norm2(A*real(z)-b)^2", "z", "return -(A.T @ (b - A @ np.real(z)))"),
+        ("sin(real(t))", "t", "return 0.5 * np.cos(np.real(t))"),
+        ("imag(t)^2", "t", "return -1j * np.imag(t)"),
+    ],
+)
+def test_programs_go_on_with_real_parts(text: str, by: str, line: str) -> None:
+    shapes = {"z": "n complex", "t": "complex", "A": "m n", "b": "m"}
+    D = wrt.derivative(text, by, shapes=shapes)
+    assert line in D.source()
+    assert D.check().passed
+    judge_answer(D)

@@ -80,6 +80,8 @@ def _one(node: Node, known: Known) -> Node:
             return Constant(node.coefficient.conjugate)
         case Apply() if is_conjugate(node):
             return node.children[0]
+        case Apply() if node.function in (BOOK["real"], BOOK["imag"]):
+            return node
         case Einsum() if node.coefficient.is_imaginary:
             return _turned(node, known)
     children = [known[c] for c in node.children]

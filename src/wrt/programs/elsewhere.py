@@ -41,7 +41,8 @@ class Jitted:
     def __call__(self, *arguments: Any, **sizes: int) -> Any:
         import jax
 
-        if jax.config.jax_disable_jit:  # then arrays of NumPy's would stay what they are
+        # without jit, arrays of NumPy's would stay what they are
+        if jax.config.jax_disable_jit:  # type: ignore[attr-defined]
             arguments = tuple(map(jax.numpy.asarray, arguments))
         return self.compiled(*arguments, **sizes)
 

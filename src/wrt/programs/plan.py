@@ -36,6 +36,7 @@ from wrt.programs.apart import apart
 from wrt.programs.costs import billed
 from wrt.programs.diagonals import by_diagonals
 from wrt.programs.norms import by_norms
+from wrt.programs.parts import by_parts
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
 from wrt.programs.products import Tensor, lower_product
@@ -115,7 +116,7 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
     """The formulas as they are, with their outer products formed last, and with none laid out."""
-    roots = tuple([by_diagonals(scaled(root)) for root in roots])
+    roots = tuple([by_diagonals(by_parts(scaled(root))) for root in roots])
     ways = dict.fromkeys((roots, *(tuple(map(apart, way)) for way in (roots, _open(roots)))))
     return tuple([tuple(map(by_norms, way)) for way in ways])
 
