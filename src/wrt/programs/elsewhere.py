@@ -7,7 +7,7 @@ libraries come in as by the door of NumPy's programs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from wrt.programs import door, incoming, running
 from wrt.programs.choosing import faster
 from wrt.programs.module import Module
 from wrt.programs.plan import Plan
-from wrt.programs.running import Program, by_zero, empty, keep, singular
+from wrt.programs.running import Entered, Program, by_zero, empty, keep, singular
 from wrt.programs.sized import Planned
 from wrt.programs.steps import looks_at_a_load, whole_by_form
 from wrt.programs.systems import factorises
@@ -50,14 +50,9 @@ class Jitted:
 class Elsewhere(Program):
     """A program whose values are not looked at."""
 
-    def _computed(
-        self,
-        planned: Planned,
-        arrays: Mapping[Variable, Any],
-        called: Sequence[Any],
-        sizes: Mapping[str, int],
-    ) -> Any:
-        return self._as_asked(self._run(planned, [*arrays.values(), *called], sizes))
+    def _computed(self, given: Entered) -> Any:
+        arguments = [*given.arrays.values(), *given.called]
+        return self._as_asked(self._run(given.planned, arguments, given.sizes))
 
 
 class JaxProgram(Elsewhere):
@@ -70,29 +65,21 @@ class JaxProgram(Elsewhere):
 
     backend = library = "jax"
 
-    def _computed(
-        self,
-        planned: Planned,
-        arrays: Mapping[Variable, Any],
-        called: Sequence[Any],
-        sizes: Mapping[str, int],
-    ) -> Any:
-        found = super()._computed(planned, arrays, called, sizes)
-        if factorises(planned.module.plan) and _is_infinite(found):
-            self._refuse_singular(arrays, called, sizes)
+    def _computed(self, given: Entered) -> Any:
+        found = super()._computed(given)
+        if factorises(given.planned.module.plan) and _is_infinite(found):
+            self._refuse_singular(given)
         return found
 
-    def _refuse_singular(
-        self, arrays: Mapping[Variable, Any], called: Sequence[Any], sizes: Mapping[str, int]
-    ) -> None:
+    def _refuse_singular(self, given: Entered) -> None:
         """ValueMistake where NumPy meets a matrix that cannot be inverted or factorised."""
         import numpy as np
 
         made = self._module
         plain = running.compile(self.formula, arguments=tuple(made.arguments), limit=self.limit)
-        given = {v.name: np.asarray(a) for v, a in arrays.items()}
-        given |= {f.name: one for f, one in zip(made.functions, called, strict=True)}
-        plain.bare(given, sizes)
+        values = {v.name: np.asarray(a) for v, a in given.arrays.items()}
+        values |= {f.name: one for f, one in zip(made.functions, given.called, strict=True)}
+        plain.bare(values, given.sizes)
 
     def _tell(self, error: Exception, planned: Planned, sizes: Mapping[str, int]) -> None:
         if isinstance(error, ZeroDivisionError):
@@ -189,7 +176,7 @@ class TorchProgram(Elsewhere):
         arrays = self._arrays({v: given[v.name] for v in self._module.arguments})
         sizes = door.measured(arrays, self._given_lengths(given))
         called = [given[f.name] for f in self._module.functions]
-        return self._computed(self._plans.first, arrays, called, sizes)
+        return self._computed(Entered(self._plans.first, arrays, called, sizes))
 
     def _planned(self, made: Module) -> Planned:
         """The function, whose results share no memory with its arguments."""
@@ -270,15 +257,10 @@ class Automatic(Program):
     backend = "auto"
     other: JaxProgram | None = None
 
-    def _computed(
-        self,
-        planned: Planned,
-        arrays: Mapping[Variable, Any],
-        called: Sequence[Any],
-        sizes: Mapping[str, int],
-    ) -> Any:
+    def _computed(self, given: Entered) -> Any:
+        arrays, sizes = given.arrays, given.sizes
         if self.other is None or self._module.functions or self._chosen(sizes) == "numpy":
-            return super()._computed(planned, arrays, called, sizes)
+            return super()._computed(given)
         import jax
         import numpy as np
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Hashable, Mapping, MutableMapp
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.dimensions import Dimension
@@ -95,6 +95,15 @@ def _compiled(
     kind = {"jax": elsewhere.JaxProgram, "torch": elsewhere.TorchProgram}[library.name]
     made = module(formula, backend, name, arguments, doc, sizes)
     return kind(formula, made, limit, title, told)
+
+
+class Entered(NamedTuple):
+    """What has come in: the plan for it, the arrays, the functions, the size of every dimension."""
+
+    planned: Planned
+    arrays: Mapping[Variable, Any]
+    called: Sequence[Any]
+    sizes: Mapping[str, int]
 
 
 class Program:
@@ -191,18 +200,13 @@ class Program:
         given = door.collected(self._wanted, mapping, values, self._module.arguments, unnamed)
         arrays, sizes, planned = self._measured(given)
         called = [given[f.name] for f in self._module.functions]
-        return self._computed(planned, arrays, called, sizes)
+        return self._computed(Entered(planned, arrays, called, sizes))
 
-    def _computed(
-        self,
-        planned: Planned,
-        arrays: Mapping[Variable, Any],
-        called: Sequence[Any],
-        sizes: Mapping[str, int],
-    ) -> Any:
-        """The value at arrays, and with functions, that have come in."""
+    def _computed(self, given: Entered) -> Any:
+        """The value at what has come in."""
         import numpy as np
 
+        planned, arrays, called, sizes = given
         with np.errstate(all="ignore"):
             infinite = [v.name for v, array in arrays.items() if door.check(v, array)]
             pairs = zip(self._module.functions, called, strict=True)
