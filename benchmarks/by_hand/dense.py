@@ -93,18 +93,25 @@ def network_hessian(x: Array, y: Array, **W: Array) -> Array:
 
 
 def attention_gradient(Q: Array, K: Array, V: Array, G: Array) -> Array:
-    d = Q.shape[1]
-    P = _softmax(Q @ K.T / d**0.5)
+    K = K / Q.shape[1] ** 0.5
+    P = Q @ K.T
+    P -= P.max(axis=-1, keepdims=True)
+    np.exp(P, out=P)
+    P /= P.sum(axis=-1, keepdims=True)
     S = G @ V.T
     S -= np.einsum("ij,ij->i", P, S)[:, None]
     S *= P
-    return S @ (K / d**0.5)
+    return S @ K
 
 
 def gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
-    inverse = np.linalg.inv(S)
-    t = inverse @ (x - m)
-    return inverse - np.outer(t, t)
+    """The inverse from the factors, which is a third less work than `inv`."""
+    factors, swaps, _ = scipy.linalg.lapack.dgetrf(S.T)
+    inverse, _ = scipy.linalg.lapack.dgetri(factors, swaps, overwrite_lu=True)
+    r = x - m  # the array is inv(S') as LAPACK lays it, which is the gradient's first term
+    inverse -= np.outer(inverse @ r, r @ inverse)
+    found: Array = inverse
+    return found
 
 
 def definite_gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
@@ -112,7 +119,8 @@ def definite_gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
     half, _ = scipy.linalg.lapack.dpotri(factor)
     inverse = half + np.triu(half, 1).T
     t = inverse @ (x - m)
-    return inverse - np.outer(t, t)
+    inverse -= np.outer(t, t)
+    return inverse
 
 
 def projection_gradient(A: Array, y: Array) -> Array:
