@@ -105,7 +105,7 @@ def attention_gradient(Q: Array, K: Array, V: Array, G: Array) -> Array:
 
 
 def gaussian_gradient(S: Array, x: Array, m: Array) -> Array:
-    """The inverse from the factors, which is less work than `inv`; LAPACK wants room for blocks of 64."""
+    """The inverse from its factors, less work than `inv`; LAPACK is given room for blocks."""
     factors, swaps, _ = scipy.linalg.lapack.dgetrf(S.T)
     inverse, _ = scipy.linalg.lapack.dgetri(factors, swaps, 64 * len(S), True)
     r = x - m  # the array is inv(S') as LAPACK lays it, which is the gradient's first term
