@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from math import ceil
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from wrt import programs
@@ -28,9 +28,9 @@ __all__ = ["Product", "Setting", "Times"]
 Way = tuple[Node, Variable]
 
 
-#: What many products read is looked for once they have taken so many nanoseconds: about as long as
+#: What many products read is looked for once they have taken so many seconds: about as long as
 #: looking takes.
-LOOKING = 5e6
+LOOKING = 5e-3
 #: Another program for the products must save this share of their time.
 SAVED = 0.1
 
@@ -65,18 +65,13 @@ class Product:
         )
 
     @property
-    def look(self) -> int:
-        """After how many products one looks for another way; 0: never."""
-        if "other" in self.__dict__:
-            return self.other.after if self.other else 0
-        return self._patience
-
-    @cached_property
-    def _patience(self) -> int:
-        """How many products take as long as looking."""
+    def patience(self) -> float | None:
+        """How many seconds of products go by before one chooses; None: nothing is to be chosen."""
         if not self.is_numpy:
-            return 0
-        return max(3, ceil(LOOKING / (nanoseconds(self.way[0]) + 1)))
+            return None
+        if "other" not in self.__dict__:
+            return LOOKING
+        return None if self.other is None else self.other.after
 
     @cached_property
     def other(self) -> Other | None:
@@ -92,7 +87,7 @@ class Product:
             return None
         program = programs.compile(parts, arguments=fixed, limit=self.of.limit)
         return Other(
-            max(2, ceil(nanoseconds(parts) / saved)),
+            1e-9 * nanoseconds(parts) * nanoseconds(node) / saved,
             Product((found.formula, variable), self.name, self.of),
             program.ready(width(self.of.like)),
             [v.name for v in fixed],
@@ -109,11 +104,11 @@ class Setting(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A way of many products: after how many of them it has paid to compute what it reads, the
-    product with that, and what computes it of the values of some names.
+    """A way of many products: after how many seconds of the first way it has paid to compute what
+    it reads, the product with that, and what computes it of the values of some names.
     """
 
-    after: int
+    after: float
     product: Product
     run: Callable[..., Any]
     names: Sequence[str]
@@ -130,26 +125,33 @@ class Other(NamedTuple):
 class Times:
     """The product of one tensor, of which it has the values, with arrays of its own type.
 
-    What many products read is computed once they have taken as long as that would have: so they
-    never take more than twice the time of the better way.
+    What many products read is computed once they have lost as much time as that takes: then they
+    have taken no more than twice the time of the better way, however many will come.
     """
 
-    __slots__ = ("done", "first", "left", "now", "values")
+    __slots__ = ("first", "left", "now", "values", "waited")
 
     def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
         self.first, self.values = product, values
         self.now = product, [values[name] for name in product.names]
-        self.done, self.left = 0, product.look
+        #: seconds of products before one chooses, of those that are known to go by
+        self.left = self.waited = product.patience
 
     def __call__(self, value: Any) -> Any:
         """The product with an array of the right type and shape."""
         import numpy as np
 
         with np.errstate(all="ignore"):
-            if self.left:
-                self._count()
-            product, fixed = self.now
-            found = product.run(*fixed, value)
+            (product, fixed), left = self.now, self.left
+            if left is None:
+                found = product.run(*fixed, value)
+            else:
+                start = perf_counter()
+                found = product.run(*fixed, value)
+                left += start - perf_counter()
+                self.left = left
+                if left <= 0:
+                    self._choose()
             if not (product.is_own and type(found) is product.kind):
                 found = self._owned(found, value)
             if product.is_numpy:
@@ -159,17 +161,15 @@ class Times:
                     self._look(value)
         return found
 
-    def _count(self) -> None:
-        """One product more; another way from here on, where it has come to pay."""
-        self.done, self.left = self.done + 1, self.left - 1
-        other = None if self.left else self.first.other
-        if other is None:
-            return
-        if other.after > self.done:
-            self.left = other.after - self.done
-            return
-        with suppress(TooLarge, ValueMistake):  # the first way is still there
-            self.now = other.product, other.read(self.values)
+    def _choose(self) -> None:
+        """Another way from here on, where it has come to pay."""
+        other, waited = self.first.other, self.waited or 0.0
+        self.left = None
+        if other is not None and other.after > waited:
+            self.left, self.waited = other.after - waited, other.after
+        elif other is not None:
+            with suppress(TooLarge, ValueMistake):  # the first way is still there
+                self.now = other.product, other.read(self.values)
 
     def _owned(self, found: Any, value: Any) -> Any:
         """A result as an array that shares no memory with what came in."""
