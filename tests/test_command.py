@@ -17,7 +17,9 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from wrt import programs
 from wrt.answers import Derivative
+from wrt.answers.claims import printed
 from wrt.answers.proof import Check
 from wrt.apps import answer_text, book_text, command
 from wrt.apps.page import Page
@@ -766,6 +768,22 @@ def test_kronecker_forms_are_proved_too(order: str) -> None:
         done = wrt("A*X*B", "X", "--shape", "A=n,n", "--shape", "B=n,n")
     assert done.code == 3
     assert "A ⊗ B: read back" in done.err
+
+
+@pytest.mark.parametrize("options", [[], ["--direction", "V"], ["--custom"]])
+@pytest.mark.parametrize("library", ["jax", "torch"])
+def test_a_program_that_gives_other_numbers_is_never_printed(
+    library: str, options: list[str]
+) -> None:
+    question = ["norm2(A*x-b)^2", "x", "--code", library, *options]
+    assert wrt(*question).code == 0
+    plain = programs.compile
+    with mock.patch.object(printed.programs, "compile", lambda f, **told: plain(2 * f, **told)):
+        done = wrt(*question)
+    assert done.code == 3
+    assert done.out == ""
+    assert "the program of ∂(norm2(A*x-b)^2)/∂x" in done.err
+    assert "gives other numbers than its formula" in done.err
 
 
 def test_forms_of_large_sizes_are_proved_at_small_ones() -> None:

@@ -266,14 +266,28 @@ class Derivative(Found):
             from wrt.answers.structured import Binder
 
             return Binder(self, "numpy" if backend == "auto" else backend, limit)
-        node, arguments, title = self.formula, self.arguments, self.title
-        if direction is not None:
-            node, moving = self._along(direction)
-            arguments, title = (*arguments, moving), f"{title} along {moving.name}"
+        node, arguments, title = self.part(direction=direction)
         told = told_sizes(self.question, sizes)
         return programs.compile(
             node, backend, arguments=arguments, limit=limit, sizes=told, title=title
         )
+
+    def part(
+        self, entry: Sequence[int] | None = None, direction: str | None = None
+    ) -> tuple[Node, tuple[Variable, ...], str]:
+        """The formula of the whole, of one entry or along a direction of a name; its variables in
+        order; and what it is called.
+
+        >>> derivative("x'*A*x", "x").part(direction="V")[1:]
+        ((<x : n>, <A : n, n>, <V : n>), "∂(x'*A*x)/∂x along V")
+        """
+        if entry is not None:
+            title = f"Entry {tuple(entry)} of {self.title}"
+            return normal_form(self._entry(entry)), self.arguments, title
+        if direction is not None:
+            node, moving = self._along(direction)
+            return node, (*self.arguments, moving), f"{self.title} along {moving.name}"
+        return self.formula, self.arguments, self.title
 
     def _along(self, name: str) -> tuple[Node, Variable]:
         """The derivative along a direction, and the direction, of that name where it is free."""
@@ -337,13 +351,7 @@ class Derivative(Found):
             from wrt.answers.custom import with_backward
 
             return with_backward([self], backend)
-        node, doc, more = self.formula, self.title, list[Variable]()
-        if entry is not None:
-            node, doc = normal_form(self._entry(entry)), f"Entry {tuple(entry)} of {doc}"
-        elif direction is not None:
-            node, moving = self._along(direction)
-            more, doc = [moving], f"{doc} along {moving.name}"
-        arguments = (*self.arguments, *more)
+        node, arguments, doc = self.part(entry, direction)
         told = told_sizes(self.question, sizes)
         return programs.source(node, backend, arguments=arguments, doc=f"{doc}.", sizes=told)
 

@@ -248,13 +248,12 @@ def _print(found: Found, options: Options) -> None:
 
         click.echo(as_json(found))
     elif options.code:
-        asked = found.asked
-        source = D.source(
-            options.code,
-            entry=asked.entry,
-            direction=asked.direction,
-            custom=options.custom,
-        )
+        from wrt.answers.claims.printed import refuse_misprograms
+
+        entry, direction = found.asked.entry, found.asked.direction
+        source = D.source(options.code, entry=entry, direction=direction, custom=options.custom)
+        if entry is None:
+            refuse_misprograms(D, direction)
         click.echo(source.rstrip())
     elif options.latex or options.bold:
         click.echo(_latex(D, options.steps, options.form, options.bold))
