@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 import wrt
@@ -90,3 +92,46 @@ def test_what_is_in_normal_form_is_found_so_at_once() -> None:
     again = wrt.derivative("norm2(A*x - b)^2 + norm2(B*x)^2", "x")
     assert again.matrix == D.matrix
     assert calls(lambda: again.view("gradient").matrix) < first
+
+
+def test_memory_stays_level_over_many_questions() -> None:
+    from wrt.expression import interning
+
+    def ask(k: int) -> None:
+        D = wrt.derivative(f"tanh(W{k}*s + u{k})", f"W{k}")
+        assert D.index is not None
+
+    for k in range(300):
+        ask(k)
+    gc.collect()
+    before = len(interning._table)
+    for k in range(300, 600):
+        ask(k)
+    gc.collect()
+    assert len(interning._table) < before + 300  # a node or less for every question
+
+
+def test_nodes_go_with_the_last_formula_that_holds_them() -> None:
+    from wrt.expression import interning
+
+    gc.collect()
+    before = len(interning._table)
+    D = wide(200)
+    assert len(interning._table) > before + 1000
+    del D
+    gc.collect()
+    assert len(interning._table) < before + 200
+
+
+@pytest.mark.parametrize("names", ["ABCD", "BDAC", "CADB", "PQRS", "SQPR", "WXYZ"])
+def test_products_are_evaluated_smallest_first(names: str) -> None:
+    from wrt.expression import build
+    from wrt.expression.meaning import evaluate
+
+    factors = [wrt.matrix(name, "n n") for name in names]
+    chained = build.einsum("ab,bc,cd,de->ae", *factors)  # two that do not meet: n^4 entries
+    values = {
+        name: np.random.default_rng(k).normal(size=(100, 100)) for k, name in enumerate(names)
+    }
+    wanted = np.linalg.multi_dot([values[name] for name in names])
+    assert np.allclose(evaluate(chained, values), wanted)

@@ -64,6 +64,22 @@ def test_importing_wrt_loads_no_array_library() -> None:
     assert loaded.strip() == "[]"
 
 
+def test_importing_wrt_loads_little_of_the_standard_library() -> None:
+    unused = ("typing", "re", "enum", "hashlib", "fractions", "difflib")
+    code = "import sys; had = set(sys.modules); import wrt; new = set(sys.modules) - had\n"
+    assert python(f"{code}print([m for m in {unused} if m in new])").strip() == "[]"
+
+
+def test_a_derivative_loads_no_hashes_and_no_near_words() -> None:
+    code = "import sys; had = set(sys.modules); import wrt; wrt.derivative('W*x', 'W').index\n"
+    code += "print([m for m in ('_hashlib', 'difflib') if m in set(sys.modules) - had])"
+    assert python(code).strip() == "[]"
+
+
+def test_rooms_are_found_in_the_package() -> None:
+    assert python("import wrt; print(wrt.notation.__name__)").strip() == "wrt.notation"
+
+
 def test_reading_and_deriving_load_no_array_library() -> None:
     code = "wrt.derivative('x*x', 'x', shapes={'x': ''}).shape"
     heavy = [name for name in HEAVY if name != "opt_einsum"]

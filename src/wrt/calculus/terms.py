@@ -153,6 +153,8 @@ def hoist(term: Term) -> tuple[Pattern, Core]:
     output = term.output
     count = len(output)
     if len(set(output)) == count and len(term.index_dims) == count:
+        if not term.factors:  # a number, repeated along every axis
+            return tuple(range(count)), Core(build.number(term.coefficient), ())
         bare = set(output).difference(*[indices for _, _, indices in term.factors])
         if not bare:  # no δ, nothing summed, nothing repeated
             axes = tuple(range(count))

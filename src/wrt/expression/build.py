@@ -293,6 +293,9 @@ def _dim(dim: Dimension | None) -> Dimension:
 def multiply(a: Any, b: Any) -> Node:
     """The product entry by entry, with NumPy's broadcasting."""
     a, b = as_node(a), as_node(b)
+    for number, other in ((a, b), (b, a)):
+        if isinstance(number, Constant) and not isinstance(other, (Einsum, Constant)):
+            return scale(number.coefficient, other)
     left, right, dims, out = _aligned(a, b, "*")
     return product(ONE, ((a, 1, left), (b, 1, right)), out, dims)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from threading import Lock
 from typing import ClassVar, Union
 from weakref import WeakValueDictionary
@@ -60,12 +60,12 @@ class Dimension:
         return _parse(text)
 
     def __add__(self, other: Dimension | int) -> Dimension:
-        return _collect([*self.terms, *Dimension.of(other).terms])
+        return _added(self, Dimension.of(other), 1)
 
     __radd__ = __add__
 
     def __sub__(self, other: Dimension | int) -> Dimension:
-        return self + Dimension.of(other) * -1
+        return _added(self, Dimension.of(other), -1)
 
     def __mul__(self, other: Dimension | int) -> Dimension:
         pairs = Dimension.of(other).terms
@@ -192,6 +192,11 @@ def show_dimensions(dims: Iterable[Dimension]) -> str:
 def _order(item: tuple[Monomial, int]) -> tuple[int, str]:
     """The highest degree first, then by the alphabet."""
     return (-sum(p for _, p in item[0]), str([(str(a), p) for a, p in item[0]]))
+
+
+@lru_cache(maxsize=1024)
+def _added(a: Dimension, b: Dimension, times: int) -> Dimension:
+    return _collect([*a.terms, *((mono, times * c) for mono, c in b.terms)])
 
 
 def _collect(terms: Iterable[tuple[Monomial, int]]) -> Dimension:

@@ -339,6 +339,8 @@ class Function:
         if axis is not None:
             return self._product_along(build.as_node(arguments[0]), axis)
         for form, product in zip(self.forms, self.products, strict=True):
+            if product == "...->" and len(arguments) == 1:
+                return _added_up(build.as_node(arguments[0]))
             made = _built(form, product, arguments)
             if made is not None:
                 return made
@@ -370,6 +372,11 @@ def _axis(name: str, axis: int, ndim: int) -> int:
     if not -ndim <= axis < ndim:
         raise ShapeMistake(f"{name}: axis {axis} of a tensor with {ndim} axes")
     return axis % ndim
+
+
+def _added_up(node: Node) -> Node:
+    """The sum of all entries."""
+    return build.product(ONE, ((node, 1, tuple(range(node.ndim))),), (), node.dims)
 
 
 def _built(form: Signature, text: str, arguments: Sequence[Any]) -> Node | None:

@@ -581,6 +581,8 @@ class Scan(Node):
 
     def state(self, position: int, before: bool = False) -> Scan:
         """Another state of the same recurrence."""
+        if position == self.position and before == self.before:
+            return self
         return Scan(
             self.carries,
             self.elements,
