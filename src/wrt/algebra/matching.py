@@ -13,7 +13,6 @@ that it is mapped along.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import permutations
 from typing import NamedTuple
 
@@ -291,6 +290,8 @@ class Matcher:
                     yield rest_ratio.times(ratio), rest, at_last
             return
         for k, one in enumerate(held):
+            if first.exact and one.node is not first.node:
+                continue
             left = _left(first, one, partly or first.exact)
             if left is None:
                 continue
@@ -431,9 +432,9 @@ def _says(term: Node) -> tuple[bool, bool]:
 
 def _left(want: Wanted, have: Held, partly: bool) -> Held | None:
     """What is left of a factor; None where it is not enough."""
-    p, e = Fraction(want.exponent), Fraction(have.exponent)
-    enough = p * e > 0 and abs(e) >= abs(p) if partly else p == e
-    return have._replace(exponent=whole(have.exponent - want.exponent)) if enough else None
+    p, e = want.exponent, have.exponent
+    enough = (e >= p > 0 or e <= p < 0) if partly else p == e
+    return have._replace(exponent=whole(e - p)) if enough else None
 
 
 def _linear(p: Node) -> tuple[Coefficient, Variable, Labels] | None:
