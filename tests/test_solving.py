@@ -279,3 +279,32 @@ def test_few_columns_are_added_to_few_entries() -> None:
     right = RNG.normal(size=(20, 9))
     assert close(X.apply(X.solve(right)), right)
     assert close(X.logdet(), np.linalg.slogdet(X.dense().reshape(180, 180))[1])
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize(("text", "names"), SYSTEMS[:3])
+def test_complex_right_sides_and_constants_keep_their_digits(
+    text: str, names: list[str], backend: str
+) -> None:
+    D, sizes = wrt.derivative(text, *names), dict(zip("nmpk", (5, 5, 2, 2), strict=True))
+    values = {v.name: RNG.uniform(1, 2, [d.size(sizes) for d in v.dims]) for v in D.arguments}
+    S = D.compile(structured=True)(values)
+    if len(S.shape) == 2:
+        S = (
+            S
+            + S.identity()
+            + wrt.derivative("sum(x)^2", "x", "x").compile(structured=True)(x=np.ones(5))
+        )
+    right = RNG.normal(size=S.row_shape) + 1j * RNG.normal(size=S.row_shape)
+    want, size = S.solve(right), S.logdet()
+    if backend == "torch":
+        torch = pytest.importorskip("torch")
+        T = S.to("torch")
+        assert close(T.solve(torch.as_tensor(right)).numpy(), want)
+        assert abs(float(T.logdet()) - size) < 1e-12 * abs(size)
+        return
+    jax = pytest.importorskip("jax")
+    with jax.enable_x64(True):
+        T = S.to("jax")
+        assert close(np.asarray(T.solve(right)), want)
+        assert abs(float(T.logdet()) - size) < 1e-12 * abs(size)

@@ -224,12 +224,22 @@ class Torch(Library):
 
     def cholesky_solver(self, L: Any) -> Callable[[Any], Any]:
         """What solves with L L'."""
-        return lambda b: self.words.cholesky_solve(b, L)
+        return lambda b: self.words.cholesky_solve(*self._alike(b, L))
 
     def lu_solver(self, matrix: Any) -> Callable[[Any], Any]:
         """What solves with a matrix, or with many."""
-        factors = self.words.linalg.lu_factor(matrix)
-        return lambda b: self.words.linalg.lu_solve(*factors, b)
+        lu, exchanges = self.words.linalg.lu_factor(matrix)
+
+        def solve(b: Any) -> Any:
+            alike, right = self._alike(lu, b)
+            return self.words.linalg.lu_solve(alike, exchanges, right)
+
+        return solve
+
+    def _alike(self, one: Any, other: Any) -> tuple[Any, Any]:
+        """Two tensors in the type that both have in common."""
+        kind = self.words.promote_types(one.dtype, other.dtype)
+        return one.to(kind), other.to(kind)
 
 
 def _kind(array: Any) -> str:

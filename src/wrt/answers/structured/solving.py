@@ -46,10 +46,18 @@ class System:
         b = b.reshape((prod(lead), *D.axes[: D.rows]))
         try:
             with quiet():
-                x = self.way.solve(b)
+                x = self._solved(b)
         except Exception as error:
             raise _told(D, error) from None
         return x.reshape((*lead, *D.column_shape))
+
+    def _solved(self, b: Any) -> Any:
+        """PyTorch multiplies no real matrix with a complex one: both parts are solved apart."""
+        D = self.D
+        if D.backend != "torch" or not b.is_complex() or D.dtype.is_complex:
+            return self.way.solve(b)
+        real, imaginary = (self.way.solve(part) for part in (b.real, b.imag))
+        return D.library.words.complex(real, imaginary)
 
     def logdet(self) -> Any:
         """The logarithm of the absolute value of the determinant."""

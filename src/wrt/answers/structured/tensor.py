@@ -504,6 +504,8 @@ class Structured:
         result = run(*[self.values[name] for name in wanted])
         if hasattr(result, "dtype") and result.dtype == self.like.dtype:
             return result
+        if not wanted:  # nothing told its program the type
+            return self.library.taken("a constant", result, self.like)
         return self.library.own(result, self.values, self._single)
 
     @cached_property
