@@ -147,9 +147,8 @@ def _bind_in_jax(work: Formula, _: Sizes, values: Values) -> Program:
     import jax
 
     bind, d = work.answer().compile("jax", structured=True), _direction(values, work.by[0])
-    program = jax.jit(lambda d, values: bind(values).apply(d))
-    there = jax.device_put((d, dict(values)))
-    return Program(lambda: program(*there).block_until_ready())
+    program = jax.jit(lambda d, *given: bind(dict(zip(values, given, strict=True))).apply(d))
+    return Program(jax_run(program, [d, *values.values()]))
 
 
 def _bound(work: Formula, _: Sizes, values: Values) -> Program:
