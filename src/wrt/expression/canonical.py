@@ -8,7 +8,7 @@ first occurrence, the output's first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from itertools import chain
@@ -105,15 +105,26 @@ Head = tuple[bytes, "int | Fraction"]
 
 
 def _untied(factors: list[Factor], heads: list[Head], output: tuple[int, ...]) -> list[Factor]:
+    order = _told_apart(tuple(heads), tuple([indices for _, _, indices in factors]), output)
+    return [factors[k] for k in order]
+
+
+Labels = tuple[tuple[int, ...], ...]
+
+
+@lru_cache(maxsize=1024)
+def _told_apart(
+    heads: tuple[Head, ...], labels: Labels, output: tuple[int, ...]
+) -> tuple[int, ...]:
     """Sort with ties: refine colours of indices until stable, single one out, repeat."""
-    colors: dict[int, int] = _ranks({i: _places(i, output) for f in factors for i in f[2]})
-    marks = [0] * len(factors)
+    colors: dict[int, int] = _ranks({i: _places(i, output) for one in labels for i in one})
+    marks = [0] * len(heads)
     while True:
-        signatures, colors = _refined(factors, heads, marks, colors)
+        signatures, colors = _refined(heads, labels, marks, colors)
         counts = Counter(signatures)
         tied = [s for s in counts if counts[s] > 1]
         if not tied:
-            return [factors[k] for k in sorted(range(len(factors)), key=signatures.__getitem__)]
+            return tuple(sorted(range(len(heads)), key=signatures.__getitem__))
         single = signatures.index(min(tied))
         marks[single] = max(marks) + 1
 
@@ -123,16 +134,16 @@ def _places(index: int, output: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _refined(
-    factors: Sequence[Factor], heads: list[Head], marks: list[int], colors: dict[int, int]
+    heads: tuple[Head, ...], labels: Labels, marks: list[int], colors: dict[int, int]
 ) -> tuple[list[Any], dict[int, int]]:
     while True:
         signatures = [
-            (*head, mark, tuple([colors[i] for i in f[2]]))
-            for head, mark, f in zip(heads, marks, factors, strict=True)
+            (*head, mark, tuple([colors[i] for i in indices]))
+            for head, mark, indices in zip(heads, marks, labels, strict=True)
         ]
         rank = {s: k for k, s in enumerate(sorted(set(signatures)))}
         seen: dict[int, list[tuple[int, int]]] = {i: [] for i in colors}
-        for signature, (_, _, indices) in zip(signatures, factors, strict=True):
+        for signature, indices in zip(signatures, labels, strict=True):
             for place, i in enumerate(indices):
                 seen[i].append((rank[signature], place))
         finer = _ranks({i: (colors[i], tuple(sorted(seen[i]))) for i in colors})
