@@ -308,3 +308,14 @@ def test_complex_right_sides_and_constants_keep_their_digits(
         T = S.to("jax")
         assert close(np.asarray(T.solve(right)), want)
         assert abs(float(T.logdet()) - size) < 1e-12 * abs(size)
+
+
+def test_what_is_no_number_is_refused() -> None:
+    linear = wrt.derivative("A*x", "x").compile(structured=True)
+    with pytest.raises(ValueMistake, match="the right side has infinite entries"):
+        linear(A=RNG.normal(size=(3, 3)), x=np.ones(3)).solve([1, np.inf, 2])
+    curved = wrt.derivative("sum(exp(x))", "x", "x").compile(structured=True)
+    with pytest.raises(ValueMistake, match="entries that are no numbers"):
+        curved(x=np.array([1.0, 800])).solve(np.ones(2))
+    with pytest.raises(ValueMistake, match="entries that are no numbers"):
+        curved(x=np.array([1.0, 800])).logdet()

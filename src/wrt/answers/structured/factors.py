@@ -78,8 +78,10 @@ def factorised(library: Library, matrix: Any, known: str = "") -> Solver:
     words = library.words
     plain = library.name == "numpy"
     if matrix.shape[-1] == 1:
-        if plain and not matrix.all():
-            raise singular()
+        if plain:
+            finite(matrix)
+            if not matrix.all():
+                raise singular()
         return Solver(
             lambda b: b / matrix, lambda: words.log(words.abs(matrix)).reshape(matrix.shape[:-2])
         )

@@ -49,6 +49,8 @@ class System:
                 x = self._solved(b)
         except Exception as error:
             raise _told(D, error) from None
+        if D.backend == "numpy":
+            _numbers(D, b, x)
         return x.reshape((*lead, *D.column_shape))
 
     def _solved(self, b: Any) -> Any:
@@ -66,6 +68,16 @@ class System:
                 return self.way.logdet()
         except Exception as error:
             raise _told(self.D, error) from None
+
+
+def _numbers(D: Structured, b: Any, x: Any) -> None:
+    """Refuse a solution that is no number."""
+    import numpy as np
+
+    if np.isnan(x).any():
+        infinite = np.isinf(b).any()
+        what = "the right side has infinite entries" if infinite else f"{D} is too near overflow"
+        raise ValueMistake(f"{what}: the solution is no number")
 
 
 def quiet() -> Any:
