@@ -465,3 +465,12 @@ def test_a_number_joins_the_pass_before_a_product(text: str, by: tuple, moved: i
         shapes["U"] = (5, 2)
     given = {v.name: rng.normal(size=shapes[v.name]) for v in D.arguments}
     assert np.allclose(D.compile("jax")(given), D(**given), rtol=1e-4, atol=1e-4)
+
+
+def test_a_multiple_of_a_symmetric_product_is_not_transposed():
+    text = wrt.derivative("sum(P.*log(1 + 2*Y*Y'))", "Y", shapes={"P": "n n"}).source()
+    assert "(2 * (Y @ Y.T)).T" not in text
+    formula = wrt.read("tr((2*Y*Y')*A*(Y*Y'/3)*B)", shapes={"Y": "n m", "A": "n n", "B": "n n"})
+    rng = np.random.default_rng(6)
+    values = {v.name: rng.normal(size=(3, 2) if v.name == "Y" else (3, 3)) for v in formula.names}
+    np.testing.assert_allclose(programs.compile(formula)(values), evaluate(formula, values))

@@ -184,13 +184,21 @@ class Steps:
             return step.args[0]
         if step.op == "number":
             return self.number(-step.data)
-        return self.add("negate", (self.real(at),), None, step.dims)
+        return self._alike(self.add("negate", (self.real(at),), None, step.dims), at)
 
     def power(self, at: int, exponent: Fraction | int) -> int:
         """A power entry by entry."""
         if exponent == 1:
             return at
-        return self.add("power", (self.real(at),), Fraction(exponent), self.all[at].dims)
+        made = self.add("power", (self.real(at),), Fraction(exponent), self.all[at].dims)
+        return self._alike(made, at)
+
+    def _alike(self, made: int, *parts: int) -> int:
+        """A step made entry by entry of its own transposes and of numbers is one too."""
+        shaped = [at for at in parts if self.all[at].dims]
+        if len(self.all[made].dims) == 2 and shaped and self.symmetric.issuperset(shaped):
+            self.symmetric.add(made)
+        return made
 
     def transpose(self, at: int, order: Sequence[int]) -> int:
         """The axes in another order."""
@@ -227,7 +235,7 @@ class Steps:
                 return other
         a, b = sorted((a, b), key=self._said_first)
         both = self.all[a].kind == self.all[b].kind == "bool"
-        return self.add("multiply", (a, b), None, dims, "bool" if both else None)
+        return self._alike(self.add("multiply", (a, b), None, dims, "bool" if both else None), a, b)
 
     def _said_first(self, at: int) -> tuple[bool, int, bool, str]:
         """Numbers, then what has fewer axes, then names, stand first in a product."""
@@ -242,7 +250,7 @@ class Steps:
         """The quotient of two aligned steps."""
         if self.is_number(b) and self.all[b].data == ONE:
             return a
-        return self.add("divide", (self.real(a), self.real(b)), None, dims)
+        return self._alike(self.add("divide", (self.real(a), self.real(b)), None, dims), a, b)
 
     def plus(self, terms: Sequence[tuple[int, int]], dims: Sequence[Dimension]) -> int:
         """The sum of aligned steps with their signs."""
