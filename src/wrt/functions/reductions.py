@@ -34,9 +34,15 @@ def norm2(x):
     return top[..., 0] * np.sqrt(np.sum((x / top) ** 2, axis=-1))"""
 _NORM2_JAX = """\
 def norm2(x):
-    top = jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0)
-    top = jax.lax.stop_gradient(jnp.where((top > 0) & (top < jnp.inf), top, 1))
-    return top[..., 0] * jnp.linalg.norm(x / top, axis=-1)"""
+    def scaled(x):
+        top = jnp.max(jnp.abs(x), axis=-1, keepdims=True, initial=0)
+        top = jax.lax.stop_gradient(jnp.where((top > 0) & (top < jnp.inf), top, 1))
+        return top[..., 0] * jnp.linalg.norm(x / top, axis=-1)
+
+    square = jnp.sum((x * x.conj()).real, axis=-1)
+    fine = (square > 1e-30) & (square < jnp.inf)
+    root = jnp.sqrt(jnp.where(fine, square, 1))
+    return jax.lax.cond(jnp.all(fine), lambda x: root, scaled, x)"""
 _NORM2_TORCH = """\
 def norm2(x):
     if not x.shape[-1]:
