@@ -171,3 +171,12 @@ def test_pasted_programs_take_whole_numbers_and_numbers_of_python(text, by):
         exec(D.source(library), space)
         arrays = [v if isinstance(v, float) else array(v) for v in given.values()]
         np.testing.assert_allclose(np.asarray(space["derivative"](*arrays)), wanted)
+
+
+def test_a_program_says_in_a_line_what_it_returns():
+    both = wrt.gradients("norm2(A*x - b)^2")
+    assert '"""Arrays of n × m, m and n, for g (scalar), A' in both.source("jax", custom=True)
+    assert "A scalar, an array of n × m, an array of m and an array of n, for" in both.source(
+        value=True
+    )
+    assert '"""An array of m, for ' in wrt.programs.source(both[1].formula)

@@ -245,13 +245,12 @@ def linear(d: Dimension, name: str) -> tuple[int, int] | None:
 
 
 def _docstring(doc: str | None, roots: Sequence[Node], given: Mapping[Variable, str]) -> str:
-    shapes = " and ".join(
-        f"an array of {show_dimensions(r.dims)}" if r.dims else "a scalar" for r in roots
-    )
+    shapes = _shapes(roots)
     said = ", ".join(f"{word} ({show_dimensions(v.dims)})" for v, word in given.items())
     line = f"{shapes}, for {said}." if said else f"{shapes}."
     if doc is None:
-        return "\n    ".join(wrap(line[0].upper() + line[1:], 88))
+        parts = wrap(line[0].upper() + line[1:], 88)
+        return "\n    ".join(parts if len(parts) == 1 else [*parts, ""])
     first = doc.strip()
     single = f"{first.removesuffix('.')}: {line}"
     whole = line[0].upper() + line[1:]
@@ -259,6 +258,18 @@ def _docstring(doc: str | None, roots: Sequence[Node], given: Mapping[Variable, 
         return single
     lines = "\n    ".join(wrap(whole, 92))
     return f"{first}\n\n    {lines}\n    "
+
+
+def _shapes(roots: Sequence[Node]) -> str:
+    """What a program returns: `an array of n`, `arrays of n × m and n`."""
+    several = len(roots) > 1 and all(r.dims for r in roots)
+    said = [show_dimensions(r.dims) for r in roots]
+    if not several:
+        said = [
+            f"an array of {s}" if r.dims else "a scalar" for r, s in zip(roots, said, strict=True)
+        ]
+    listed = " and ".join(filter(None, (", ".join(said[:-1]), said[-1])))
+    return f"arrays of {listed}" if several else listed
 
 
 def _definition(
