@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from time import perf_counter
+from math import ceil
 from typing import Any, NamedTuple
 
 from wrt import programs
@@ -28,9 +28,9 @@ __all__ = ["Product", "Setting", "Times"]
 Way = tuple[Node, Variable]
 
 
-#: What many products read is looked for once they have taken so many seconds: about as long as
-#: looking takes.
-LOOKING = 5e-3
+#: What many products read is looked for once they take so many nanoseconds by the model: about as
+#: long as looking takes. Products are counted, not timed: the same calls give the same digits.
+LOOKING = 5e6
 #: Another program for the products must save this share of their time.
 SAVED = 0.1
 
@@ -65,13 +65,17 @@ class Product:
         )
 
     @property
-    def patience(self) -> float | None:
-        """How many seconds of products go by before one chooses; None: nothing is to be chosen."""
+    def patience(self) -> int | None:
+        """How many products go by before one chooses; None: nothing is to be chosen."""
         if not self.is_numpy:
             return None
         if "other" not in self.__dict__:
-            return LOOKING
+            return self._until_looking
         return None if self.other is None else self.other.after
+
+    @cached_property
+    def _until_looking(self) -> int:
+        return ceil(LOOKING / max(1.0, nanoseconds(self.way[0])))
 
     @cached_property
     def other(self) -> Other | None:
@@ -87,7 +91,7 @@ class Product:
             return None
         program = programs.compile(parts, arguments=fixed, limit=self.of.limit)
         return Other(
-            1e-9 * nanoseconds(parts) * nanoseconds(node) / saved,
+            ceil(nanoseconds(parts) / saved),
             Product((found.formula, variable), self.name, self.of),
             program.ready(width(self.of.like)),
             [v.name for v in fixed],
@@ -104,11 +108,11 @@ class Setting(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A way of many products: after how many seconds of the first way it has paid to compute what
-    it reads, the product with that, and what computes it of the values of some names.
+    """A way of many products: after how many of the first way it has paid to compute what it
+    reads, the product with that, and what computes it of the values of some names.
     """
 
-    after: float
+    after: int
     product: Product
     run: Callable[..., Any]
     names: Sequence[str]
@@ -125,8 +129,8 @@ class Other(NamedTuple):
 class Times:
     """The product of one tensor, of which it has the values, with arrays of its own type.
 
-    What many products read is computed once they have lost as much time as that takes: then they
-    have taken no more than twice the time of the better way, however many will come.
+    What many products read is computed once they have lost as much time as that takes: by the
+    model of costs they take no more than twice the time of the better way, however many will come.
     """
 
     __slots__ = ("first", "left", "now", "values", "waited")
@@ -134,7 +138,7 @@ class Times:
     def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
         self.first, self.values = product, values
         self.now = product, [values[name] for name in product.names]
-        #: seconds of products before one chooses, of those that are known to go by
+        #: products before one chooses, of those that are known to go by
         self.left = self.waited = product.patience
 
     def __call__(self, value: Any) -> Any:
@@ -143,14 +147,10 @@ class Times:
 
         with np.errstate(all="ignore"):
             (product, fixed), left = self.now, self.left
-            if left is None:
-                found = product.run(*fixed, value)
-            else:
-                start = perf_counter()
-                found = product.run(*fixed, value)
-                left += start - perf_counter()
-                self.left = left
-                if left <= 0:
+            found = product.run(*fixed, value)
+            if left is not None:
+                self.left = left - 1
+                if left <= 1:
                     self._choose()
             if not (product.is_own and type(found) is product.kind):
                 found = self._owned(found, value)
@@ -163,7 +163,7 @@ class Times:
 
     def _choose(self) -> None:
         """Another way from here on, where it has come to pay."""
-        other, waited = self.first.other, self.waited or 0.0
+        other, waited = self.first.other, self.waited or 0
         self.left = None
         if other is not None and other.after > waited:
             self.left, self.waited = other.after - waited, other.after
