@@ -77,7 +77,8 @@ def test_every_word_of_the_book_is_tried() -> None:
     text = "\n".join(question(seed).text for seed in range(COUNT))
     met = set(re.findall(r"[a-z_]\w*(?=\()", text))
     written = {"power", "I"}  # as ^ and .^
-    assert set(BOOK) - met - written == set()
+    tried = {BOOK[word] for word in met if word in BOOK}  # by one spelling at least
+    assert {word for word in BOOK if BOOK[word] not in tried} - written == set()
 
 
 def test_a_formula_is_the_same_each_time() -> None:

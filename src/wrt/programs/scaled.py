@@ -36,11 +36,11 @@ class Pair(NamedTuple):
 def scaled(root: Node) -> Node:
     """The same formula with the exponentials of its quotients and logarithms scaled.
 
+    >>> from wrt.expression.meaning import evaluate
     >>> from wrt.expression.nodes import Variable
     >>> x = Variable("x", ())
-    >>> scaled(BOOK["log"](2 + BOOK["exp"](x)))
-    <(relu(x) + log(({2 exp(#1)[] -> } + exp((#1 + x))))) : scalar
-      where #1 = {-1 relu(x)[] -> }>
+    >>> float(evaluate(scaled(BOOK["log"](2 + BOOK["exp"](x))), {"x": 800.0}))
+    800.0
     >>> scaled(1 / (2 + BOOK["exp"](x))) is 1 / (2 + BOOK["exp"](x))
     True
     """
