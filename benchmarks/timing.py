@@ -13,8 +13,9 @@ __all__ = ["ROUNDS", "Spread", "Times", "alternating", "seconds", "table"]
 ROUNDS = 7
 #: A call that is shorter is repeated until it has taken this long: the clock has a grain.
 SHORTEST = 5e-4
-#: A call that takes longer is not repeated at once.
-LONG = 1.0
+#: A call that takes longer is not repeated at once: a first call may have to ask the system for
+#: memory that others gave back, and takes two or three times as long as the next.
+LONG = 4.0
 #: A sample takes about so long and so many calls, two at least.
 SAMPLE = 0.05
 MOST_CALLS = 12
