@@ -37,6 +37,8 @@ __all__ = [
 LOST = 0.36
 #: Of smaller matrices it is not asked whether their entries are those of a triangle or symmetric.
 FEW_ROWS = 32
+#: Right sides of more entries are solved for in several threads.
+WIDE = 2000
 
 
 class Solver(NamedTuple):
@@ -191,6 +193,8 @@ def _cholesky(matrix: Array, sign: int) -> Solver | None:
     _watch(matrix, np.minimum.reduce(pivots) ** 2, np.maximum.reduce(pivots) ** 2)
 
     def solve(b: Array) -> Array:
+        if _is_wide(matrix, b):
+            return np.linalg.solve(matrix, b)
         b, words = in_common(matrix, b, "potrf", "potrs")
         return words["potrs"](factor, b if sign > 0 else -b)[0]  # type: ignore[no-any-return]
 
@@ -205,10 +209,19 @@ def _lu(matrix: Array) -> Solver:
     _watch(matrix, np.minimum.reduce(pivots), np.maximum.reduce(pivots))
 
     def solve(b: Array) -> Array:
+        if _is_wide(matrix, b):
+            return np.linalg.solve(matrix, b)
         b, words = in_common(matrix, b, "getrf", "getrs")
         return words["getrs"](lu, exchanges, b, trans=1)[0]  # type: ignore[no-any-return]
 
     return Solver(solve, lambda: np.log(pivots).sum())
+
+
+def _is_wide(matrix: Array, b: Array) -> bool:
+    """Whether right sides are so many that factors count for nothing: then NumPy solves, in the
+    threads that multiplied before. SciPy has threads of its own, which wait for those.
+    """
+    return b.ndim == 2 and b.shape[1] > 2 * len(matrix) and b.size > WIDE
 
 
 def _watch(matrix: Array, least: float, most: float) -> None:
