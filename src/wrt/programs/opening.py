@@ -6,7 +6,7 @@ larger than all that is wanted of it: `tr(P*(X'*X))` and `X*(P*(X'*y))` never fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import partial
 
 from wrt.expression import build
@@ -14,7 +14,7 @@ from wrt.expression.nodes import Einsum, Factor, Node, Pattern
 from wrt.programs.brackets import MOST_FACTORS, MOST_NODES, SHARE, changed, price
 from wrt.programs.flat import beside, inside_out
 
-__all__ = ["opened"]
+__all__ = ["absorbed", "opened"]
 
 #: So many products of one formula are taken apart.
 MOST_OPENED = 8
@@ -39,7 +39,7 @@ def opened(roots: tuple[Node, ...], sizes: Sizes) -> tuple[Node, ...]:
         product = next(_cheaper(roots, sizes), None)
         if product is None:
             break
-        roots = changed(roots, partial(_with, product=product))
+        roots = changed(roots, partial(absorbed, products=(product,)))
     return roots
 
 
@@ -57,7 +57,7 @@ def _cheaper(roots: tuple[Node, ...], sizes: Sizes) -> Iterator[Einsum]:
         if product in roots or not all(_takes(user, product) for user in found):
             continue
         before = price(product, sizes) + sum(price(user, sizes) for user in found)
-        after = sum(price(_with(u, product), sizes) for u in found if isinstance(u, Einsum))
+        after = sum(price(absorbed(u, (product,)), sizes) for u in found if isinstance(u, Einsum))
         if after <= SHARE * before:
             yield product
 
@@ -79,18 +79,23 @@ def _takes(user: Node, product: Einsum) -> bool:
     return bool(set(user.summed) & set(own[0][1]))
 
 
-def _with(user: Einsum, product: Einsum) -> Node:
-    """A product with the factors of another one in its place."""
-    dims, factors = list(user.index_dims), list[Factor]()
-    coefficient = user.coefficient
-    for child, exponent, own in user.factors:
-        if child is not product:
-            factors.append((child, exponent, own))
+def absorbed(node: Einsum, products: Container[Node]) -> Einsum:
+    """A product with the factors of some of its factors, which are products, in their place."""
+    if not any(
+        e == 1 and child in products for child, e in zip(node.children, node.exponents, strict=True)
+    ):
+        return node
+    coefficient, dims = node.coefficient, list(node.index_dims)
+    factors: list[Factor] = []
+    for child, exponent, indices in node.factors:
+        if exponent != 1 or child not in products or not isinstance(child, Einsum):
+            factors.append((child, exponent, indices))
             continue
-        coefficient = coefficient * product.coefficient
-        place = dict(zip(product.output, own, strict=True))
-        for i in product.summed:
+        coefficient = coefficient * child.coefficient
+        place = dict(zip(child.output, indices, strict=True))
+        for i in child.summed:
             place[i] = len(dims)
-            dims.append(product.index_dims[i])
-        factors += [(f, e, tuple([place[i] for i in idx])) for f, e, idx in product.factors]
-    return build.product(coefficient, factors, user.output, dims)
+            dims.append(child.index_dims[i])
+        factors += [(f, e, tuple(place[i] for i in own)) for f, e, own in child.factors]
+    made = build.product(coefficient, factors, node.output, dims)
+    return made if isinstance(made, Einsum) else node

@@ -35,7 +35,7 @@ from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.gates import gathered
 from wrt.programs.hoisting import hoisted
 from wrt.programs.keeping import kept
-from wrt.programs.opening import opened
+from wrt.programs.opening import absorbed, opened
 
 __all__ = ["prepared"]
 
@@ -104,7 +104,7 @@ def _together(
         made = node if same else node.rebuild(children)
         if isinstance(made, Einsum) and not build.is_zero(made):
             shared = [done[c] for c in parts if count[c] > 1]
-            made = _united(_absorbed(made, factored))
+            made = _united(absorbed(made, factored))
             made = turned(made, shared, sizes) if isinstance(made, Einsum) else made
             made = _led(made, count)
         elif isinstance(made, Sum):
@@ -208,28 +208,3 @@ def _follows(bracket: Node) -> bool:
     positive = [t for t in bracket.children if build.coefficient_of(t).value > 0]
     ready = all(isinstance(t, (Variable, Result)) for t in positive)
     return ready and any(isinstance(t, Einsum) and t.summed for t in bracket.children)
-
-
-# Common factors
-
-
-def _absorbed(node: Einsum, factored: set[Node]) -> Einsum:
-    """A product with the products that factoring made for it alone as factors of its own."""
-    if not any(
-        e == 1 and child in factored for child, e in zip(node.children, node.exponents, strict=True)
-    ):
-        return node
-    coefficient, dims = node.coefficient, list(node.index_dims)
-    factors: list[Factor] = []
-    for child, exponent, indices in node.factors:
-        if exponent != 1 or child not in factored or not isinstance(child, Einsum):
-            factors.append((child, exponent, indices))
-            continue
-        coefficient = coefficient * child.coefficient
-        place = dict(zip(child.output, indices, strict=True))
-        for i in child.summed:
-            place[i] = len(dims)
-            dims.append(child.index_dims[i])
-        factors += [(f, e, tuple(place[i] for i in own)) for f, e, own in child.factors]
-    made = build.product(coefficient, factors, node.output, dims)
-    return made if isinstance(made, Einsum) else node
