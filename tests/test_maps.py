@@ -7,7 +7,7 @@ import pytest
 
 import wrt
 from judging import judge_answer
-from wrt.errors import ValueMistake
+from wrt.errors import NameMistake, ValueMistake
 
 RNG = np.random.default_rng(3)
 
@@ -108,3 +108,11 @@ def test_a_direction_is_checked_at_the_door() -> None:
         program(given)
     with pytest.raises(ValueMistake, match=r"takes any direction: bind\(…\)\.apply\(V\)"):
         D.compile(structured=True, direction="V")
+
+
+@pytest.mark.parametrize("name", ["", "2v", "a-b", "[1,2]"])
+def test_what_is_no_name_is_no_direction(name: str) -> None:
+    D = wrt.derivative("x'*A*x", "x")
+    for asked in (D.direction, lambda n: D.compile(direction=n), lambda n: D.source(direction=n)):
+        with pytest.raises(NameMistake, match="is no name for a direction"):
+            asked(name)

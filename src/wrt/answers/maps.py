@@ -12,6 +12,7 @@ from typing import Any
 from wrt.algebra import expand, merged, normal_form
 from wrt.answers.parts import inner, picked, released, swept, unused
 from wrt.calculus import constrained_derivative, constraint, derivative, free_derivative
+from wrt.errors import NameMistake
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Node, Variable
@@ -50,7 +51,14 @@ class Maps:
         return self.plain.dims[self.plain.ndim - self.groups[-1] :]
 
     def direction(self, name: str) -> Variable:
-        """A direction of the last variable, with its linear properties."""
+        """A direction of the last variable, with its linear properties. Raises NameMistake for what
+        is no name.
+        """
+        if not name.isidentifier():
+            raise NameMistake(
+                f"{name or 'nothing'} is no name for a direction",
+                hint="a name as V stands for it; its numbers are given with the other values",
+            )
         one = self.wanted[-1]
         rules = () if one.selection else constraint(one.variable)
         return Variable(name, self.last, [*rules, *self._numbers])

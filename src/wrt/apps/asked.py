@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wrt.answers.claims.printed import refuse_misprints
-from wrt.errors import NameMistake, ValueMistake
+from wrt.errors import ValueMistake
 from wrt.expression.dataclass import dataclass, field
 from wrt.language.lexer import spelled
 
@@ -117,10 +117,6 @@ def _along(
     D: Derivative, name: str, given: Mapping[str, Any], values: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """The directional derivative, and its numbers where there are values."""
-    if not _NAME.fullmatch(name):
-        raise NameMistake(
-            f"{name} is no name for a direction", hint="as in --direction V; --at V=… gives numbers"
-        )
     text = D.direction(name)
     if values is None:
         return {"direction": text}
