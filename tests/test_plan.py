@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 import pickle
@@ -465,6 +466,36 @@ def test_a_number_joins_the_pass_before_a_product(text: str, by: tuple, moved: i
         shapes["U"] = (5, 2)
     given = {v.name: rng.normal(size=shapes[v.name]) for v in D.arguments}
     assert np.allclose(D.compile("jax")(given), D(**given), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "said"),
+    [
+        ("sum(log(1+exp(-y.*(X*w))))", "w", "-(y * jax.nn.sigmoid(-(y * (X @ w)))) @ X"),
+        ("tanh(-3*(X*w))", "w", "(-3 * (1 - jnp.tanh(3 * (X @ w)) ** 2))[:, None] * X"),
+        ("y'*exp(X*(2*w))", "w", "2 * (y * jnp.exp(2 * (X @ w))) @ X"),
+        ("X*(-w)", "w", "-X"),
+        ("norm2(X*(-w))^2", "w", "2 * (X @ w @ X)"),  # nothing there is a pass
+    ],
+)
+def test_a_sign_or_a_number_has_no_pass_of_its_own(text: str, by: str, said: str) -> None:
+    pytest.importorskip("jax")
+    D = wrt.derivative(text, by)
+    assert D.source("jax").rstrip().endswith(f"return {said}")
+    rng = np.random.default_rng(0)
+    shapes = {"X": (4, 3), "w": (3,), "y": (4,)}
+    given = {v.name: rng.normal(size=shapes[v.name]) for v in D.arguments}
+    assert np.allclose(D.compile("jax")(given), D(**given), rtol=1e-4, atol=1e-4)
+
+
+def test_a_step_of_nan_is_nan_in_numpy_and_in_jax() -> None:
+    D = wrt.derivative("relu(x)", "x", shapes={"x": ""})
+    backends = ["numpy", *(["jax"] if importlib.util.find_spec("jax") else [])]
+    for backend in backends:
+        bare = D.compile(backend).function
+        found = [float(bare(np.float64(x))) for x in (-np.inf, -2.0, -0.0, 0.0, 3.0, np.inf)]
+        assert found == [0, 0, 0, 0, 1, 1]
+        assert np.isnan(float(bare(np.float64(np.nan))))
 
 
 def test_a_multiple_of_a_symmetric_product_is_not_transposed():
