@@ -1,8 +1,8 @@
-"""Several first derivatives of one formula: found in one sweep, run in one program."""
+"""Several derivatives of one formula: the first ones found in one sweep, all run in one program."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wrt import programs
@@ -60,7 +60,7 @@ class Gradients(tuple[Derivative, ...]):
         if custom:
             return with_backward(self, backend)
         text = " ".join(self[0].question.text.split())
-        names = ", ".join(one.text.strip() for D in self for one in D.wanted)
+        names = ", ".join(_by(D.wanted) for D in self)
         doc = f"{'The value and the' if value else 'The'} derivatives of {text} by {names}."
         formulas, arguments = self._formulas(value), self._arguments
         return programs.source(formulas, backend, "gradients", arguments=arguments, doc=doc)
@@ -100,38 +100,50 @@ class Gradients(tuple[Derivative, ...]):
 
 def gradients(
     f: Formula,
-    *names: Name,
+    *names: Name | Sequence[Name],
     shapes: Mapping[str, Any] | None = None,
     symmetric: str = "projected",
 ) -> Gradients:
     """Several first derivatives of one formula that share their work; by all of its variables
-    where none is named.
+    where none is named. Several names in brackets are a higher derivative.
 
     >>> [D.matrix for D in gradients("x'*A*y", "x", "y")]
     ['A*y', "A'*x"]
     >>> [D.title for D in gradients("norm2(A*x-b)^2")]
     ['∂(norm2(A*x-b)^2)/∂A', '∂(norm2(A*x-b)^2)/∂x', '∂(norm2(A*x-b)^2)/∂b']
+    >>> newton = gradients("log(1 + exp(a'*x))", "x", ("x", "x")).compile(value=True)
+    >>> value, gradient, hessian = newton(a=[2.0, 0.0], x=[0.0, 1.0])
+    >>> gradient, hessian
+    (array([1., 0.]), array([[1., 0.],
+           [0., 0.]]))
     """
-    question = question_of(f, shapes, names)
+    asked = [name if isinstance(name, (tuple, list)) else (name,) for name in names]
+    question = question_of(f, shapes, [name for several in asked for name in several])
     refuse_unsymmetric(question)
-    wanted = [wanted_by(name, question) for name in names or _all(question)]
-    plain = [w for w in wanted if _is_plain(w)]
+    wanted = [tuple(wanted_by(name, question) for name in one) for one in asked or _all(question)]
+    plain = [first for first, *others in wanted if not others and _is_plain(first)]
     together = swept_together(meant(question.formula), [w.variable for w in plain])
     shared = {id(w): node for w, node in zip(plain, together, strict=True)}
     return Gradients(
-        Derivative(question, (w,), shared[id(w)], None)
-        if id(w) in shared
-        else derivative(question, w.text, symmetric=symmetric)
-        for w in wanted
+        Derivative(question, one, shared[id(one[0])], None)
+        if id(one[0]) in shared
+        else derivative(question, *(w.text for w in one), symmetric=symmetric)
+        for one in wanted
     )
 
 
-def _all(question: Reading) -> list[Variable]:
+def _by(wanted: Sequence[Wanted]) -> str:
+    """What a derivative is by: a name, or several in brackets."""
+    names = ", ".join(one.text.strip() for one in wanted)
+    return names if len(wanted) == 1 else f"({names})"
+
+
+def _all(question: Reading) -> list[tuple[Variable]]:
     """The variables of a formula in the order in which they are met."""
     found = [v for v in question.variables.values() if v in question.formula.names]
     if not found:
         raise NameMistake("the formula has no variable to differentiate by")
-    return found
+    return [(v,) for v in found]
 
 
 def _is_plain(wanted: Wanted) -> bool:
