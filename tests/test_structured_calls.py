@@ -10,8 +10,8 @@ import pytest
 import wrt
 from wrt import programs
 from wrt.answers.structured.gathering import gathered
-from wrt.answers.structured.watching import is_suspicious, told
 from wrt.errors import ShapeMistake, ValueMistake
+from wrt.programs.watching import is_suspicious, told
 
 RNG = np.random.default_rng(11)
 

@@ -50,6 +50,9 @@ class Jitted:
 class Elsewhere(Program):
     """A program whose values are not looked at."""
 
+    def _is_plain(self, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]) -> bool:
+        return False
+
     def _computed(self, given: Entered) -> Any:
         arguments = [*given.arrays.values(), *given.called]
         return self._as_asked(self._run(given.planned, arguments, given.sizes))
@@ -256,6 +259,9 @@ class Automatic(Program):
 
     backend = "auto"
     other: JaxProgram | None = None
+
+    def _is_plain(self, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]) -> bool:
+        return super()._is_plain(arrays, sizes) and self._chosen(sizes) == "numpy"
 
     def _computed(self, given: Entered) -> Any:
         arrays, sizes = given.arrays, given.sizes

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from wrt.answers.structured.watching import is_suspicious
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.nodes import Variable
 from wrt.programs import incoming
+from wrt.programs.watching import is_suspicious
 
 if TYPE_CHECKING:
     import numpy as np

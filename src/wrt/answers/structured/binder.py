@@ -13,13 +13,13 @@ from wrt.answers.structured.arrays import library, width
 from wrt.answers.structured.binding import Bound, bound, unlaid
 from wrt.answers.structured.exports import as_tree
 from wrt.answers.structured.tensor import Structured
-from wrt.answers.structured.watching import is_suspicious, told_by
 from wrt.errors import ValueMistake
 from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import variables
 from wrt.programs.door import PROPERTY, check
 from wrt.programs.running import keep
+from wrt.programs.watching import is_suspicious, told_by
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative

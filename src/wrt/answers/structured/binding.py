@@ -20,7 +20,6 @@ from wrt.answers.parts import unused
 from wrt.answers.structured.operations import product
 from wrt.answers.structured.tensor import PLAIN, Ways
 from wrt.answers.structured.terms import terms
-from wrt.answers.structured.watching import COMPUTED
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
@@ -36,6 +35,7 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import holds_complex, rename_dimensions, variables
 from wrt.programs.sized import nanoseconds
+from wrt.programs.watching import COMPUTED
 
 __all__ = ["Bound", "bound", "unlaid"]
 

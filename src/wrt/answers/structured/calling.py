@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from wrt import programs
 from wrt.answers.structured.arrays import Library, width
 from wrt.answers.structured.gathering import entries, gathered
-from wrt.answers.structured.watching import COMPUTED, told
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import variables
 from wrt.programs.sized import nanoseconds, widest
+from wrt.programs.watching import COMPUTED, told
 
 __all__ = ["Product", "Setting", "Times"]
 

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from wrt.answers.parts import unused
 from wrt.answers.structured.terms import Term, inlined
-from wrt.answers.structured.watching import COMPUTED
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Sum, Variable
 from wrt.expression.walk import holds_complex, postorder
+from wrt.programs.watching import COMPUTED
 
 __all__ = ["Gathered", "entries", "gathered"]
 

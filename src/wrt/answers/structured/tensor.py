@@ -20,11 +20,11 @@ from wrt.answers.structured import operations as said
 from wrt.answers.structured.arrays import Library, library, width
 from wrt.answers.structured.calling import Product, Setting, Times
 from wrt.answers.structured.operations import BATCH, VECTOR
-from wrt.answers.structured.watching import COMPUTED
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import holds_complex, variables
+from wrt.programs.watching import COMPUTED
 
 #: An array of NumPy, JAX or PyTorch.
 Array = Any

@@ -1,0 +1,126 @@
+"""Calls with arrays of shapes that came in before: the same numbers, the same refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import wrt
+from wrt.errors import ValueMistake
+
+LOGISTIC = "sum(log(1 + exp(-y.*(X*w)))) + w'*w/8"
+QUESTIONS: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
+    (LOGISTIC, ("w",), {"X": (20, 10), "y": 20, "w": 10}),
+    (LOGISTIC, ("w", "w"), {"X": (20, 10), "y": 20, "w": 10}),
+    ("tanh(W*s + b)", ("W",), {"W": (4, 3), "s": 3, "b": 4}),
+    ("relu(W*x)", ("x",), {"W": (4, 3), "x": 3}),
+    ("sum(max(x, y))", ("x",), {"x": 5, "y": 5}),
+    ("a'*inv(X)*b", ("X",), {"a": 3, "b": 3, "X": (3, 3)}),
+    ("x'*A*x", ("x",), {"A": (3, 3), "x": 3}),
+    ("norm2(x)", ("x",), {"x": 6}),
+    ("c*x'*x", ("c",), {"c": (), "x": 6}),
+    ("X", ("X",), {"X": (2, 3)}),
+]
+
+
+def asked(question: Any, dtype: Any = float) -> tuple[Callable[..., Any], dict[str, Any]]:
+    text, by, shapes = question
+    rng = np.random.default_rng(4)
+    values = {n: np.asarray(rng.standard_normal(s), dtype) for n, s in shapes.items()}
+    return wrt.derivative(text, *by).compile(), values
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"{q[0]} by {','.join(q[1])}")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_calls_agree_and_share_nothing(question: Any, dtype: Any) -> None:
+    program, values = asked(question, dtype)
+    found = [program(values) for _ in range(4)]
+    for other in found[1:]:
+        assert type(other) is np.ndarray
+        assert other.dtype == dtype
+        np.testing.assert_array_equal(found[0], other)
+        assert not np.may_share_memory(found[0], other)
+        assert not any(np.may_share_memory(other, value) for value in values.values())
+    moved = {name: value + dtype(1) for name, value in values.items()}
+    fresh = asked(question, dtype)[0]
+    np.testing.assert_array_equal(program(moved), fresh(moved))
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda q: f"{q[0]} by {','.join(q[1])}")
+def test_nan_is_refused_in_every_array(question: Any) -> None:
+    program, values = asked(question)
+    for _ in range(3):
+        program(values)
+    for name, value in values.items():
+        for place in np.ndindex(value.shape):
+            spoiled = {n: v.copy() for n, v in values.items()}
+            spoiled[name][place] = np.nan
+            with pytest.raises(ValueMistake, match=f"{name}.*is NaN"):
+                program(spoiled)
+    np.testing.assert_array_equal(program(values), asked(question)[0](values))
+
+
+def test_what_is_wrong_is_refused_after_many_calls() -> None:
+    program, values = asked(QUESTIONS[0])
+    for _ in range(3):
+        program(**values)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"X": values["X"][:, :9]}, "X has 9 columns"),
+        ({"y": values["y"][None]}, "y is a vector"),
+        ({"w": np.ma.masked_array(values["w"], values["w"] > 0)}, "masked"),
+        ({"w": values["w"].astype(complex)}, "complex"),
+        ({"w": ["a"] * 10}, "w holds text"),
+    ]
+    for change, said in wrong:
+        with pytest.raises(ValueMistake, match=said):
+            program(**(values | change))
+    with pytest.raises(ValueMistake, match="given twice"):
+        program(values, X=values["X"])
+    with pytest.raises(ValueMistake, match="no value is given for w"):
+        program({n: v for n, v in values.items() if n != "w"})
+    with pytest.raises(ValueMistake, match="nothing here is called q"):
+        program({n.replace("w", "q"): v for n, v in values.items()})
+    with pytest.raises(ValueMistake, match="by name"):
+        program(*values.values())
+
+
+def test_other_types_come_in_as_before() -> None:
+    program, values = asked(QUESTIONS[0])
+    wanted = program(values)
+    for _ in range(3):
+        program(values)
+    np.testing.assert_allclose(program({n: v.tolist() for n, v in values.items()}), wanted)
+    np.testing.assert_allclose(program(values | {"X": np.asfortranarray(values["X"])}), wanted)
+    np.testing.assert_allclose(program(values | {"X": values["X"].astype(">f8")}), wanted)
+    single = program({n: v.astype(np.float32) for n, v in values.items()})
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, wanted, rtol=1e-4)
+
+
+def test_a_singular_matrix_is_refused_after_many_calls() -> None:
+    program, values = asked(QUESTIONS[5])
+    for _ in range(3):
+        program(values)
+    with pytest.raises(ValueMistake, match="singular"):
+        program(values | {"X": np.ones((3, 3))})
+
+
+def test_a_declared_property_is_looked_at_in_every_call() -> None:
+    program = wrt.derivative("log(x)", "x", shapes={"x": "n positive"}).compile()
+    for _ in range(3):
+        program(x=np.ones(3))
+    with pytest.raises(ValueMistake, match="declared positive"):
+        program(x=-np.ones(3))
+
+
+def test_numbers_beside_arrays() -> None:
+    program = wrt.derivative("c*x'*x", "x").compile()
+    for _ in range(3):
+        np.testing.assert_array_equal(program(c=2.0, x=np.ones(3)), 4 * np.ones(3))
+    single = program(c=2.0, x=np.ones(3, np.float32))
+    assert single.dtype == np.float32
+    with pytest.raises(ValueMistake, match="c is NaN"):
+        program(c=float("nan"), x=np.ones(3))
