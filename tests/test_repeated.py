@@ -124,3 +124,64 @@ def test_numbers_beside_arrays() -> None:
     assert single.dtype == np.float32
     with pytest.raises(ValueMistake, match="c is NaN"):
         program(c=float("nan"), x=np.ones(3))
+
+
+@pytest.mark.parametrize("library", ["jax", "torch"])
+@pytest.mark.parametrize("question", QUESTIONS[:-1], ids=lambda q: f"{q[0]} by {','.join(q[1])}")
+def test_programs_of_other_libraries_called_again(question: Any, library: str) -> None:
+    text, by, shapes = question
+    rng = np.random.default_rng(4)
+    values = {n: rng.standard_normal(s) for n, s in shapes.items()}
+    wanted = wrt.derivative(text, *by)(values)
+    program = wrt.derivative(text, *by).compile(library)
+    made = {n: arrays_of(library)(v) for n, v in values.items()}
+    for given in (made, values, made, made, values, values, made):
+        found = program(given)
+        assert type(found) is type(next(iter(made.values())))
+        np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-9, atol=1e-12)
+    name = next(iter(shapes))
+    with pytest.raises(ValueMistake):
+        program(made | {name: arrays_of(library)(np.ones((2, 2, 2)))})
+    with pytest.raises(ValueMistake):
+        program({n: v for n, v in made.items() if n != name})
+
+
+def arrays_of(library: str) -> Callable[[Any], Any]:
+    if library == "torch":
+        import torch
+
+        return lambda v: torch.tensor(v)
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    return lambda v: jax.numpy.asarray(v)
+
+
+def test_tensors_of_another_device_are_refused_after_many_calls() -> None:
+    import torch
+
+    program = wrt.derivative("x'*A*x", "x").compile("torch")
+    values = {"A": torch.eye(3), "x": torch.ones(3)}
+    for _ in range(4):
+        program(values)
+    with pytest.raises(ValueMistake, match="one device"):
+        program(values | {"x": torch.ones(3, device="meta")})
+
+
+def test_what_pytorch_and_jax_do_with_a_program_after_many_calls() -> None:
+    import jax
+    import torch
+
+    program = wrt.derivative("x'*A*x", "x").compile("torch")
+    A, x = torch.eye(3), torch.ones(3, requires_grad=True)
+    for _ in range(4):
+        program(A=A, x=x)
+    (found,) = torch.autograd.grad(program(A=A, x=x).sum(), x)
+    assert torch.equal(found, 2 * torch.ones(3))
+    rows = torch.func.vmap(lambda row: program(A=A, x=row))(torch.ones(4, 3))
+    assert rows.shape == (4, 3)
+    jitted = wrt.derivative("x'*A*x", "x").compile("jax")
+    for _ in range(4):
+        jitted(A=jax.numpy.eye(3), x=jax.numpy.ones(3))
+    J = jax.jacobian(lambda x: jitted(A=jax.numpy.eye(3), x=x))(jax.numpy.ones(3))
+    np.testing.assert_allclose(J, 2 * np.eye(3))

@@ -7,7 +7,7 @@ libraries come in as by the door of NumPy's programs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from wrt.programs import door, incoming, running
 from wrt.programs.choosing import faster
 from wrt.programs.module import Module
 from wrt.programs.plan import Plan
+from wrt.programs.repeated import Call
 from wrt.programs.running import Entered, Program, by_zero, empty, keep, singular
 from wrt.programs.sized import Planned
 from wrt.programs.steps import looks_at_a_load, whole_by_form
@@ -50,8 +51,19 @@ class Jitted:
 class Elsewhere(Program):
     """A program whose values are not looked at."""
 
-    def _is_plain(self, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]) -> bool:
-        return False
+    def _is_plain(self, given: Entered) -> bool:
+        return True
+
+    def _once_more(
+        self, planned: Planned, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]
+    ) -> Call:
+        def once_more(given: Sequence[Any]) -> Any:
+            try:
+                return self._as_asked(planned.run(*given))
+            except Exception:  # a slower call finds what it means
+                return None
+
+        return once_more
 
     def _computed(self, given: Entered) -> Any:
         arguments = [*given.arrays.values(), *given.called]
@@ -67,6 +79,9 @@ class JaxProgram(Elsewhere):
     """
 
     backend = library = "jax"
+
+    def _is_plain(self, given: Entered) -> bool:
+        return not factorises(given.planned.module.plan)
 
     def _computed(self, given: Entered) -> Any:
         found = super()._computed(given)
@@ -260,8 +275,8 @@ class Automatic(Program):
     backend = "auto"
     other: JaxProgram | None = None
 
-    def _is_plain(self, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]) -> bool:
-        return super()._is_plain(arrays, sizes) and self._chosen(sizes) == "numpy"
+    def _is_plain(self, given: Entered) -> bool:
+        return super()._is_plain(given) and self._chosen(given.sizes) == "numpy"
 
     def _computed(self, given: Entered) -> Any:
         arrays, sizes = given.arrays, given.sizes

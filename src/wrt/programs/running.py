@@ -18,7 +18,7 @@ from wrt.programs import MOST_ENTRIES, door, incoming, memory
 from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
 from wrt.programs.plan import Plan
-from wrt.programs.repeated import Repeated, looking, plainly
+from wrt.programs.repeated import Call, looking, plainly, repeated
 from wrt.programs.sized import Planned, Plans
 from wrt.programs.steps import is_new
 from wrt.programs.watching import told
@@ -154,7 +154,7 @@ class Program:
         self._fitting: dict[Hashable, Planned] = {}
         #: the names, and by types and shapes what is left to do where these come in once more
         self._names = tuple(self._wanted)
-        self._repeated: dict[Hashable, Repeated] = {}
+        self._repeated: dict[Hashable, Call] = {}
 
     #: the array library that the program is for, and the one that its text is written for
     backend = library = "numpy"
@@ -202,12 +202,13 @@ class Program:
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
     ) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
-        if self._repeated and not (unnamed or (mapping and values)):
+        if self._repeated and not unnamed and (mapping is None or not values):
             key, plain = plainly(self._names, values if mapping is None else mapping)
-            repeated = self._repeated.get(key)
-            found = None if repeated is None else repeated(plain)
-            if found is not None:
-                return found
+            call = self._repeated.get(key)
+            if call is not None:
+                found = call(plain)
+                if found is not None:
+                    return found
         given = door.collected(self._wanted, mapping, values, self._module.arguments, unnamed)
         arrays, sizes, planned = self._measured(given)
         called = [given[f.name] for f in self._module.functions]
@@ -300,21 +301,28 @@ class Program:
         if planned is None or planned is not self._plans.at(sizes):
             planned = self._fit(sizes, 4 if _is_single(arrays) else 8)
             keep(self._fitting, key, planned)
-        elif self._is_plain(arrays, sizes):  # the plan is settled
-            key, plain = plainly(self._names, given)
-            if plain and key not in self._repeated:
-                keep(self._repeated, key, self._once_more(planned, arrays, sizes))
+        else:  # the plan is settled
+            self._remember(given, Entered(planned, arrays, (), sizes))
         return arrays, sizes, planned
 
-    def _is_plain(self, arrays: Mapping[Variable, Array], sizes: Mapping[str, int]) -> bool:
-        """Whether nothing but shapes and NaN can be wrong with arrays."""
+    def _remember(self, given: Mapping[str, Any], entered: Entered) -> None:
+        """Keep what is left of a call with such arrays, if they are computed with as they came."""
+        planned, arrays, _, sizes = entered
+        key, plain = plainly(self._names, given)
+        if not plain or key in self._repeated or 0 in sizes.values():
+            return
+        taken = all(a is given[v.name] or type(given[v.name]) is float for v, a in arrays.items())
+        if taken and len({a.dtype for a in plain}) == 1 and self._is_plain(entered):
+            keep(self._repeated, key, self._once_more(planned, arrays, sizes))
+
+    def _is_plain(self, given: Entered) -> bool:
+        """Whether nothing but NaN can be wrong with the entries of arrays."""
         watched = door.PROPERTY.keys() | {"complex"}
-        free = not any(v.properties & watched for v in arrays)
-        return free and len(arrays) == len(self._names) and 0 not in sizes.values()
+        return not any(v.properties & watched for v in given.arrays)
 
     def _once_more(
         self, planned: Planned, arrays: Mapping[Variable, Array], sizes: Mapping[str, int]
-    ) -> Repeated:
+    ) -> Call:
         """What is left of a call with arrays of these shapes: NaN is looked for where there is
         less to read.
         """
@@ -334,7 +342,7 @@ class Program:
         bare = not isinstance(self.formula, tuple) or len(roots) > 1
         is_own = new and bare and not single and all(root.ndim for root in roots)
         looked_at = [k for k, v in enumerate(arrays) if v not in shown]
-        return Repeated(
+        return repeated(
             planned.run, looked_at, len(looked_at) < len(arrays), None if is_own else own
         )
 
