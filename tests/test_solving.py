@@ -319,3 +319,67 @@ def test_what_is_no_number_is_refused() -> None:
         curved(x=np.array([1.0, 800])).solve(np.ones(2))
     with pytest.raises(ValueMistake, match="entries that are no numbers"):
         curved(x=np.array([1.0, 800])).logdet()
+
+
+# What is looked at
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_nan_is_refused_wherever_it_came_in(size: int) -> None:
+    A = RNG.normal(size=(size, size)) + size * np.eye(size)
+    good, broken = np.ones((size, 2)), np.ones((size, 2))
+    broken[1, 1] = np.nan
+    plain = wrt.derivative("A*X", "X").compile(structured=True)
+    gram = wrt.derivative("norm2(A*X)^2", "X", "X").compile(structured=True)
+    definite = wrt.derivative("A*X", "X", shapes={"A": "n n spd"}).compile(structured=True)
+    lower = wrt.derivative("A*X", "X", shapes={"A": "n n lower"}).compile(structured=True)
+    for bind, M in (
+        (plain, A),
+        (gram, A),
+        (definite, A @ A.T),
+        (lower, np.tril(A)),
+    ):
+        S = bind(A=M, X=good)
+        with pytest.raises(ValueMistake, match="the right side has entries that are NaN"):
+            S.solve(broken)
+        assert close(S.apply(S.solve(good)), good)
+        hidden = M.copy()
+        hidden[size - 1, 0] = np.nan  # in the half that Cholesky's factorisation never reads
+        with pytest.raises(ValueMistake, match=r"A.* NaN"):
+            bind(A=hidden, X=good).solve(good)
+        with pytest.raises(ValueMistake, match=r"A.* NaN"):
+            bind(A=hidden, X=good).logdet()
+
+
+@pytest.mark.parametrize("count", [1, 3000])
+@pytest.mark.parametrize("size", [4, 60])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_bound_is_never_written_over(count: int, size: int, order: Any) -> None:
+    B = RNG.normal(size=(size, size))
+    A = np.array(B @ B.T + np.eye(size), order=order)
+    kept, right = A.copy(), RNG.normal(size=(count, size))
+    for kind in ("", " spd", " symmetric"):
+        D = wrt.derivative("A*x", "x", shapes={"A": f"n n{kind}", "x": "n"})
+        S = D.compile(structured=True)(A=A, x=np.ones(size))
+        for _ in range(2):
+            assert close(S.solve(right) @ A, right)
+        S.logdet()
+        assert np.array_equal(A, kept)
+
+
+@pytest.mark.parametrize("condition", [1e1, 1e4, 1e8, 1e11])
+@pytest.mark.parametrize("kind", [float, complex])
+def test_many_right_sides_lose_no_digits(condition: float, kind: type) -> None:
+    size, count = 8, 1000
+    turn = 1j if kind is complex else 0
+    Q = np.linalg.qr(RNG.normal(size=(size, size)).astype(kind) + turn)[0]
+    A = Q * np.geomspace(1, 1 / condition, size) @ Q.conj().T
+    said = {"A": "n n complex"} if turn else {}
+    S = wrt.derivative("A*X", "X", shapes=said).compile(structured=True)(
+        A=A, X=np.ones((size, count))
+    )
+    right = RNG.normal(size=(size, count)).astype(kind) + turn
+    found, want = S.solve(right), np.linalg.solve(A, right)
+    assert np.abs(found - want).max() < 1e-14 * condition * np.abs(want).max()
+    rest = np.abs(A @ found - right).max()
+    assert rest < 1e-12 * np.abs(found).max()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -37,8 +37,15 @@ __all__ = [
 LOST = 0.36
 #: Of smaller matrices it is not asked whether their entries are those of a triangle or symmetric.
 FEW_ROWS = 32
-#: Right sides of more entries are solved for in several threads.
-WIDE = 2000
+#: Right sides of fewer entries are solved for by factors at once.
+WIDE = 1000
+#: The most that norms of a matrix and its inverse may be together, for products with the inverse.
+EVEN = 300
+#: The functions of LAPACK that are called here.
+LAPACK = (
+    *("potrf", "potrs", "getrf", "getrs", "trtrs"),
+    *("pbtrf", "pbtrs", "gbtrf", "gbtrs"),
+)
 
 
 class Solver(NamedTuple):
@@ -75,8 +82,12 @@ def turned(matrix: Any) -> Any:
 # Matrices
 
 
-def factorised(library: Library, matrix: Any, known: str = "") -> Solver:
-    """A matrix, or many, factorised once; `known` is what the form of a single one shows."""
+def factorised(
+    library: Library, matrix: Any, known: str = "", again: Callable[[], Any] | None = None
+) -> Solver:
+    """A matrix, or many, factorised once; `known` is what the form of a single one shows, `again`
+    what computes it again where its array may be written over.
+    """
     words = library.words
     plain = library.name == "numpy"
     if matrix.shape[-1] == 1:
@@ -88,18 +99,21 @@ def factorised(library: Library, matrix: Any, known: str = "") -> Solver:
             lambda b: b / matrix, lambda: words.log(words.abs(matrix)).reshape(matrix.shape[:-2])
         )
     if plain and matrix.ndim == 2:
-        return _of_one(matrix, known)
+        return _of_one(matrix, known, again)
     if isinstance(library, (Jax, Torch)) and known == "definite":
         L = words.linalg.cholesky(matrix)
         return Solver(library.cholesky_solver(L), lambda: 2 * words.log(L.diagonal()).sum())
     return Solver(library.lu_solver(matrix), lambda: words.linalg.slogdet(matrix)[1])
 
 
-def _of_one(matrix: Array, known: str) -> Solver:
+def _of_one(matrix: Array, known: str, again: Callable[[], Array] | None) -> Solver:
     """One matrix of NumPy: triangular, symmetric and definite, or any."""
-    found = _cholesky(matrix, 1) if known == "definite" else None
-    if found is not None:
-        return found
+    if known == "definite":
+        spent = again if len(matrix) > FEW_ROWS else None
+        found = _cholesky(matrix, 1, spent)
+        if found is not None:
+            return found
+        matrix = matrix if spent is None else spent()
     finite(matrix)
     known = known or (_seen(matrix) if len(matrix) >= FEW_ROWS else "")
     if known in ("lower", "upper"):
@@ -140,26 +154,38 @@ def is_hermitian(matrix: Array) -> bool:
     """Whether a matrix is its own conjugate transpose, but for rounding."""
     import numpy as np
 
-    least = 4 * np.finfo(matrix.dtype).eps * np.abs(matrix).max()
+    least = 4 * _kind(matrix.dtype.char).grain * np.abs(matrix).max()
     if np.abs(matrix[0] - matrix[:, 0].conj()).max() > least:
         return False
     return bool(np.abs(matrix - matrix.conj().T).max() <= least)
 
 
-@lru_cache(maxsize=32)
-def _words(kind: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """LAPACK's functions for entries of a type: said directly, for a step of a few microseconds."""
+class Kind(NamedTuple):
+    """What is known of the type of entries: how fine it is, and LAPACK's functions for it, said
+    directly: for a step of a few microseconds.
+    """
+
+    grain: float
+    words: Mapping[str, Any]
+
+
+@lru_cache(maxsize=8)
+def _kind(char: str) -> Kind:
+    import numpy as np
     from scipy.linalg import get_lapack_funcs
 
-    return dict(zip(names, get_lapack_funcs(names, dtype=kind), strict=True))
+    words = get_lapack_funcs(LAPACK, dtype=char)
+    return Kind(float(np.finfo(char).eps), dict(zip(LAPACK, words, strict=True)))
 
 
-def in_common(matrix: Array, b: Array, *names: str) -> tuple[Array, dict[str, Any]]:
+def in_common(matrix: Array, b: Array) -> tuple[Array, Mapping[str, Any]]:
     """Right sides in the type that both have in common, and LAPACK's functions for it."""
     import numpy as np
 
-    kind = matrix.dtype if b.dtype == matrix.dtype else np.result_type(matrix, b)
-    return b.astype(kind, copy=False), _words(kind.char, names)
+    if b.dtype == matrix.dtype:
+        return b, _kind(b.dtype.char).words
+    kind = np.result_type(matrix, b)
+    return b.astype(kind, copy=False), _kind(kind.char).words
 
 
 # What NumPy lays out by rows LAPACK reads by columns: it is given the transpose, uncopied.
@@ -173,68 +199,98 @@ def _triangular(matrix: Array, lower: bool) -> Solver:
         raise singular()
 
     def solve(b: Array) -> Array:
-        b, words = in_common(matrix, b, "trtrs")
+        b, words = in_common(matrix, b)
         return words["trtrs"](matrix.T, b, lower=not lower, trans=1)[0]  # type: ignore[no-any-return]
 
     return Solver(solve, lambda: np.log(pivots).sum())
 
 
-def _cholesky(matrix: Array, sign: int) -> Solver | None:
-    """By Cholesky's factors, of the negative for a negative sign; None where there are none."""
-    import numpy as np
+def _cholesky(matrix: Array, sign: int, again: Callable[[], Array] | None = None) -> Solver | None:
+    """By Cholesky's factors, of the negative for a negative sign; None where there are none.
 
+    Where there is a way to compute the matrix `again`, its array is written over.
+    """
     laid = matrix if matrix.dtype.kind == "c" else matrix.T
-    factor, info = _words(matrix.dtype.char, ("potrf", "potrs"))["potrf"](
-        laid if sign > 0 else -laid
-    )
+    potrf = _kind(matrix.dtype.char).words["potrf"]
+    if sign < 0:
+        factor, info = potrf(-laid, overwrite_a=True)
+    else:
+        factor, info = potrf(laid, overwrite_a=again is not None)
     if info:
         return None
-    pivots = factor.diagonal().real
-    _watch(matrix, np.minimum.reduce(pivots) ** 2, np.maximum.reduce(pivots) ** 2)
+    pivots = factor.diagonal().real.tolist()
+    _watch(min(pivots) ** 2, max(pivots) ** 2, matrix, again)
 
-    def solve(b: Array) -> Array:
-        if _is_wide(matrix, b):
-            return np.linalg.solve(matrix, b)
-        b, words = in_common(matrix, b, "potrf", "potrs")
+    def by_factors(b: Array) -> Array:
+        b, words = in_common(factor, b)
         return words["potrs"](factor, b if sign > 0 else -b)[0]  # type: ignore[no-any-return]
 
-    return Solver(solve, lambda: 2 * np.log(pivots).sum())
+    def logdet() -> Any:
+        import numpy as np
+
+        return 2 * np.log(pivots).sum()
+
+    return Solver(by_factors if again is not None else _often(matrix, by_factors), logdet)
 
 
 def _lu(matrix: Array) -> Solver:
     import numpy as np
 
-    lu, exchanges, _ = _words(matrix.dtype.char, ("getrf", "getrs"))["getrf"](matrix.T)
+    lu, exchanges, _ = _kind(matrix.dtype.char).words["getrf"](matrix.T)
     pivots = np.abs(lu.diagonal())
-    _watch(matrix, np.minimum.reduce(pivots), np.maximum.reduce(pivots))
+    _watch(pivots.min(), pivots.max(), matrix)
 
-    def solve(b: Array) -> Array:
-        if _is_wide(matrix, b):
-            return np.linalg.solve(matrix, b)
-        b, words = in_common(matrix, b, "getrf", "getrs")
+    def by_factors(b: Array) -> Array:
+        b, words = in_common(lu, b)
         return words["getrs"](lu, exchanges, b, trans=1)[0]  # type: ignore[no-any-return]
 
-    return Solver(solve, lambda: np.log(pivots).sum())
+    return Solver(_often(matrix, by_factors), lambda: np.log(pivots).sum())
 
 
-def _is_wide(matrix: Array, b: Array) -> bool:
-    """Whether right sides are so many that factors count for nothing: then NumPy solves, in the
-    threads that multiplied before. SciPy has threads of its own, which wait for those.
+def _often(matrix: Array, by_factors: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Many right sides of a small matrix are multiplied by its inverse, where that loses no digits:
+    a product takes a third of the time. Where it might, NumPy solves, in the threads that
+    multiplied before: SciPy has threads of its own, which wait for those.
     """
-    return b.ndim == 2 and b.shape[1] > 2 * len(matrix) and b.size > WIDE
+    if len(matrix) > FEW_ROWS:
+        return by_factors
+    inverses: list[Array | None] = []
+
+    def solve(b: Array) -> Array:
+        import numpy as np
+
+        if b.shape[1] <= 2 * len(matrix) or b.size < WIDE:
+            return by_factors(b)
+        if not inverses:
+            inverse = np.linalg.inv(matrix)
+            inverses.append(inverse if _size(matrix) * _size(inverse) < EVEN else None)
+        (known,) = inverses
+        # rows stay rows in memory
+        return np.linalg.solve(matrix, b) if known is None else turned(turned(b) @ turned(known))
+
+    return solve
 
 
-def _watch(matrix: Array, least: float, most: float) -> None:
+def _size(matrix: Array) -> float:
+    """The root of the sum of all squares."""
+    flat = matrix.ravel("K")
+    return float(abs(flat.dot(flat.conj())) ** 0.5)
+
+
+def _watch(
+    least: float, most: float, matrix: Array, again: Callable[[], Array] | None = None
+) -> None:
     """Refuse a matrix with which no digit of a solution is right, whatever the units of its rows
-    and columns are.
+    and columns are; by its pivots first.
     """
     import numpy as np
 
     if not least:
         raise singular()
-    eps = np.finfo(matrix.dtype).eps
+    eps = _kind(matrix.dtype.char).grain
     if least > len(matrix) * eps * most:
         return
+    matrix = matrix if again is None else again()
     finite(matrix)
     even = matrix / np.abs(matrix).max(axis=1, keepdims=True)
     even = even / np.abs(even).max(axis=0)

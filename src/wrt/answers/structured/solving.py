@@ -6,7 +6,7 @@ Matrices are computed and factorised when they are first needed, and kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,10 @@ from wrt.answers.structured.factors import (
     turned,
 )
 from wrt.answers.structured.sparse import sparse_factorised
+from wrt.answers.structured.watching import COMPUTED, is_suspicious, told
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
-from wrt.expression.nodes import Node
+from wrt.expression.nodes import Node, Variable
 
 if TYPE_CHECKING:
     from wrt.answers.structured.arrays import Library
@@ -42,16 +43,37 @@ class System:
     def solve(self, right: Any) -> Any:
         """The solution, of many right sides along leading axes at once."""
         D = self.D
-        b, lead = D.library.shaped("the right side", right, D.row_shape, D.like)
-        b = b.reshape((prod(lead), *D.axes[: D.rows]))
+        b, lead = self._entered(right)
         try:
             with quiet():
-                x = self._solved(b)
+                x = self._solved(b.reshape((prod(lead), *D.axes[: D.rows])))
+                wrong = D.backend == "numpy" and is_suspicious(x)
         except Exception as error:
+            self._look(b)
             raise _told(D, error) from None
-        if D.backend == "numpy":
+        if wrong:
+            self._look(b)
             _numbers(D, b, x)
         return x.reshape((*lead, *D.column_shape))
+
+    def _entered(self, right: Any) -> tuple[Any, tuple[int, ...]]:
+        """Right sides, and how many along which axes; NaN in them shows in what comes out."""
+        D = self.D
+        if (
+            D.backend == "numpy"
+            and type(right) is type(D.like)
+            and right.dtype == D.like.dtype
+            and right.shape == D.row_shape
+        ):
+            return right, ()
+        return D.library.shaped("the right side", right, D.row_shape, D.like)
+
+    def _look(self, b: Any = None) -> None:
+        """Refuse NaN, where it came in."""
+        if self.D.backend == "numpy":
+            self.D._seen  # noqa: B018
+            if b is not None:
+                self.D.library.plain("the right side", b)
 
     def _solved(self, b: Any) -> Any:
         """PyTorch multiplies no real matrix with a complex one: both parts are solved apart."""
@@ -63,11 +85,16 @@ class System:
 
     def logdet(self) -> Any:
         """The logarithm of the absolute value of the determinant."""
+        D = self.D
         try:
             with quiet():
-                return self.way.logdet()
+                found = self.way.logdet()
         except Exception as error:
-            raise _told(self.D, error) from None
+            self._look()
+            raise _told(D, error) from None
+        if D.backend == "numpy" and found != found:
+            self._look()
+        return found
 
 
 def _numbers(D: Structured, b: Any, x: Any) -> None:
@@ -103,9 +130,11 @@ def system(D: Structured) -> System:
     if prod(D.row_shape) != prod(D.column_shape):
         raise ShapeMistake(f"{D} is not square")
     try:
-        found = systems.system(D.formula, D.rows)
+        found, hidden = _way(D.formula, D.rows)
     except Exception as error:
         raise _told(D, error) from None
+    for name in hidden if D.backend == "numpy" else ():
+        D.library.plain(name, D.values[name])
     match found:
         case systems.Kronecker():
             return System(D, _Kronecker(D, found))
@@ -122,6 +151,19 @@ def system(D: Structured) -> System:
         "single axes, with few columns added to it; linear_operator() is a map for iterative "
         "solvers such as scipy.sparse.linalg.cg, dense() gives every entry"
     )
+
+
+@lru_cache(maxsize=256)
+def _way(formula: Node, rows: int) -> tuple[systems.Way | None, Sequence[str]]:
+    """The way to solve with a tensor, and the names of the arrays in which NaN may not show then,
+    neither in a solution nor because there is none.
+    """
+    found = systems.system(formula, rows)
+    shown = frozenset[Variable]()
+    if isinstance(found, systems.Kronecker):
+        shown = shown.union(*(told(block.matrix) for block in found.blocks))
+    given = {v for v in formula.names if COMPUTED not in v.properties}
+    return found, sorted(v.name for v in given - shown)
 
 
 def _value(D: Structured, node: Node, shape: Sequence[int]) -> Any:
@@ -150,11 +192,9 @@ class _Kronecker:
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
-        count, permuted, x = len(b), self.D.library.permuted, b
+        permuted, x = self.D.library.permuted, b
         for block, turn in zip(self.blocks, self.found.turns, strict=True):
-            others = [count if size is None else size for size in turn.others]
-            laid = permuted(x, turn.order).reshape((*block.shape, prod(others)))
-            x = block.solve(laid).reshape((*turn.made, *others))
+            x = block.solve(permuted(x, turn.order).reshape(turn.laid)).reshape(turn.made)
         x = permuted(x, self.found.last)
         return x if self.blocks else self.D.library.own(x, {"": b}, self.D._single)
 
@@ -170,12 +210,17 @@ class _Block:
 
     def __init__(self, D: Structured, found: systems.Block) -> None:
         self.D, self.found = D, found
-        self.shape = (*found.many, found.height)
 
-    @cached_property
-    def matrix(self) -> Any:
-        """The blocks."""
-        return _value(self.D, self.found.matrix, (*self.shape, self.found.height))
+    def solve(self, b: Any) -> Any:
+        """Right sides along the last axis of each block."""
+        thin = None if self.found.thin is None else self.thin
+        found = None if thin is None else thin.solve(b)
+        return self.whole.solve(b) if found is None else found
+
+    def logdet(self) -> Any:
+        """Of each block."""
+        found = None if self.thin is None else self.thin.logdet()
+        return self.whole.logdet() if found is None else found
 
     @cached_property
     def thin(self) -> _Thin | None:
@@ -185,7 +230,7 @@ class _Block:
         D, found = self.D, self.found.thin
         if found is None:
             return None
-        diagonal = _value(D, found.diagonal, self.shape)
+        diagonal = _value(D, found.diagonal, self.found.shape)
         if D.backend == "numpy" and not diagonal.all():
             return None
         return _Thin(D.library, diagonal, *_halves(D, found.cuts))
@@ -195,17 +240,13 @@ class _Block:
         """What solves with the blocks formed."""
         if self.found.sparse and self.D.backend == "numpy":
             return _Sparse(self.D, self.found.matrix, 1).solver
-        return factorised(self.D.library, self.matrix, self.found.known)
+        matrix = self.matrix()
+        _, _, is_new = self.D._ready[self.found.matrix]
+        return factorised(self.D.library, matrix, self.found.known, self.matrix if is_new else None)
 
-    def solve(self, b: Any) -> Any:
-        """Right sides along the last axis of each block."""
-        found = None if self.thin is None else self.thin.solve(b)
-        return self.whole.solve(b) if found is None else found
-
-    def logdet(self) -> Any:
-        """Of each block."""
-        found = None if self.thin is None else self.thin.logdet()
-        return self.whole.logdet() if found is None else found
+    def matrix(self) -> Any:
+        """The blocks."""
+        return _value(self.D, self.found.matrix, (*self.found.shape, self.found.height))
 
 
 # Few columns added

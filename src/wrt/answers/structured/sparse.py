@@ -44,13 +44,13 @@ def _symmetric_band(matrix: Any, below: int) -> Solver | None:
     half = np.zeros((below + 1, matrix.shape[0]), matrix.dtype)
     lower = matrix.col <= matrix.row
     half[(matrix.row - matrix.col)[lower], matrix.col[lower]] = matrix.data[lower]
-    _, words = in_common(half, half, "pbtrf", "pbtrs")
+    _, words = in_common(half, half)
     factor, info = words["pbtrf"](half, lower=1)
     if info:
         return None
 
     def solve(b: Array) -> Array:
-        b, words = in_common(factor, b, "pbtrf", "pbtrs")
+        b, words = in_common(factor, b)
         return words["pbtrs"](factor, b, lower=1)[0]  # type: ignore[no-any-return]
 
     _watch(matrix, factor[0].real ** 2, solve)
@@ -62,13 +62,13 @@ def _band(matrix: Any, above: int, below: int) -> Solver:
 
     band = np.zeros((2 * below + above + 1, matrix.shape[0]), matrix.dtype)
     band[below + above + matrix.row - matrix.col, matrix.col] = matrix.data
-    _, words = in_common(band, band, "gbtrf", "gbtrs")
+    _, words = in_common(band, band)
     lu, exchanges, info = words["gbtrf"](band, below, above)
     if info:
         raise singular()
 
     def solve(b: Array) -> Array:
-        b, words = in_common(lu, b, "gbtrf", "gbtrs")
+        b, words = in_common(lu, b)
         return words["gbtrs"](lu, below, above, b, exchanges)[0]  # type: ignore[no-any-return]
 
     pivots = np.abs(lu[below + above])

@@ -42,7 +42,8 @@ __all__ = [
 Axes = tuple[int, ...]
 #: A matrix of at least so many rows with at most so many entries in each is sparse.
 LARGE, FEW = 64, 16
-#: Where right sides stand among the axes while factors are solved one after another.
+#: Where right sides stand among the axes while factors are solved one after another; as many as
+#: there are.
 MANY = -1
 
 
@@ -67,15 +68,20 @@ class Block(NamedTuple):
     thin: Thin | None
     sparse: bool
 
+    @property
+    def shape(self) -> Axes:
+        """That of a diagonal of each."""
+        return (*self.many, self.height)
+
 
 class Turn(NamedTuple):
-    """How a factor takes right sides: the order of the axes, the sizes of what its own become, and
-    those of the others behind them; None stands for as many right sides as there are.
+    """How a factor takes right sides: the order of the axes, their shape with the factor's own
+    first and all others as one, and the shape with what its own become, the others apart again.
     """
 
     order: Axes
+    laid: Axes
     made: Axes
-    others: tuple[int | None, ...]
 
 
 class Kronecker(NamedTuple):
@@ -236,10 +242,10 @@ class _Shape:
             own = [r for r, _ in part.pairs] + part.rows
             others = [a for a in labels if a not in own]
             order = [labels.index(a) for a in (*own, *others)]
-            behind = tuple(None if a == MANY else self.axes[a] for a in others)
             made = [c for _, c in part.pairs] + part.columns
-            turns.append(Turn(tuple(order), tuple(self.axes[a] for a in made), behind))
             labels = made + others
+            apart = tuple(MANY if a == MANY else self.axes[a] for a in labels)
+            turns.append(Turn(tuple(order), (*part.many, part.height, MANY), apart))
         last = [labels.index(a) for a in (MANY, *range(self.rows, len(self.axes)))]
         often = tuple(self.size // (prod(p.many) * p.height) for p in solved)
         blocks = tuple(part.block() for part in solved)

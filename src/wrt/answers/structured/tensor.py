@@ -194,7 +194,7 @@ class Structured:
         made = object.__new__(Structured)
         known = made.__dict__
         known.update(self._known)
-        known["values"], known["_lines"] = values, {}
+        known["_known"], known["values"], known["_lines"] = self._known, values, {}
         return made
 
     @cached_property
@@ -235,10 +235,7 @@ class Structured:
     def _system(self) -> Any:
         from wrt.answers.structured.solving import system
 
-        self._seen  # noqa: B018  # refuses what is bound, the first time
-        copy = self.at(self.values)  # what it keeps does not keep it
-        copy.__dict__["_seen"] = True
-        return system(copy)
+        return system(self.at(self.values))  # what it keeps does not keep it
 
     # Composed
 
@@ -498,9 +495,9 @@ class Structured:
         if known is None:
             names = variables(node)
             program = programs.compile(node, self.backend, names, limit=self.limit)
-            known = program.ready(width(self.like)), [v.name for v in names]
+            known = program.ready(width(self.like)), [v.name for v in names], program.is_new
             self._ready[node] = known
-        run, wanted = known
+        run, wanted, _ = known
         result = run(*[self.values[name] for name in wanted])
         if hasattr(result, "dtype") and result.dtype == self.like.dtype:
             return result
@@ -509,8 +506,10 @@ class Structured:
         return self.library.own(result, self.values, self._single)
 
     @cached_property
-    def _ready(self) -> dict[Node, tuple[Callable[..., Any], list[str]]]:
-        """Programs of formulas that need no more than what is bound, and its names in order."""
+    def _ready(self) -> dict[Node, tuple[Callable[..., Any], list[str], bool]]:
+        """Programs of formulas that need no more than what is bound, its names in order, and
+        whether what they give shares no memory with that.
+        """
         return {}
 
     @cached_property
