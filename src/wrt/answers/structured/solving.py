@@ -22,10 +22,10 @@ from wrt.answers.structured.factors import (
     turned,
 )
 from wrt.answers.structured.sparse import sparse_factorised
-from wrt.answers.structured.watching import COMPUTED, is_suspicious, told
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
+from wrt.programs.watching import COMPUTED, is_suspicious, told
 
 if TYPE_CHECKING:
     from wrt.answers.structured.arrays import Library
