@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from wrt import programs
-from wrt.answers import Derivative
+from wrt.answers import Derivative, derivative
 from wrt.answers.claims import printed
 from wrt.answers.proof import Check
+from wrt.answers.sequences import recurrence
 from wrt.apps import answer_text, book_text, command
 from wrt.apps.page import Page
 from wrt.errors import CheckFailed
@@ -235,6 +236,109 @@ def test_code_with_its_own_backward_pass() -> None:
     )
 
 
+def test_a_plan_alone_is_that_of_the_answer() -> None:
+    from wrt.answers.several import gradients
+
+    question = "norm2(A*x-b)^2"
+    sized = ("--size", "n=1000,m=20")
+    D = derivative(question, "x")
+    assert wrt(question, "x", "--plan", *sized).out == f"{D.plan(n=1000, m=20)}\n"
+    assert wrt(question, "x", "--plan").out == f"{D.plan()}\n"
+    assert wrt(question, "--all", "--plan").out == f"{gradients(question).plan()}\n"
+    along = wrt(question, "x", "x", "--plan", "--direction", "V", *sized)
+    assert "t1 = A @ V" in along.out
+    assert "A.T @ A" not in along.out
+    entry = wrt("W*x", "W", "--plan", "--entry", "2,2,1", *sized).out
+    assert "n × n × m" not in entry
+    unknown = wrt(question, "x", "--plan", "--size", "q=3")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "no axis has the size q" in unknown.err
+
+
+def test_code_is_planned_for_sizes() -> None:
+    tall, wide = (
+        wrt("X*P*X'*b", "b", "--code", "numpy", "--size", sizes).out
+        for sizes in ("n=1000,m=2", "n=2,m=1000")
+    )
+    for text in (tall, wide):
+        scope: dict[str, Any] = {}
+        exec(text, scope)
+        X, P = np.arange(6.0).reshape(2, 3), np.eye(3)
+        np.testing.assert_allclose(scope["derivative"](X=X, P=P, b=np.ones(2)), X @ P @ X.T)
+
+
+def test_json_holds_the_program_that_code_prints_and_its_plan() -> None:
+    question = ("norm2(A*x-b)^2", "x")
+    for more in ([], ["--direction", "V"], ["--custom"], ["--size", "n=9"]):
+        asked = [*question, "--code", "jax", *more]
+        said = json.loads(wrt(*asked, "--json").out)
+        assert said["code"] == {"library": "jax", "source": wrt(*asked).out}
+    asked = [question[0], "--all", "--code", "torch"]
+    said = json.loads(wrt(*asked, "--plan", "--json", "--size", "n=9").out)
+    assert said["code"]["source"] == wrt(*asked, "--size", "n=9").out
+    assert (said["plan"]["sizes"], said["plan"]["assumed"]) == ({"n": 9}, ["m"])
+    assert said["plan"]["steps"][0] == {
+        "name": "t1",
+        "text": "A @ x",
+        "shape": "n",
+        "operations": 2 * 9 * 100,
+        "bytes": 8 * (9 * 100 + 100 + 9),
+    }
+    assert said["plan"]["total"]["operations"] == said["plan"]["floor"]["operations"]
+    assert "plan" not in json.loads(wrt(*question, "--json").out)
+
+
+def test_the_programs_by_all_variables_are_proved_too() -> None:
+    plain = programs.compile
+    with mock.patch.object(
+        printed.programs, "compile", lambda fs, **told: plain((fs[0], 2 * fs[1]), **told)
+    ):
+        done = wrt("norm2(A*x)^2", "--all", "--code", "numpy")
+    assert (done.code, done.out) == (3, "")
+    assert "gives other numbers than its formula" in done.err
+
+
+def test_a_program_alone_searches_for_one_point_and_no_words() -> None:
+    from wrt.answers.claims import printed as proof
+
+    place = mock.Mock(side_effect=proof.place)
+    with (
+        mock.patch.object(proof, "place", place),
+        mock.patch.object(Derivative, "matrix", property(lambda D: pytest.fail("put into words"))),
+    ):
+        assert wrt("norm2(A*x)^2", "x", "--code", "numpy").code == 0
+    assert place.call_count == 1
+
+
+def test_recurrences_have_plans_and_json_holds_their_programs() -> None:
+    lines = "s[t]=tanh(W*s[t-1]+U*x[t]); L[t]=norm2(s[t]-y[t])^2/2"
+    rnn = recurrence(lines)
+    asked = ("recurrence", lines)
+    planned = wrt(*asked, "W", "--plan", "--size", "n=8,T=9")
+    assert planned.out == f"{rnn.gradient('W').plan(n=8, T=9)}\n"
+    both = wrt(*asked, "W", "U", "--code", "numpy")
+    assert both.out == rnn.gradients("W", "U").source()
+    assert wrt(*asked, "W", "U", "--plan").out == f"{rnn.gradients('W', 'U').plan()}\n"
+    (said,) = json.loads(wrt(*asked, "W", "--json", "--code", "jax", "--plan").out)
+    assert said["code"] == {"library": "jax", "source": rnn.gradient("W").source("jax")}
+    assert sorted(said["plan"]["assumed"]) == ["T", "m", "n"]
+    for apart in ("--steps", "--plan", "--latex"):
+        done = wrt(*asked, "W", "--code", "numpy", apart)
+        assert (done.code, done.out) == (2, "")
+        assert f"--code does not go together with {apart}" in done.err
+
+
+def test_a_program_of_a_recurrence_is_proved_before_it_is_printed() -> None:
+    asked = ("recurrence", "s[t]=tanh(W*s[t-1]); L[t]=sum(s[t])", "W", "--code", "numpy")
+    plain = programs.compile
+    with mock.patch.object(printed.programs, "compile", lambda f, **told: plain(2 * f, **told)):
+        done = wrt(*asked)
+    assert (done.code, done.out) == (3, "")
+    assert "gives other numbers than its formula" in done.err
+    with mock.patch.object(Derivative, "check", side_effect=CheckFailed("disagree")):
+        assert wrt(*asked).code == wrt(*asked[:-2], "--plan").code == 3
+
+
 # Numbers
 
 
@@ -326,7 +430,7 @@ def test_json_has_the_keys_of_its_schema() -> None:
 def test_json_documents_every_key() -> None:
     from wrt.apps import answer_json
 
-    for key in [*KEYS, "steps", "entry", "direction", "value", "code"]:
+    for key in [*KEYS, "steps", "entry", "direction", "value", "code", "plan"]:
         assert f"\n    {key} " in (answer_json.__doc__ or "")
 
 
@@ -384,6 +488,10 @@ def test_declared_functions() -> None:
         (("W*x", "W", "--shape"), "requires an argument"),
         (("W*x", "W", "--custom"), "--custom goes with --code torch or --code jax"),
         (("W*x", "W", "--code", "jax", "--custom", "--direction", "V"), "--custom does not go"),
+        (("W*x", "W", "--size", "n=3"), "--size goes with --code or --plan"),
+        (("W*x", "W", "--plan", "--size", "n"), "NAME=NUMBER"),
+        (("W*x", "W", "--plan", "--size", "n=-1"), "NAME=NUMBER"),
+        (("W*x", "W", "--code", "jax", "--custom", "--size", "n=1"), "--custom does not go"),
         (("help", "--jsn"), "--jsn"),
     ],
 )
@@ -735,6 +843,14 @@ def test_a_form_that_cannot_say_it_says_so() -> None:
         (("--form", "index"), "--json"),
         (("--code", "numpy"), "--latex"),
         (("--claim", "A"), "--latex"),
+        (("--code", "numpy"), "--steps"),
+        (("--code", "numpy"), "--plan"),
+        (("--code", "numpy"), ("--at", "x=[1]")),
+        (("--plan",), "--steps"),
+        (("--plan",), "--bold"),
+        (("--latex",), ("--at", "x=[1]")),
+        (("--form", "index"), ("--at", "x=[1]")),
+        (("--claim", "A"), "--plan"),
         (("--latex",), ("--entry", "1")),
     ],
 )

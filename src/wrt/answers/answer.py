@@ -346,8 +346,8 @@ class Derivative(Found):
         x @ (A.T @ V) + x @ (A @ V)
         """
         if custom:
-            if entry is not None or direction is not None:
-                raise ValueMistake("a backward pass has no entry and no direction")
+            if entry is not None or direction is not None or sizes:
+                raise ValueMistake("a backward pass has no entry, no direction and no sizes")
             from wrt.answers.custom import with_backward
 
             return with_backward([self], backend)

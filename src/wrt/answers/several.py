@@ -29,10 +29,16 @@ class Gradients(tuple[Derivative, ...]):
     __slots__ = ()
 
     def compile(
-        self, backend: str = "numpy", *, value: bool = False, structured: bool = False
+        self,
+        backend: str = "numpy",
+        *,
+        value: bool = False,
+        structured: bool = False,
+        sizes: Mapping[str, int] | None = None,
     ) -> Callable[..., Any]:
         """One function for all of them, which returns a tuple; with `value`, of f's value first;
-        with `structured`, of tensors that are used without being formed.
+        with `structured`, of tensors that are used without being formed. `sizes` of dimensions
+        help to plan it.
 
         >>> both = gradients("x'*A*y", "x", "y")
         >>> both.compile(value=True)(x=[1, 0], A=[[1, 2], [3, 4]], y=[1, 1])
@@ -45,25 +51,43 @@ class Gradients(tuple[Derivative, ...]):
 
             home = "numpy" if backend == "auto" else backend
             return Binders(Binder(D, home, programs.MOST_ENTRIES) for D in self)
-        title = ", ".join(D.title for D in self)
-        arguments = self._arguments
-        return programs.compile(self._formulas(value), backend, arguments=arguments, title=title)
+        formulas, arguments, title = self.part(value)
+        told = told_sizes(self[0].question, sizes)
+        return programs.compile(formulas, backend, arguments=arguments, title=title, sizes=told)
 
-    def source(self, backend: str = "numpy", *, value: bool = False, custom: bool = False) -> str:
-        """The text of a standalone module with one function, which returns all of them; with
-        `custom` f itself, with the derived backward pass (torch, jax).
+    def part(self, value: bool = False) -> tuple[tuple[Node, ...], tuple[Variable, ...], str]:
+        """The formulas, of f's value first where it is wanted; their variables in order; and what
+        they are called.
+        """
+        return self._formulas(value), self._arguments, ", ".join(D.title for D in self)
+
+    def source(
+        self,
+        backend: str = "numpy",
+        *,
+        value: bool = False,
+        custom: bool = False,
+        sizes: Mapping[str, int] | None = None,
+    ) -> str:
+        """The text of a standalone module with one function, which returns all of them, planned
+        for `sizes`; with `custom` f itself, with the derived backward pass (torch, jax).
 
         >>> print(gradients("norm2(A*x)^2", "A", "x").source().split("Ax = ")[1].rstrip())
         A @ x
             return (np.outer(2 * Ax, x), 2 * (A.T @ Ax))
         """
         if custom:
+            if value or sizes:
+                raise ValueMistake("a backward pass has its value beside it, and no sizes")
             return with_backward(self, backend)
         text = " ".join(self[0].question.text.split())
         names = ", ".join(_by(D.wanted) for D in self)
         doc = f"{'The value and the' if value else 'The'} derivatives of {text} by {names}."
         formulas, arguments = self._formulas(value), self._arguments
-        return programs.source(formulas, backend, "gradients", arguments=arguments, doc=doc)
+        told = told_sizes(self[0].question, sizes)
+        return programs.source(
+            formulas, backend, "gradients", arguments=arguments, doc=doc, sizes=told
+        )
 
     def plan(self, **sizes: int) -> programs.Explanation:
         """The steps of the program for all of them, with what each costs at these sizes.

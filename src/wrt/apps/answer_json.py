@@ -31,9 +31,10 @@ Where the form of a scalar formula or of its Hessian shows that it is convex or 
 
     remarks      sentences: that it is, where, and why
 
-With `--all` it is {"schema": "wrt.answers/1", "answers": [an answer for each variable]}.
+With `--all` it is {"schema": "wrt.answers/1", "answers": [an answer for each variable]}; `code` and
+`plan`, of all of them together, stand beside the answers.
 
-With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
+With `--steps`, `--entry`, `--direction`, `--at`, `--code` and `--plan` there are also
 
     steps        [{"text", "rule", "error", "latex"}]: the lines of the derivation, each with its
                  largest relative error at random points
@@ -41,7 +42,9 @@ With `--steps`, `--entry`, `--direction`, `--at` and `--code` there are also
     direction    {"name", "text"} and, with values, "value"
     value        the array as nested lists; null for a number that is not finite,
                  [real, imaginary] for a complex one
-    code         {"library", "source"}
+    code         {"library", "source"}: what --code prints alone
+    plan         {"steps": [{"name", "text", "shape", "operations", "bytes"}], "total", "floor":
+                 {"operations", "bytes"}, "sizes": {dimension: size}, "assumed": [dimensions]}
     claim        {"text", "verdict": "right", "layout", "if" or "wrong", "sentence", "layout",
                   "condition", "faults": [sentences], "differs": {"sizes", "values", "entry",
                   "claimed", "truth"} or null}, with `--claim`
@@ -61,8 +64,10 @@ from wrt.expression.dimensions import Dimension
 if TYPE_CHECKING:
     from wrt.answers import Derivative
     from wrt.apps.asked import Found
+    from wrt.programs import Explanation
+    from wrt.programs.costs import Cost
 
-__all__ = ["SCHEMA", "all_as_json", "as_dict", "as_json"]
+__all__ = ["SCHEMA", "all_as_json", "as_dict", "as_json", "program"]
 
 SCHEMA = "wrt.answer/1"
 
@@ -72,9 +77,13 @@ def as_json(found: Found) -> str:
     return json.dumps(as_dict(found), ensure_ascii=False, indent=1, allow_nan=False)
 
 
-def all_as_json(found: Sequence[Found]) -> str:
-    """Several answers as text in JSON."""
-    made = {"schema": "wrt.answers/1", "answers": [as_dict(one) for one in found]}
+def all_as_json(
+    found: Sequence[Found], library: str | None, source: str | None, plan: Explanation | None
+) -> str:
+    """Several answers as text in JSON, with the program of all of them and its plan."""
+    answers = [as_dict(one) for one in found]
+    made: dict[str, Any] = {"schema": "wrt.answers/1", "answers": answers}
+    made |= program(library, source, plan)
     return json.dumps(made, ensure_ascii=False, indent=1, allow_nan=False)
 
 
@@ -173,9 +182,33 @@ def _beside(found: Found) -> dict[str, Any]:
         made["claim"] = claim_as_dict(found.asked.claim or "", found.verdict)
     if found.value is not None:
         made["value"] = plain(found.value.tolist())
-    if asked.code is not None:
-        made["code"] = {"library": asked.code, "source": D.source(asked.code)}
+    return made | program(asked.code, found.source, found.plan)
+
+
+def program(
+    library: str | None, source: str | None, plan: Explanation | None
+) -> dict[str, dict[str, Any]]:
+    """A program and its plan, where they were asked for."""
+    made: dict[str, dict[str, Any]] = {}
+    if source is not None:
+        made["code"] = {"library": library, "source": source}
+    if plan is not None:
+        steps = [
+            {"name": one.name, "text": one.text, "shape": one.shape, **_cost(one.cost)}
+            for one in plan.lines
+        ]
+        made["plan"] = {
+            "steps": steps,
+            "total": _cost(plan.total),
+            "floor": _cost(plan.floor),
+            "sizes": dict(plan.sizes),
+            "assumed": list(plan.assumed),
+        }
     return made
+
+
+def _cost(cost: Cost) -> dict[str, int]:
+    return {"operations": round(cost.flops), "bytes": round(cost.bytes)}
 
 
 def plain(value: Any) -> Any:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wrt.answers.claims.printed import refuse_misprints
+from wrt import programs
+from wrt.answers.claims.printed import point_of, refuse_misprints, refuse_misprograms
+from wrt.answers.parts import told_sizes
 from wrt.errors import ValueMistake
 from wrt.expression.dataclass import dataclass, field
 from wrt.language.lexer import spelled
@@ -14,8 +16,11 @@ from wrt.language.lexer import spelled
 if TYPE_CHECKING:
     from wrt.answers import Check, Derivative
     from wrt.answers.claims import Verdict
+    from wrt.answers.claims.printed import Point
+    from wrt.answers.several import Gradients
+    from wrt.programs import Explanation
 
-__all__ = ["Asked", "Found", "find", "idle"]
+__all__ = ["Asked", "Found", "find", "find_together", "idle"]
 
 _NAME = re.compile(r"[^\W\d]\w*")
 
@@ -27,8 +32,14 @@ class Asked:
     entry: tuple[int, ...] | None = None
     direction: str | None = None
     steps: bool = False
-    #: The name of an array library whose program is wanted.
+    #: The name of an array library whose program is wanted; of f with its backward pass.
     code: str | None = None
+    custom: bool = False
+    #: Whether the steps of the program are wanted with what they cost, and the sizes that are told.
+    plan: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    #: Whether the answer is put into words, and not its program alone.
+    worded: bool = True
     #: Arrays by name, where numbers are wanted, and those names that came from files.
     values: Mapping[str, Any] | None = None
     filed: frozenset[str] = frozenset()
@@ -51,6 +62,8 @@ class Found:
     direction_value: Any = None
     value: Any = None
     verdict: Verdict | None = None
+    source: str | None = None
+    plan: Explanation | None = None
 
     @property
     def alone(self) -> bool:
@@ -67,8 +80,9 @@ def find(D: Derivative, asked: Asked) -> Found:
     >>> found.entry, found.entry_value
     ('s[3]', array(6.))
     """
-    check = D.check()
-    refuse_misprints(D)
+    check, point = D.check(), point_of(D)
+    if asked.worded:
+        refuse_misprints(D, point)
     values = None if asked.values is None else _known(D, asked)
     made: dict[str, Any] = {}
     if asked.entry is not None:
@@ -81,7 +95,37 @@ def find(D: Derivative, asked: Asked) -> Found:
         made["verdict"] = D.judge(asked.claim)
     if values is not None and not made:
         made["value"] = D(values)
-    return Found(D, check, asked, **made)
+    return Found(D, check, asked, **made, **_program(D, asked, point))
+
+
+def find_together(found: Gradients, asked: Asked) -> tuple[str | None, Explanation | None]:
+    """The one program of several derivatives, and its plan, where they are wanted."""
+    source = plan = None
+    if asked.code is not None:
+        source = found.source(asked.code, custom=asked.custom, sizes=asked.sizes)
+        refuse_misprograms(found, point_of(found[0]))
+    if asked.plan:
+        plan = found.plan(**asked.sizes)
+    return source, plan
+
+
+def _program(D: Derivative, asked: Asked, point: Point | None) -> dict[str, Any]:
+    """The program that is wanted and its plan: of one entry, along a direction, or of the whole."""
+    made: dict[str, Any] = {}
+    if asked.code is not None:
+        made["source"] = D.source(
+            asked.code,
+            entry=asked.entry,
+            direction=asked.direction,
+            sizes=asked.sizes,
+            custom=asked.custom,
+        )
+        if asked.entry is None:
+            refuse_misprograms(D, point, asked.direction)
+    if asked.plan:
+        node, _, _ = D.part(asked.entry, asked.direction)
+        made["plan"] = programs.explained(node, told_sizes(D.question, asked.sizes))
+    return made
 
 
 def idle(text: str, names: Sequence[str], declared: Sequence[str]) -> tuple[str, ...]:

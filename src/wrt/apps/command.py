@@ -145,6 +145,14 @@ class Question(click.Command):
 @click.option(
     "--custom", is_flag=True, help="With --code: FORMULA itself, with the derived backward pass."
 )
+@click.option("--plan", is_flag=True, help="Print the steps of the program with their costs only.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="N=NUMBER,…",
+    help="With --code and --plan: the sizes to plan for.",
+)
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
 @click.version_option(__version__, prog_name="wrt", message="%(prog)s %(version)s")
@@ -186,6 +194,8 @@ class Options:
     bold: bool
     code: str | None
     custom: bool
+    plan: bool
+    sizes: tuple[str, ...]
     as_data: bool
     full: bool
 
@@ -193,14 +203,23 @@ class Options:
 #: What an option has no use for: it would print something else, or of something else.
 _APART = {
     "every": ("view", "entry", "direction", "claim", "steps", "form", "latex", "bold"),
-    "claim": ("steps", "form", "latex", "bold", "code", "entry", "direction"),
+    "claim": ("steps", "form", "latex", "bold", "code", "plan", "entry", "direction"),
     "code": ("form", "latex", "bold"),
-    "custom": ("entry", "direction", "as_data"),
+    "custom": ("entry", "direction", "sizes"),
+    "plan": ("form", "latex", "bold"),
     "form": ("steps", "entry", "direction", "as_data"),
     "latex": ("entry", "direction"),
     "bold": ("entry", "direction", "steps"),
 }
-_SPELLED = {"every": "all", "as_data": "json"}
+#: What is lost beside what is printed alone; --json holds both.
+_ALONE = {
+    "code": ("plan", "steps", "given"),
+    "plan": ("steps", "given", "custom"),
+    "form": ("given",),
+    "latex": ("given",),
+    "bold": ("given",),
+}
+_SPELLED = {"every": "all", "as_data": "json", "given": "at", "sizes": "size"}
 
 
 def _refuse_apart(options: Options, names: Sequence[str], ctx: click.Context) -> None:
@@ -209,7 +228,10 @@ def _refuse_apart(options: Options, names: Sequence[str], ctx: click.Context) ->
         raise click.UsageError(f"--all does not go together with {names[0]}", ctx)
     if options.custom and options.code is None:
         raise click.UsageError("--custom goes with --code torch or --code jax", ctx)
-    for one, others in _APART.items():
+    if options.sizes and not (options.code or options.plan):
+        raise click.UsageError("--size goes with --code or --plan", ctx)
+    for one in _APART | _ALONE:
+        others = _APART.get(one, ()) + (() if options.as_data else _ALONE.get(one, ()))
         for other in others if getattr(options, one) else ():
             if getattr(options, other):
                 said = [f"--{_SPELLED.get(name, name)}" for name in (one, other)]
@@ -231,7 +253,11 @@ def _answer_one(
         entry=entry,
         direction=options.direction,
         steps=options.steps,
-        code=options.code if options.as_data else None,
+        code=options.code,
+        custom=options.custom,
+        plan=options.plan,
+        sizes=values.sizes(options.sizes),
+        worded=options.as_data or not (options.code or options.plan),
         values=numbers if options.given else None,
         filed=filed,
         claim=None if options.claim is None else text_of(options.claim),
@@ -247,14 +273,10 @@ def _print(found: Found, options: Options) -> None:
         from wrt.apps.answer_json import as_json
 
         click.echo(as_json(found))
-    elif options.code:
-        from wrt.answers.claims.printed import refuse_misprograms
-
-        entry, direction = found.asked.entry, found.asked.direction
-        source = D.source(options.code, entry=entry, direction=direction, custom=options.custom)
-        if entry is None:
-            refuse_misprograms(D, direction)
-        click.echo(source.rstrip())
+    elif found.source is not None:
+        click.echo(found.source.rstrip())
+    elif found.plan is not None:
+        click.echo(str(found.plan))
     elif options.latex or options.bold:
         click.echo(_latex(D, options.steps, options.form, options.bold))
     elif options.form:
@@ -275,18 +297,24 @@ def _print(found: Found, options: Options) -> None:
 def _answer_all(text: str, declared: dict[str, str], options: Options) -> None:
     """The derivatives by every variable of a formula."""
     from wrt.answers.several import gradients
-    from wrt.apps.asked import Asked, find
+    from wrt.apps.asked import Asked, find, find_together
 
     numbers, filed = values.arrays(options.given)
-    asked = Asked(values=numbers if options.given else None, filed=filed)
     together = gradients(text, shapes=declared, symmetric=options.symmetric)
-    found = [find(D, asked) for D in together]
+    worded = options.as_data or not (options.code or options.plan)
+    each = Asked(values=numbers if options.given else None, filed=filed, worded=worded)
+    found = [find(D, each) for D in together]
+    sizes = values.sizes(options.sizes)
+    asked = Asked(code=options.code, custom=options.custom, plan=options.plan, sizes=sizes)
+    source, plan = find_together(together, asked)
     if options.as_data:
         from wrt.apps.answer_json import all_as_json
 
-        click.echo(all_as_json(found))
-    elif options.code:
-        click.echo(together.source(options.code, custom=options.custom).rstrip())
+        click.echo(all_as_json(found, options.code, source, plan))
+    elif source is not None:
+        click.echo(source.rstrip())
+    elif plan is not None:
+        click.echo(str(plan))
     else:
         from wrt.apps.every_text import write_every
 

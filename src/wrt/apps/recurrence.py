@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,14 @@ Examples:
 @click.option("--picture", metavar="FILE", help="Draw the horizon as an SVG.")
 @click.option("--latex", is_flag=True, help="Print LaTeX only.")
 @click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
+@click.option("--plan", is_flag=True, help="Print the steps of the program with their costs only.")
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="N=NUMBER,…",
+    help="With --code and --plan: the sizes to plan for.",
+)
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
 @click.help_option("--help")
@@ -72,6 +81,8 @@ def recurrence_(
     picture: str | None,
     latex: bool,
     code: str | None,
+    plan: bool,
+    sizes: tuple[str, ...],
     as_data: bool,
     full: bool,
 ) -> None:
@@ -86,6 +97,9 @@ def recurrence_(
 
     if state and loss:
         raise click.UsageError("--state does not go together with --of")
+    _refuse_apart(as_data, code=code, plan=plan, latex=latex, at=given, steps=steps, expand=expand)
+    if sizes and not (code or plan):
+        raise click.UsageError("--size goes with --code or --plan")
     rnn = recurrence(_lines(lines), values.shapes(shapes), batch=batch)
     page = page_of(full)
     if horizon or picture:
@@ -97,13 +111,16 @@ def recurrence_(
         return
     filled, _ = values.arrays(given)
     found = [_found(rnn, text_of(name), loss, state, place) for name in names]
+    told = values.sizes(sizes)
     if as_data:
-        click.echo(json.dumps([_as_dict(D) for D in found], indent=2, ensure_ascii=False))
+        made = [_as_dict(D) | _program(D, code, plan, told) for D in found]
+        click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+        return
+    if code or plan:
+        click.echo(_programmed(found, code, told))
         return
     for k, D in enumerate(found):
-        if code:
-            click.echo(D.source(code).rstrip())
-        elif latex:
+        if latex:
             click.echo(_latex(D))
         else:
             page.lines += [""] * bool(k)
@@ -113,6 +130,14 @@ def recurrence_(
                 page.block("value", page.shortened(numbers(D(needed), page)))
     if page.lines:
         click.echo(page, color=page.colour)
+
+
+def _refuse_apart(as_data: bool, **chosen: Any) -> None:
+    """Refuse what would be lost beside what is printed alone; --json holds it all."""
+    asked = [name for name, value in chosen.items() if value not in (None, False, ())]
+    if asked and not as_data and asked[0] in ("code", "plan", "latex"):
+        for other in asked[1:]:
+            raise click.UsageError(f"--{asked[0]} does not go together with --{other}")
 
 
 def _reach(
@@ -171,6 +196,20 @@ def _found(
             hint=f"--state names a state: {', '.join(rnn.states)}",
         )
     return rnn.gradient(name, loss, place)
+
+
+def _programmed(found: Sequence[ThroughTime], code: str | None, sizes: Mapping[str, int]) -> str:
+    """One program for all, proved before it is printed; or its plan."""
+    from wrt.answers.claims.printed import point_of, refuse_misprograms
+    from wrt.answers.several import Gradients
+
+    for D in found:
+        D.check()
+    whole = found[0] if len(found) == 1 else Gradients(found)
+    if code is None:
+        return str(whole.plan(**sizes))
+    refuse_misprograms(whole, point_of(found[0]))
+    return whole.source(code, sizes=sizes).rstrip()
 
 
 def _latex(D: ThroughTime) -> str:
@@ -297,6 +336,16 @@ def _factor(factor: Factor, page: Page) -> None:
 
 
 # For a machine
+
+
+def _program(
+    D: ThroughTime, code: str | None, plan: bool, sizes: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """The program that is wanted and its plan, in the schema of every answer."""
+    from wrt.apps.answer_json import program
+
+    source = D.source(code, sizes=sizes) if code else None
+    return program(code, source, D.plan(**sizes) if plan else None)
 
 
 def _as_dict(D: ThroughTime) -> dict[str, Any]:

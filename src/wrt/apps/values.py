@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["arrays", "indices", "shapes"]
+__all__ = ["arrays", "indices", "shapes", "sizes"]
 
 #: A complex number, and one that stands in JSON without quotes.
 _REAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -19,6 +19,8 @@ _COMPLEX = rf"[-+]?(?:{_REAL}[-+])?(?:{_REAL})?[ij]"
 _BARE = rf"(?<=[\[,\s])({_COMPLEX})(?=[\],\s])"
 #: A name, also in LaTeX (`W_{hh}`, `\\theta`), and what is said of it.
 _GIVEN = re.compile(r"\s*((?:[^\W\d]\w*|[\\\w][\\\w{}]*)'*)\s*=(.*)", re.DOTALL)
+#: A dimension and its size; no array has a side of more than 18 digits.
+_SIZE = re.compile(r"\s*([^\s=]+)\s*=\s*(\d{1,18})\s*")
 #: A file of values in JSON is refused beyond this many bytes.
 MOST_BYTES = 100_000_000
 
@@ -51,6 +53,25 @@ def _plain(name: str) -> str:
     from wrt.language.latex_lines import plain_name
 
     return plain_name(name)
+
+
+def sizes(given: Iterable[str]) -> dict[str, int]:
+    """Sizes of dimensions, `NAME=NUMBER`, several with commas between them.
+
+    >>> sizes(["n=1000,m=20", "k = 3"])
+    {'n': 1000, 'm': 20, 'k': 3}
+    """
+    found: dict[str, int] = {}
+    for text in given:
+        for part in text.split(","):
+            match = _SIZE.fullmatch(part)
+            if not match:
+                raise click.BadParameter(
+                    f"{part!r} is no size; write NAME=NUMBER, as in --size n=1000,m=20",
+                    param_hint="--size",
+                )
+            found[_plain(match[1])] = int(match[2])
+    return found
 
 
 def indices(text: str) -> tuple[int, ...]:

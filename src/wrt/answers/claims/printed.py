@@ -16,18 +16,19 @@ from wrt.answers.proof.points import place
 from wrt.answers.proof.shrinking import small_dimensions
 from wrt.errors import CheckFailed, Mistake
 from wrt.expression.meaning import evaluate
-from wrt.expression.nodes import Apply, Node
+from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import dimension_names, postorder, resized, variables
 
 if TYPE_CHECKING:
     import numpy as np
 
     from wrt.answers.answer import Derivative
+    from wrt.answers.several import Gradients
     from wrt.expression.dimensions import Dimension
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["refuse_misprints", "refuse_misprograms"]
+__all__ = ["Point", "point_of", "refuse_misprints", "refuse_misprograms"]
 
 #: The largest relative difference of a sentence that reads back.
 PASSES = 1e-6
@@ -35,13 +36,13 @@ PASSES = 1e-6
 LARGEST = 8
 
 
-def refuse_misprints(D: Derivative) -> None:
+def refuse_misprints(D: Derivative, point: Point | None) -> None:
     """Raise CheckFailed where a form of an answer, read back, has other numbers than the answer.
 
     >>> from wrt.answers import derivative
-    >>> refuse_misprints(derivative("A*X*B", "X"))
+    >>> D = derivative("A*X*B", "X")
+    >>> refuse_misprints(D, point_of(D))
     """
-    point = _point(D)
     if point is None:
         return
     truth, scale = point.value(D.formula), point.scale
@@ -56,16 +57,20 @@ def refuse_misprints(D: Derivative) -> None:
             )
 
 
-def refuse_misprograms(D: Derivative, direction: str | None = None) -> None:
-    """Raise CheckFailed where the program of an answer, or of its product with a direction, gives
-    other numbers than the formula. Every library is given the same steps, run here with NumPy.
+def refuse_misprograms(
+    D: Derivative | Gradients, point: Point | None, direction: str | None = None
+) -> None:
+    """Raise CheckFailed where the program of an answer, of its product with a direction or of
+    several answers together gives other numbers than the formula. Every library is given the same
+    steps, run here with NumPy.
 
     >>> from wrt.answers import derivative
-    >>> refuse_misprograms(derivative("A*X*B", "X"), direction="V")
+    >>> D = derivative("A*X*B", "X")
+    >>> refuse_misprograms(D, point_of(D), direction="V")
     """
-    point = _point(D)
-    node, arguments, title = D.part(direction=direction)
-    calls = (n.function for n in postorder(node) if isinstance(n, Apply))
+    node, arguments, title = _part(D, direction)
+    roots = node if isinstance(node, tuple) else (node,)
+    calls = (n.function for root in roots for n in postorder(root) if isinstance(n, Apply))
     if point is None or not all(function.defined for function in calls):
         return
     import numpy as np
@@ -76,19 +81,31 @@ def refuse_misprograms(D: Derivative, direction: str | None = None) -> None:
         shape = [d.size(point.sizes) for d in moving.dims]
         values = {**point.values, moving.name: np.random.default_rng(1).standard_normal(shape)}
         point = point._replace(values=values)
-    program = programs.compile(resized(node, point.small), arguments=small)
+    formulas = tuple(resized(root, point.small) for root in roots)
+    program = programs.compile(formulas[0] if len(roots) == 1 else formulas, arguments=small)
     given = [point.values.get(v.name, 0.0) for v in small]
     with np.errstate(all="ignore"):
         got = program.function(*given, **{name: point.sizes[name] for name in program.sizes})
-    error = _error(np.asarray(got), point.value(node), point.scale)
-    if error > PASSES:
-        raise CheckFailed(
-            f"the program of {title} gives other numbers than its formula (relative error "
-            f"{error:.1e}); it is not printed. Please report this formula."
-        )
+    for part, root in zip((got,) if len(roots) == 1 else got, roots, strict=True):
+        truth = point.value(root)
+        scale = max(point.scale, float(abs(truth).max(initial=0)))
+        error = _error(np.asarray(part), truth, scale)
+        if error > PASSES:
+            raise CheckFailed(
+                f"the program of {title} gives other numbers than its formula (relative error "
+                f"{error:.1e}); it is not printed. Please report this formula."
+            )
 
 
-class _Point(NamedTuple):
+def _part(
+    D: Derivative | Gradients, direction: str | None
+) -> tuple[Node | tuple[Node, ...], tuple[Variable, ...], str]:
+    from wrt.answers.several import Gradients
+
+    return D.part() if isinstance(D, Gradients) else D.part(direction=direction)
+
+
+class Point(NamedTuple):
     """Where a derivative is computed: small numbers for large sizes, sizes by name, and values."""
 
     small: Mapping[Dimension, Dimension]
@@ -102,7 +119,7 @@ class _Point(NamedTuple):
         return evaluate(resized(node, self.small), self.values, self.sizes)
 
 
-def _point(D: Derivative) -> _Point | None:
+def point_of(D: Derivative) -> Point | None:
     """The first point of the check of a derivative."""
     xs = [one.by for one in D.wanted]
     small = small_dimensions(D.f, xs)
@@ -114,7 +131,7 @@ def _point(D: Derivative) -> _Point | None:
     truth = evaluate(formula, values, sizes)
     size = float(abs(evaluate(f, values, sizes)).max(initial=0))
     scale = max(float(abs(truth).max(initial=0)), 1e-3 * min(1.0, size), 1e-300)
-    return _Point(small, sizes, values, scale)
+    return Point(small, sizes, values, scale)
 
 
 def _error(got: Array, wanted: Array, scale: float) -> float:
@@ -145,7 +162,7 @@ def _said(D: Derivative, truth: Array) -> Iterator[tuple[str, Array]]:
 class _Reader:
     """Reads texts beside a question and computes them at one point."""
 
-    def __init__(self, around: Context, point: _Point) -> None:
+    def __init__(self, around: Context, point: Point) -> None:
         self.around, self.point = around, point
 
     def value(self, text: str, shape: Sequence[int]) -> Array | None:
