@@ -19,11 +19,11 @@ def fitted(X: np.ndarray, y: np.ndarray, penalty: float = 1.0, steps: int = 50) 
     """The coefficients, the last one without a penalty, for labels of -1 and 1."""
     given: dict[str, Any] = {"X": X, "y": y, "P": np.sqrt(penalty) * np.eye(X.shape[1])}
     given["P"][-1, -1] = 0
-    gradient = wrt.derivative(LOSS, "w").compile()
-    hessian = wrt.derivative(LOSS, "w", "w").compile()
+    newton = wrt.gradients(LOSS, "w", ("w", "w")).compile()
     w = np.zeros(X.shape[1])
     for _ in range(steps):
-        step = np.linalg.solve(hessian(w=w, **given), gradient(w=w, **given))
+        gradient, hessian = newton(w=w, **given)
+        step = np.linalg.solve(hessian, gradient)
         w = w - step
         if np.abs(step).max() < 1e-12:
             break

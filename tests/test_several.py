@@ -11,6 +11,7 @@ import pytest
 import wrt
 from judging import judge_answer
 from wrt.apps.command import run
+from wrt.errors import NameMistake, ValueMistake
 
 RNG = np.random.default_rng(11)
 LAYER = "norm2(tanh(W*x+b)-y)^2"
@@ -46,6 +47,32 @@ def test_gradients_are_the_derivatives_one_by_one(text, shapes) -> None:
             assert D.convention == one.convention
             assert D.matrix == one.matrix
             assert D.check().passed
+
+
+def test_a_hessian_beside_the_gradient_shares_its_work() -> None:
+    text = "sum(log(1 + exp(-y.*(X*w))))"
+    values = {"X": RNG.normal(size=(5, 3)), "y": RNG.normal(size=5), "w": RNG.normal(size=3)}
+    gradient, hessian, mixed = together = wrt.gradients(text, "w", ("w", "w"), ["w", "y"])
+    assert (gradient.shape, hessian.shape, mixed.shape) == (("m",), ("m", "m"), ("m", "n"))
+    for backend in ("numpy", "jax", "torch"):
+        value, *found = together.compile(backend, value=True)(**values)
+        assert np.isclose(
+            float(value), np.log(1 + np.exp(-values["y"] * (values["X"] @ values["w"]))).sum()
+        )
+        for D, array in zip(together, found, strict=True):
+            assert np.allclose(
+                np.asarray(array), D(**values), rtol=1e-4 if backend == "jax" else 1e-9
+            )
+    source = together[:2] and wrt.gradients(text, "w", ("w", "w")).source()
+    assert source.count("X @ w") + source.count("X @ ") == 2
+    assert " by w, (w, w)." in source
+    G, H = wrt.gradients(text, "w", ("w", "w")).compile(structured=True)(**values)
+    assert np.allclose(H.solve(G.dense()), np.linalg.solve(hessian(**values), gradient(**values)))
+    with pytest.raises(ValueMistake, match="first derivatives"):
+        together.source("torch", custom=True)
+    for nothing in ((), []):
+        with pytest.raises(NameMistake, match="with respect to something"):
+            wrt.gradients(text, "w", nothing)
 
 
 def test_entries_beside_whole_variables() -> None:

@@ -21,7 +21,7 @@ __all__ = ["Gradients", "gradients"]
 
 
 class Gradients(tuple[Derivative, ...]):
-    """The derivatives of one formula by several variables, in order: a tuple that also runs.
+    """Several derivatives of one formula, in order: a tuple that also runs.
 
     Called with values it gives all arrays at once, by one program that shares their work.
     """
@@ -141,7 +141,9 @@ def gradients(
     (array([1., 0.]), array([[1., 0.],
            [0., 0.]]))
     """
-    asked = [name if isinstance(name, (tuple, list)) else (name,) for name in names]
+    asked = [name if isinstance(name, tuple | list) else (name,) for name in names]
+    if not all(asked):
+        raise NameMistake("a derivative is with respect to something: name a variable")
     question = question_of(f, shapes, [name for several in asked for name in several])
     refuse_unsymmetric(question)
     wanted = [tuple(wanted_by(name, question) for name in one) for one in asked or _all(question)]
