@@ -95,10 +95,16 @@ def _factorised(values: Values) -> Program:
 
 
 def _regressed(values: Values) -> Program:
-    gradient, hessian = _derivatives(REGRESSION, "numpy")
-    return Program(
-        lambda: values["w"] - structured.definite_solved(hessian(values), gradient(values))
-    )
+    import wrt
+
+    text, shapes, by = REGRESSION
+    newton = wrt.gradients(text, by, (by, by), shapes=shapes).compile()
+
+    def step() -> Array:
+        gradient, hessian = newton(values)
+        return values[by] - structured.definite_solved(hessian, gradient)
+
+    return Program(step)
 
 
 def _derivatives(loss: Loss, backend: str, **options: Any) -> tuple[Any, Any]:
