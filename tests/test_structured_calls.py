@@ -149,6 +149,9 @@ def test_infinity_passes() -> None:
     with np.errstate(all="ignore"):
         assert not is_suspicious(np.array([np.inf, -np.inf, 1e300]))
     assert is_suspicious(np.array([[1.0, np.nan]]).T)
+    assert is_suspicious(np.array([1.0, np.inf + 0j, complex(0, np.nan), np.inf]))
+    assert not is_suspicious(np.array([1.0, complex(np.inf, -np.inf)]))
+    assert not is_suspicious(np.ones((0, 3)))
 
 
 def test_results_are_new_arrays() -> None:
@@ -164,6 +167,101 @@ def test_results_are_new_arrays() -> None:
     one = f(a=a, x=a).pullback(np.array(1.0))
     one[:] = 5.0
     assert close(a, [1.0, 2.0])
+
+
+FACTORS = "norm2(M.*(T - U*V'))^2"
+
+
+def factors(n: int = 6, k: int = 3) -> dict[str, np.ndarray]:
+    shapes = {"M": (n, n), "T": (n, n), "U": (n, k), "V": (n, k)}
+    return {name: RNG.normal(size=shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("operation", ["apply", "pullback"])
+@pytest.mark.parametrize("often", [1, 400])
+def test_every_kind_of_array_comes_in_after_many_products(operation: str, often: int) -> None:
+    D, values = wrt.derivative(FACTORS, "U", "U"), factors(30, 2)
+    H, dense = D.compile(structured=True)(values), D(values)
+    times, v = getattr(H, operation), RNG.normal(size=(30, 2))
+    want = np.tensordot(dense, v, 2)
+    for _ in range(often):
+        times(v)
+    assert H._lines[operation == "pullback"].now.is_plain
+    whole = RNG.integers(-3, 4, size=(30, 2))
+    turned = np.asfortranarray(v)
+    strided = np.repeat(v, 2, axis=0)[::2]
+    for given in (v, turned, strided, v.tolist(), v.astype(">f8"), v[::-1][::-1]):
+        assert close(times(given), want)
+    for given in (whole, whole.tolist(), whole.astype(np.int8)):
+        assert close(times(given), np.tensordot(dense, whole, 2))
+    assert np.allclose(times(v.astype(np.float32)), want, rtol=1e-5, atol=1e-4)
+    assert close(times(v + 1j), want + 1j * np.tensordot(dense, np.ones_like(v), 2))
+    assert close(times(np.stack([v, 2 * v])), np.stack([want, 2 * want]))
+    for wrong in (v.T, v[:29], v.ravel(), 1.0):
+        with pytest.raises(ShapeMistake, match="wanted 30 × 2"):
+            times(wrong)
+    with pytest.raises(ValueMistake, match="masked"):
+        times(np.ma.masked_array(v, v > 0))
+    with pytest.raises(ValueMistake, match="text"):
+        times(np.full((30, 2), "a"))
+    for at in np.ndindex(v.shape):
+        broken = v.copy()
+        broken[at] = np.nan
+        for given in (broken, np.asfortranarray(broken), broken.tolist()):
+            with pytest.raises(ValueMistake, match="has entries that are NaN"):
+                times(given)
+    assert close(times(v), want)
+
+
+@pytest.mark.parametrize("often", [1, 900])
+def test_products_share_no_memory_with_anything(often: int) -> None:
+    values = factors(30, 2)
+    H = wrt.derivative(FACTORS, "U", "U").compile(structured=True)(values)
+    v = RNG.normal(size=(30, 2))
+    for _ in range(often):
+        last = H.apply(v)
+    found, line = H.apply(v), H._lines[False]
+    assert (line.now is line.first) == (often == 1)
+    for other in (v, last, *H.values.values(), *line.run.args):
+        assert not np.shares_memory(found, other)
+
+
+def test_products_neither_warn_nor_heed_what_numpy_was_told() -> None:
+    H = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)(
+        T=np.eye(2), U=np.ones((2, 1)), V=np.array([[1e200], [1.0]])
+    )
+    for _ in range(3):
+        with np.errstate(all="raise"):
+            assert np.isinf(H.apply(np.full((2, 1), 1e200))).all()
+            assert np.geterr()["over"] == "raise"
+
+
+def test_what_is_written_into_bound_arrays_is_met() -> None:
+    V = np.ones((2, 1))
+    H = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)(
+        T=np.eye(2), U=np.ones((2, 1)), V=V
+    )
+    one = np.ones((2, 1))
+    assert close(H.apply(one), 4 * one)
+    V[:] = np.nan
+    with pytest.raises(ValueMistake, match="V has entries that are NaN"):
+        H.apply(one)
+
+
+def test_one_product_never_pays_for_the_next() -> None:
+    bind = wrt.derivative(FACTORS, "U", "U").compile(structured=True)
+    values, v = factors(30, 2), np.ones((30, 2))
+    H = bind(values)
+    H.apply(v)
+    after = H._lines[False].first.other.after
+    for _ in range(3):
+        fresh = bind(values)
+        for _ in range(after):
+            fresh.apply(v)
+        line = fresh._lines[False]
+        assert line.now is line.first
+        fresh.apply(v)
+        assert line.now is not line.first
 
 
 def test_what_a_formula_tells_of() -> None:
@@ -261,11 +359,11 @@ def test_products_go_over_to_what_they_read_once_it_has_paid() -> None:
     times = H._lines[False]
     other = times.first.other
     assert 0 < times.left <= times.waited
-    while times.left is not None:
-        assert times.now[0] is times.first
+    while times.left:
+        assert times.now is times.first
         assert close(H.apply(v), first)
     assert times.waited in (times.first._until_looking, other.after)
-    assert times.now[0] is other.product
+    assert times.now is other.product
     assert close(H.apply(v), first)
     again = bind(values)
     again.apply(v)
@@ -273,7 +371,7 @@ def test_products_go_over_to_what_they_read_once_it_has_paid() -> None:
     V = values["V"].copy()
     V[0, 0] = np.nan
     broken = bind({**values, "V": V})
-    for left in (None, 1, 1, None):
+    for left in (0, 1, 1, 0):
         with pytest.raises(ValueMistake, match="V has entries that are NaN"):
             broken.apply(v)
         broken._lines[False].left = left

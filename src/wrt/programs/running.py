@@ -275,17 +275,21 @@ class Program:
         """The program as a function of its arguments in order, which are known to be right, where
         these tell every size: see `bare`. What NumPy warns of is left to who calls it.
         """
-        planned = self._fit({}, itemsize)
-        function = planned.run
+        function, tell = self.settled(itemsize)
 
         def run(*arguments: Any) -> Any:
             try:
                 return function(*arguments)
             except Exception as error:
-                self._tell(error, planned, {})
+                tell(error)
                 raise
 
         return run
+
+    def settled(self, itemsize: int = 8) -> tuple[Callable[..., Any], Callable[[Exception], None]]:
+        """The same as nothing but the function, and what raises a mistake for its errors."""
+        planned = self._fit({}, itemsize)
+        return planned.run, lambda error: self._tell(error, planned, {})
 
     def measured(self, mapping: Mapping[str, Any]) -> Mapping[str, int]:
         """The size of every dimension at these values."""

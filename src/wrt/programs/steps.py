@@ -306,7 +306,10 @@ def reached(steps: Steps, results: Sequence[int]) -> list[int]:
 LOOKS = (VIEWS - {"number"}) | {"diagonal", "reshape", "flatten", "index"}
 #: Steps whose array is new, whatever the library and the types.
 NEW = frozenset(
-    {"matmul", "multiply", "divide", "add", "negate", "outer", "tensordot", "gram", "write"}
+    {
+        *("multiply", "divide", "add", "negate", "power", "sum"),
+        *("matmul", "outer", "einsum", "tensordot", "gram", "write", "concatenate"),
+    }
 )
 
 

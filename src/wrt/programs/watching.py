@@ -94,9 +94,9 @@ def _entries(v: Variable) -> int:
 
 
 def is_suspicious(array: Any) -> bool:
-    """Whether an array of floats may have NaN in it, and has if it is real: one pass, and nothing
-    new is formed.
+    """Whether an array of floats has NaN in it, which is above all numbers to NumPy: one pass, and
+    nothing new is formed.
     """
     flat = array.ravel("K")
-    square = flat.dot(flat)
-    return bool(square != square)
+    highest = flat.item(flat.argmax()) if flat.size else 0.0
+    return bool(highest != highest)

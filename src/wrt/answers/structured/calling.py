@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -19,8 +19,9 @@ from wrt.answers.structured.gathering import entries, gathered
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import variables
+from wrt.programs.quiet import quietly, silent
 from wrt.programs.sized import nanoseconds, widest
-from wrt.programs.watching import COMPUTED, told
+from wrt.programs.watching import COMPUTED, is_suspicious, told
 
 __all__ = ["Product", "Setting", "Times"]
 
@@ -30,7 +31,7 @@ Way = tuple[Node, Variable]
 
 #: What many products read is looked for once they take so many nanoseconds by the model: about as
 #: long as looking takes. Products are counted, not timed: the same calls give the same digits.
-LOOKING = 5e6
+LOOKING = 2e6
 #: Another program for the products must save this share of their time.
 SAVED = 0.1
 
@@ -46,32 +47,23 @@ class Product:
         fixed = sorted(node.names - {variable}, key=lambda v: v.name)
         program = programs.compile(node, of.library.name, [*fixed, variable], limit=of.limit)
         numpy = of.library.name == "numpy"
-        self.run, self.names = program.ready(width(of.like)), [v.name for v in fixed]
-        self.is_numpy, self.dtype, self.kind = numpy, of.like.dtype, type(of.like)
+        self.run, self.tell = program.settled(width(of.like))
+        self.names = [v.name for v in fixed]
+        self.is_numpy, self.kind = numpy, type(of.like)
         self.shape = tuple(d.value for d in variable.dims)
-        #: whether an array can come in as it is: NaN in it shows in the result
-        self.is_open = numpy and variable in told(node)
-        #: whether a result can be handed out as it is
-        self.is_own = numpy and program.is_new
+        #: whether an array can come in as it is, NaN in it showing in the result, and the result
+        #: be handed out as it is
+        self.is_plain = numpy and variable in told(node) and program.is_new and node.ndim > 0
         self.given = [v.name for v in fixed if COMPUTED not in v.properties]
 
-    def takes(self, value: Any) -> bool:
-        """Whether an array can come in as it is."""
-        return (
-            type(value) is self.kind
-            and self.is_open
-            and value.dtype == self.dtype
-            and value.shape == self.shape
-        )
-
     @property
-    def patience(self) -> int | None:
-        """How many products go by before one chooses; None: nothing is to be chosen."""
+    def patience(self) -> int:
+        """How many products go by before one chooses; 0: nothing is to be chosen."""
         if not self.is_numpy:
-            return None
+            return 0
         if "other" not in self.__dict__:
             return self._until_looking
-        return None if self.other is None else self.other.after
+        return 0 if self.other is None else self.other.after
 
     @cached_property
     def _until_looking(self) -> int:
@@ -133,48 +125,87 @@ class Times:
     model of costs they take no more than twice the time of the better way, however many will come.
     """
 
-    __slots__ = ("first", "left", "now", "values", "waited")
+    __slots__ = (
+        "dtype",
+        "first",
+        "kind",
+        "left",
+        "now",
+        "run",
+        "shape",
+        "still",
+        "values",
+        "waited",
+    )
 
     def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
         self.first, self.values = product, values
-        self.now = product, [values[name] for name in product.names]
-        #: products before one chooses, of those that are known to go by
-        self.left = self.waited = product.patience
+        #: where the program runs
+        self.still = silent()
+        #: after so many products one chooses; 0: nothing is to be chosen
+        self.waited = product.patience
+        #: of these, those that are left and the one that is chosen for
+        self.left = self.waited and self.waited + 1
+        self._go(product, [values[name] for name in product.names])
 
-    def __call__(self, value: Any) -> Any:
-        """The product with an array of the right type and shape."""
-        import numpy as np
+    def _go(self, product: Product, fixed: Sequence[Any]) -> None:
+        """Take one way from here on."""
+        self.now, self.run = product, partial(product.run, *fixed)
+        #: what an array is that comes in as it is
+        self.kind = product.kind if product.is_plain else None
+        self.dtype, self.shape = product.of.like.dtype, product.shape
 
-        with np.errstate(all="ignore"):
-            (product, fixed), left = self.now, self.left
-            found = product.run(*fixed, value)
-            if left is not None:
-                self.left = left - 1
-                if left <= 1:
-                    self._choose()
-            if not (product.is_own and type(found) is product.kind):
-                found = self._owned(found, value)
-            if product.is_numpy:
-                flat = found.ravel("K")
-                square = flat.dot(flat)
-                if square != square:
-                    self._look(value)
+    def of(self, value: Any) -> Any:
+        """The product with an array that is right as it is; None where one has to look closer."""
+        kind = type(value)
+        if kind is not self.kind or value.dtype is not self.dtype or value.shape != self.shape:
+            return None
+        if self.left:
+            self._count()
+        try:
+            found = self.still.copy().run(self.run, value)
+        except Exception as error:
+            self.now.tell(error)
+            raise
+        flat = found.ravel("K")
+        highest = flat.item(flat.argmax())
+        if highest != highest:  # as NaN is, which is above all numbers to NumPy
+            self._look(value)
         return found
 
-    def _choose(self) -> None:
-        """Another way from here on, where it has come to pay."""
-        other, waited = self.first.other, self.waited or 0
-        self.left = None
-        if other is not None and other.after > waited:
-            self.left, self.waited = other.after - waited, other.after
-        elif other is not None:
-            with suppress(TooLarge, ValueMistake):  # the first way is still there
-                self.now = other.product, other.read(self.values)
+    def __call__(self, value: Any) -> Any:
+        """The product with an array of the right type and shape, in any library."""
+        found = self.of(value)
+        if found is not None:
+            return found
+        if self.left:
+            self._count()
+        try:
+            found = quietly(self.run, value)
+        except Exception as error:
+            self.now.tell(error)
+            raise
+        found = self._owned(found, value)
+        if self.now.is_numpy and is_suspicious(found):
+            self._look(value)
+        return found
 
-    def _owned(self, found: Any, value: Any) -> Any:
+    def _count(self) -> None:
+        """One product more; another way from here on, where it has come to pay."""
+        self.left -= 1
+        other = None if self.left else self.first.other
+        if other is None:
+            return
+        if other.after > self.waited:
+            self.left, self.waited = other.after - self.waited, other.after
+            return
+        with suppress(TooLarge, ValueMistake):  # the first way is still there
+            self._go(other.product, quietly(other.read, self.values))
+
+    def _owned(self, result: Any, value: Any) -> Any:
         """A result as an array that shares no memory with what came in."""
         library, like, _ = self.first.of
-        return library.own(found, {**self.values, self.first.name: value}, width(like) <= 4)
+        return library.own(result, {**self.values, self.first.name: value}, width(like) <= 4)
 
     def _look(self, value: Any) -> None:
         """Refuse NaN, where it came in."""

@@ -142,16 +142,22 @@ class Structured:
 
     def apply(self, direction: Any, /) -> Array:
         """The product with a tensor shaped as the last axes: a Jacobian times a vector."""
-        return self._times("the direction", direction, False)
+        line = self._lines.get(False)
+        found = None if line is None else line.of(direction)
+        return self._times("the direction", direction, False) if found is None else found
 
     def pullback(self, gradient: Any, /) -> Array:
         """The product of a tensor shaped as the first axes with this one: a vector times it."""
-        return self._times("the gradient", gradient, True)
+        line = self._lines.get(True)
+        found = None if line is None else line.of(gradient)
+        return self._times("the gradient", gradient, True) if found is None else found
 
     def _times(self, name: str, value: Any, transposed: bool) -> Array:
         known = self._products.get(transposed)
-        if known is not None and known.takes(value):
-            return self._line(transposed, known)(value)
+        if known is not None and transposed not in self._lines:
+            found = self._line(transposed, known).of(value)
+            if found is not None:
+                return found
         taken, made = self.column_shape, self.row_shape
         if transposed:
             taken, made = made, taken
