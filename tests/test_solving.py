@@ -383,3 +383,22 @@ def test_many_right_sides_lose_no_digits(condition: float, kind: type) -> None:
     assert np.abs(found - want).max() < 1e-14 * condition * np.abs(want).max()
     rest = np.abs(A @ found - right).max()
     assert rest < 1e-12 * np.abs(found).max()
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_a_row_that_tells_too_little_is_refused(kind: str) -> None:
+    """With two of its entries seen, three numbers of a row are not told."""
+    mask = np.ones((9, 7), kind)
+    given = {"M": mask, "T": RNG.normal(size=(9, 7)), "U": np.ones((9, 3))}
+    given = {n: v.astype(kind) for n, v in {**given, "V": RNG.normal(size=(7, 3))}.items()}
+    bind = wrt.derivative("norm2(M.*(T - U*V'))^2", "U", "U").compile(structured=True)
+    right = RNG.normal(size=(9, 3)).astype(kind)
+    S, digits = bind(given), 1e-9 if kind == "float64" else 1e-3
+    for _ in range(3):  # by factors, then by what is kept
+        assert np.allclose(S.apply(S.solve(right)), right, rtol=digits, atol=digits)
+    mask[4, 2:] = 0
+    with pytest.raises(ValueMistake, match="singular at this point: its condition number is"):
+        bind({**given, "M": mask}).solve(right)
+    damped = bind({**given, "M": mask})
+    damped = damped + 0.5 * damped.identity()
+    assert np.allclose(damped.apply(damped.solve(right)), right, rtol=digits, atol=digits)

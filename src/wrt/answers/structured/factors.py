@@ -29,6 +29,7 @@ __all__ = [
     "is_hermitian",
     "is_lost",
     "rank",
+    "signs",
     "singular",
     "turned",
 ]
@@ -98,8 +99,8 @@ def factorised(
         return Solver(
             lambda b: b / matrix, lambda: words.log(words.abs(matrix)).reshape(matrix.shape[:-2])
         )
-    if plain and matrix.ndim == 2:
-        return _of_one(matrix, known, again)
+    if plain:
+        return _of_one(matrix, known, again) if matrix.ndim == 2 else _of_many(matrix)
     if isinstance(library, (Jax, Torch)) and known == "definite":
         L = words.linalg.cholesky(matrix)
         return Solver(library.cholesky_solver(L), lambda: 2 * words.log(L.diagonal()).sum())
@@ -297,6 +298,56 @@ def _watch(
     condition = float(np.linalg.cond(even, 1))
     if not 10 * condition * eps < 1:
         raise singular(condition)
+
+
+def _of_many(matrices: Array) -> Solver:
+    """Many matrices of NumPy, which keeps no factors of them: by their inverses, refined once, from
+    the second time on.
+    """
+    import numpy as np
+
+    eps = _kind(matrices.dtype.char).grain
+    conditions: list[float] = []
+    inverses: list[Array] = []
+
+    def solve(b: Array) -> Array:
+        if not conditions:
+            x, condition = _conditioned(matrices, b)
+            conditions.append(condition)
+            return x
+        if not conditions[0] ** 2 * eps < 1:
+            return np.linalg.solve(matrices, b)
+        if not inverses:
+            inverses.append(np.linalg.inv(matrices))
+        x = inverses[0] @ b
+        return x + inverses[0] @ (b - matrices @ x)
+
+    return Solver(solve, lambda: np.linalg.slogdet(matrices)[1])
+
+
+@lru_cache(maxsize=16)
+def signs(size: int, char: str) -> Array:
+    """Ones of both signs in no order."""
+    import numpy as np
+
+    return np.random.default_rng(0).choice([-1.0, 1.0], size).astype(char)
+
+
+def _conditioned(matrices: Array, b: Array) -> tuple[Array, float]:
+    """The solutions of many systems, with the largest condition number of rows and columns in
+    even units: by what becomes of ones of both signs, as a rule nearly the most.
+    """
+    import numpy as np
+
+    size = matrices.shape[-1]
+    sizes = np.abs(matrices)
+    asked = (signs(size, matrices.dtype.char) * sizes.max(axis=-1))[..., None]
+    x = np.linalg.solve(matrices, np.concatenate([b, asked], axis=-1))
+    condition = size * float((np.abs(x[..., -1]) * sizes.max(axis=-2)).max())
+    if not 10 * condition * _kind(matrices.dtype.char).grain < 1:
+        finite(matrices)
+        raise singular(condition)
+    return x[..., :-1], condition
 
 
 # Few columns

@@ -5,7 +5,7 @@ Matrices are computed and factorised when they are first needed, and kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from wrt.answers.structured.sparse import sparse_factorised
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
+from wrt.programs.quiet import quietly
 from wrt.programs.watching import COMPUTED, is_suspicious, told
 
 if TYPE_CHECKING:
@@ -45,13 +46,11 @@ class System:
         D = self.D
         b, lead = self._entered(right)
         try:
-            with quiet():
-                x = self._solved(b.reshape((prod(lead), *D.axes[: D.rows])))
-                wrong = D.backend == "numpy" and is_suspicious(x)
+            x = self._run(self.solved, b.reshape((prod(lead), *D.axes[: D.rows])))
         except Exception as error:
             self._look(b)
             raise _told(D, error) from None
-        if wrong:
+        if D.backend == "numpy" and is_suspicious(x):
             self._look(b)
             _numbers(D, b, x)
         return x.reshape((*lead, *D.column_shape))
@@ -75,7 +74,11 @@ class System:
             if b is not None:
                 self.D.library.plain("the right side", b)
 
-    def _solved(self, b: Any) -> Any:
+    def _run(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Without NumPy's warnings: what is no number is looked for in what comes out."""
+        return quietly(work, *arguments) if self.D.backend == "numpy" else work(*arguments)
+
+    def solved(self, b: Any) -> Any:
         """PyTorch multiplies no real matrix with a complex one: both parts are solved apart."""
         D = self.D
         if D.backend != "torch" or not b.is_complex() or D.dtype.is_complex:
@@ -87,8 +90,7 @@ class System:
         """The logarithm of the absolute value of the determinant."""
         D = self.D
         try:
-            with quiet():
-                found = self.way.logdet()
+            found = self._run(self.way.logdet)
         except Exception as error:
             self._look()
             raise _told(D, error) from None
@@ -105,13 +107,6 @@ def _numbers(D: Structured, b: Any, x: Any) -> None:
         infinite = np.isinf(b).any()
         what = "the right side has infinite entries" if infinite else f"{D} is too near overflow"
         raise ValueMistake(f"{what}: the solution is no number")
-
-
-def quiet() -> Any:
-    """Where NumPy does not warn: what is no number is looked for in what comes out."""
-    import numpy as np
-
-    return np.errstate(all="ignore")
 
 
 def _told(D: Structured, error: Exception) -> Exception:
@@ -358,9 +353,14 @@ class _Thin:
         """Right sides along the last axis of each block, refined once; None where digits are lost
         because a diagonal alone is nearly singular.
         """
+        import numpy as np
+
         if self.solver is None:
             return None
-        first, x = self.once(self.solver, b)
+        try:
+            first, x = self.once(self.solver, b)
+        except np.linalg.LinAlgError:
+            return None
         if self.library.name == "numpy" and is_lost(first, x):
             return None
         added = turned(self.U) @ (self.V @ x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wrt.answers.structured.factors import Solver, finite, in_common, singular
+from wrt.answers.structured.factors import Solver, finite, in_common, signs, singular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,8 +109,10 @@ def _watch(matrix: Any, pivots: Array, solve: Callable[[Array], Array]) -> None:
     rows = abs(matrix).max(axis=1).toarray()
     even = abs(matrix).multiply(1 / rows[:, None])
     columns = even.max(axis=0).toarray()
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], len(rows)).astype(matrix.dtype)
     most = even.multiply(1 / columns).sum(axis=1).max()
-    condition = float(np.abs(solve((signs * rows)[:, None])[:, 0] * columns).max() * most)
+    condition = float(
+        np.abs(solve((signs(len(rows), matrix.dtype.char) * rows)[:, None])[:, 0] * columns).max()
+        * most
+    )
     if not 10 * condition * eps < 1:
         raise singular(condition)
