@@ -330,7 +330,8 @@ def signs(size: int, char: str) -> Array:
     """Ones of both signs in no order."""
     import numpy as np
 
-    return np.random.default_rng(0).choice([-1.0, 1.0], size).astype(char)
+    found: Array = np.random.default_rng(0).choice([-1.0, 1.0], size).astype(char)
+    return found
 
 
 def _conditioned(matrices: Array, b: Array) -> tuple[Array, float]:

@@ -110,9 +110,7 @@ def _watch(matrix: Any, pivots: Array, solve: Callable[[Array], Array]) -> None:
     even = abs(matrix).multiply(1 / rows[:, None])
     columns = even.max(axis=0).toarray()
     most = even.multiply(1 / columns).sum(axis=1).max()
-    condition = float(
-        np.abs(solve((signs(len(rows), matrix.dtype.char) * rows)[:, None])[:, 0] * columns).max()
-        * most
-    )
+    asked = signs(len(rows), matrix.dtype.char) * rows
+    condition = float(np.abs(solve(asked[:, None])[:, 0] * columns).max() * most)
     if not 10 * condition * eps < 1:
         raise singular(condition)
