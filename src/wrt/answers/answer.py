@@ -171,7 +171,8 @@ class Derivative(Found):
         return steps(self, self._names)
 
     def entry(self, *indices: int) -> str:
-        """The closed form of one entry, indices counted from 1.
+        """The closed form of one entry, indices counted from 1; where that is a sum over letters,
+        as an equation, which says that they are summed.
 
         >>> derivative("W*s + U*x", "W").entry(2, 1, 3), derivative("W*s", "W").entry(2, 2, 3)
         ('0', 's[3]')
@@ -181,7 +182,7 @@ class Derivative(Found):
         said = text or notation.index(node, "D", names=self._names)
         if said is None:
             raise TooLarge("the entry has no short form; entry_value gives its number")
-        return said.removeprefix("D = ")
+        return said
 
     def entry_value(self, indices: Sequence[int], /, **values: Any) -> Array:
         """One entry as a number (0-d), without forming the others."""

@@ -299,7 +299,7 @@ def _one(found: Found, page: Page) -> None:
     asked = found.asked
     if asked.entry is not None:
         place = f"D[{','.join(map(str, asked.entry))}]" if asked.entry else "D"
-        page.row("entry", f"{place} = {spaced(found.entry or '')}")
+        page.row("entry", f"{place} = {spaced((found.entry or '').removeprefix('D = '))}")
         if found.entry_value is not None:
             page.row("value", _number(found.entry_value))
     if asked.direction is not None:

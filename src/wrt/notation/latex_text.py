@@ -80,11 +80,7 @@ def index_latex(
     scribe = Scribe(tree, definitions, letters, style or Style())
     if letters:
         return scribe.sentence(f"{below(scribe.name(left), letters)} = ")
-    terms = tree.parts if tree.head == "sum" else (tree,)
-    summed = [",".join(sorted(_letters(term))) for term in terms]
-    if not any(summed):
-        return scribe.sentence(f"{scribe.name(left)} = ")
-    return scribe.sentence(f"{scribe.name(left)} = ", summed)
+    return scribe.sentence(f"{scribe.name(left)} = ", _summed(tree))
 
 
 def below(base: str, items: str) -> str:
@@ -95,6 +91,13 @@ def below(base: str, items: str) -> str:
     plain_letters = single and not any(c.isdigit() or c == ":" for c in items)
     base = f"{{{base}}}" if "_" in base and base[-1] not in ")]" else base
     return f"{base}_{{{items.replace(',', '') if plain_letters else items}}}"
+
+
+def _summed(tree: Tree) -> list[str]:
+    """What each term of a number is summed over; nothing where none has letters."""
+    terms = tree.parts if tree.head == "sum" else (tree,)
+    summed = [",".join(sorted(_letters(term))) for term in terms]
+    return summed if any(summed) else []
 
 
 def _letters(tree: Tree) -> set[str]:
@@ -163,15 +166,16 @@ class Scribe:
 
     def sentence(self, head: str, summed: Sequence[str] = ()) -> str:
         """The whole phrase behind `head`, `where` its definitions follow."""
-        return self.with_where(head + (self._sum(self.tree, summed) if summed else self._whole()))
+        return self.with_where(head + self._whole(self.tree, summed))
 
-    def _whole(self) -> str:
-        return self.say(self.tree)[0]
+    def _whole(self, tree: Tree, summed: Sequence[str] = ()) -> str:
+        return self._sum(tree, summed) if summed else self.say(tree)[0]
 
     def with_where(self, said: str) -> str:
         """A phrase with its definitions behind it."""
         lines = [
-            f"{below(self.name(d.word), d.letters)} = {self.say(d.body)[0]}"
+            f"{below(self.name(d.word), d.letters)} = "
+            + self._whole(d.body, () if d.letters else _summed(d.body))
             for d in self.definitions
         ]
         if not lines:

@@ -13,6 +13,8 @@ __all__ = ["spectrum_holds"]
 
 #: How far apart values must be, and from zero, beside the largest of them.
 MARGIN = 0.02
+#: What is no larger, beside the largest of them, is a zero with the error of its computation.
+ROUNDING = 1e-15
 
 
 def spectrum_holds(domain: str, value: Array) -> bool:
@@ -77,4 +79,4 @@ def _rank_is_plain(values: Array) -> bool:
     import numpy as np
 
     largest = values.max(initial=0)
-    return not np.any((values > 1e-12 * largest) & (values < MARGIN * largest))
+    return not np.any((values > ROUNDING * largest) & (values < MARGIN * largest))
