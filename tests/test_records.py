@@ -55,6 +55,7 @@ WORDS = """
     dot outer eye ones zeros vector matrix unit commutation matrix_power power conj real imag
     pinv adj chol eigvals eigvecs gaps svdvals svdleft svdright polar normspec normnuc
     expm logm sqrtm sinm cosm transpose diagonals arcsinh arccosh arctanh log2 log10
+    erfcx normcdf
     ln asin acos atan asinh acosh atanh arsinh arcosh artanh sgn heaviside logistic swish
     log_softmax cholesky
 """
@@ -491,6 +492,7 @@ LARGE = {
     "logsumexp": 800.0,
     "erf": [-1.0, 0.0, 1.0],
     "erfc": [2.0, 1.0, 0.0],
+    "normcdf": [0.0, 0.5, 1.0],
 }
 
 

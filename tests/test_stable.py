@@ -90,6 +90,21 @@ SCALARS = {
         lambda x: 1 - tanh(x) ** 2,
     ),
     "exp(x)/(1+exp(x))^2": (bell, bent, lambda x: bell(x) * (1 - 6 * bell(x))),
+    "log(1-tanh(x)^2)": (
+        lambda x: -2 * (softplus(2 * x) - x - Decimal(2).ln()),
+        lambda x: -2 * tanh(x),
+        lambda x: 2 * tanh(x) ** 2 - 2,
+    ),
+    "log(1-sigmoid(x)^2)": (
+        lambda x: (1 - sigmoid(x) ** 2).ln(),
+        lambda x: -2 * sigmoid(x) ** 2 / (1 + sigmoid(x)),
+        lambda x: -2 * bell(x) * sigmoid(x) * (2 + sigmoid(x)) / (1 + sigmoid(x)) ** 2,
+    ),
+    "exp(x)/(1+exp(2*x))": (
+        lambda x: x.exp() / (1 + (2 * x).exp()),
+        lambda x: -x.exp() / (1 + (2 * x).exp()) * tanh(x),
+        lambda x: x.exp() / (1 + (2 * x).exp()) * (2 * tanh(x) ** 2 - 1),
+    ),
     "x*sigmoid(x)": (
         lambda x: x * sigmoid(x),
         lambda x: sigmoid(x) + x * bell(x),
@@ -159,6 +174,33 @@ def test_vectors_far_out(text: str, backend: str) -> None:
             given = {v.name: np.asarray(FAR) for v in node.names}
             found = evaluated(node, given, backend)
             np.testing.assert_allclose(found, reference(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("point", [-800.0, -30.0, -6.0, -0.5, 0.0, 0.5, 6.0, 30.0, 800.0])
+def test_tails_of_the_normal_law(point: float, backend: str) -> None:
+    mpmath = pytest.importorskip("mpmath")
+    mpmath.mp.dps = 60
+    x = mpmath.mpf(point)
+
+    def value(u: object) -> object:
+        return mpmath.log(mpmath.erfc(-u / mpmath.sqrt(2)) / 2)
+
+    hazard = mpmath.exp(-(x**2) / 2) / mpmath.sqrt(2 * mpmath.pi) / mpmath.exp(value(x))
+    wanted = {
+        ("c*log(normcdf(x))", "c"): value(x),
+        ("log(normcdf(x))", "x"): hazard,
+        ("log(normcdf(x))", "xx"): -hazard * (x + hazard),
+        ("log(erfc(-x/sqrt(2)))", "x"): hazard,
+        ("log(1-erf(-x/sqrt(2)))", "x"): hazard,
+        ("exp(-x^2/2)/normcdf(x)", "x"): -mpmath.sqrt(2 * mpmath.pi) * hazard * (x + hazard),
+    }
+    for (text, by), reference in wanted.items():
+        node = wrt.derivative(text, *by, shapes={"x": "", "c": ""}).formula
+        found = float(evaluated(node, {v.name: np.asarray(point) for v in node.names}, backend))
+        # hazard·(x + hazard) is near -1, the difference of numbers near x²
+        size = max(1, point**2 if "xx" in by or text[0] == "e" else abs(float(reference)))
+        assert abs(found - float(reference)) <= 1e-13 * size, (text, by)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

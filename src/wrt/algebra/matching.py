@@ -271,7 +271,7 @@ class Matcher:
     def wanted(self, p: Einsum, label: dict[int, int]) -> list[Wanted]:
         """The factors of the sentence, those that say most first."""
         factors = [Wanted(n, e, tuple([label[i] for i in idx])) for n, e, idx in p.factors]
-        return sorted(factors, key=lambda f: isinstance(f.node, Variable))
+        return sorted(factors, key=lambda f: _tells(f.node))
 
     def factors(
         self, wanted: Sequence[Wanted], held: list[Held], found: Found, partly: bool
@@ -423,6 +423,15 @@ def _terms_of(node: Node) -> list[Node]:
                 for t in child.children
             ]
     return [node]
+
+
+def _tells(factor: Node) -> int:
+    """How soon to look for a factor: words of a variable itself tell what that is, any other
+    variable fits anything.
+    """
+    if isinstance(factor, Variable):
+        return 2
+    return 0 if isinstance(factor, Apply) and all(map(_linear, factor.children)) else 1
 
 
 def _says(term: Node) -> tuple[bool, bool]:

@@ -18,10 +18,12 @@ from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.nodes import Apply, Dims, Einsum, Exponent, Factor, Node, Sum
 from wrt.expression.walk import holds_complex, postorder
 from wrt.functions import BOOK
+from wrt.programs.ends import factored_end
 
 __all__ = ["scaled"]
 
-_GROWING = ("exp", "expm1", "sinh", "cosh")
+_GROWING = ("exp", "expm1", "sinh", "cosh", "erfcx")
+_VANISHING = ("sigmoid", "erfc")
 #: That a scale is at least another one is looked for so deep.
 MOST_STEPS = 3
 
@@ -44,20 +46,26 @@ def scaled(root: Node) -> Node:
     >>> scaled(1 / (2 + BOOK["exp"](x))) is 1 / (2 + BOOK["exp"](x))
     True
     """
-    words = {BOOK[word] for word in _GROWING}
+    growing_words, vanishing_words = ({BOOK[w] for w in s} for s in (_GROWING, _VANISHING))
+    scaled_words = growing_words | vanishing_words | {BOOK["tanh"]}
     order = list(postorder(root))
-    if not any(isinstance(n, Apply) and n.function in (*words, BOOK["sigmoid"]) for n in order):
+    if not any(isinstance(n, Apply) and n.function in scaled_words for n in order):
         return root
     growing, vanishing = set[Node](), set[Node]()
     for node in order:
         parts = node.children if isinstance(node, (Einsum, Sum)) else ()
         if isinstance(node, Apply):
-            growing |= {node} if node.function in words else set()
-            vanishing |= {node} if node.function is BOOK["sigmoid"] else set()
+            growing |= {node} if node.function in growing_words else set()
+            vanishing |= {node} if node.function in vanishing_words else set()
         elif not growing.isdisjoint(parts):
             growing.add(node)
-        elif isinstance(node, Einsum) and not vanishing.isdisjoint(parts):
-            vanishing.add(node)
+        elif isinstance(node, Einsum):
+            small = [e for c, e in zip(parts, node.exponents, strict=True) if c in vanishing]
+            vanishing |= {node} if small and min(small) > 0 else set()
+            growing |= {node} if small and min(small) < 0 else set()
+        elif isinstance(node, Sum):
+            vanishes = vanishing.issuperset(parts) or factored_end(node) is not None
+            vanishing |= {node} if vanishes else set()
     wanted = {node for node in order if _overflows(node, growing, vanishing)}
     return _Scaling(wanted).of(order) if wanted and not holds_complex(root) else root
 
@@ -66,7 +74,7 @@ def _overflows(node: Node, growing: set[Node], vanishing: set[Node]) -> bool:
     """Whether a quotient or a logarithm is of what may be infinite or 0, and need not be."""
     if isinstance(node, Apply) and node.function is BOOK["log"]:
         (inner,) = node.children
-        return inner in growing or (isinstance(inner, Einsum) and inner in vanishing)
+        return inner in growing or inner in vanishing
     if not isinstance(node, Einsum):
         return False
     small = [e for c, e in zip(node.children, node.exponents, strict=True) if c in vanishing]
@@ -102,15 +110,19 @@ class _Scaling:
     def of(self, order: Sequence[Node]) -> Node:
         """The last node of an order."""
         for node in order:
-            children = [self.plain[c] for c in node.children]
-            same = all(a is b for a, b in zip(children, node.children, strict=True))
-            self.plain[node] = node if same else node.rebuild(children)
-            pair = self.pair(node)
-            if pair is not None:
-                self.pairs[node] = pair
-            if node in self.wanted:
-                self.plain[node] = self.written(node)
+            self.settle(node)
         return self.plain[order[-1]]
+
+    def settle(self, node: Node) -> None:
+        """Find what takes the place of a node whose parts have theirs."""
+        children = [self.plain[c] for c in node.children]
+        same = all(a is b for a, b in zip(children, node.children, strict=True))
+        self.plain[node] = node if same else node.rebuild(children)
+        pair = self.pair(node)
+        if pair is not None:
+            self.pairs[node] = pair
+        if node in self.wanted:
+            self.plain[node] = self.written(node)
 
     def written(self, node: Node) -> Node:
         """A quotient or a logarithm, from the pairs of what it is made of."""
@@ -135,10 +147,10 @@ class _Scaling:
 
     def call(self, node: Apply) -> Pair | None:
         """The words that grow, and sigmoid, which vanishes, as exp does."""
-        if node.function.name not in (*_GROWING, "sigmoid"):
+        if node.function.name not in (*_GROWING, *_VANISHING):
             return None
         x = self.plain[node.children[0]]
-        size = _call("abs", x)
+        size = _size(x)
         match node.function.name:
             case "exp":
                 return Pair(build.ones(node.dims), x)
@@ -148,12 +160,21 @@ class _Scaling:
                 minus = _call("relu", build.negative(x))
                 self.largest[minus] = (build.zeros(x.dims), build.negative(x))
                 return Pair(_call("sigmoid", size), build.negative(minus))
+            case "erfc" | "erfcx":
+                return self.tail(x, node.function.name)
             case "sinh":
                 self.largest[size] = (x, build.negative(x))
                 return Pair(build.divide(_signed(build.scale(2, x)), 2), size)
         self.largest[size] = (x, build.negative(x))
         less = _call("exp", build.scale(-2, size))
         return Pair(build.divide(build.add(build.ones(x.dims), less), 2), size)
+
+    def tail(self, x: Node, word: str) -> Pair:
+        """erfc(x), or exp(x^2)*erfc(x): what vanishes of it on the right, and grows on the left."""
+        plus, minus = _call("relu", x), _call("relu", build.negative(x))
+        rest = build.multiply(_call("erfc", build.negative(minus)), _call("erfcx", plus))
+        far = build.negative(build.power(plus, 2)) if word == "erfc" else build.power(minus, 2)
+        return Pair(rest, far)
 
     def product(self, node: Einsum) -> Pair | None:
         """Scales are added; the largest along axes that are summed is taken out."""
@@ -192,7 +213,13 @@ class _Scaling:
         return Pair(rest, _added([_moved(t, place, node.dims) for t in outer]))
 
     def sum(self, node: Sum) -> Pair | None:
-        """The largest of the scales is taken out of a sum."""
+        """The largest of the scales is taken out of a sum, or the factor that vanishes."""
+        by_end = factored_end(node)
+        if by_end is not None:
+            for part in postorder(by_end):
+                if part not in self.plain:
+                    self.settle(part)
+            return self.pairs.get(by_end)
         pairs = [self.pairs.get(c, Pair(self.plain[c], None)) for c in node.children]
         if all(pair.scale is None for pair in pairs):
             return None
@@ -236,7 +263,7 @@ class _Scaling:
         if len(scales) == 2 and zeros:
             top = _call("relu", others[0])
         elif len(scales) == 2 and build.negative(scales[0]) is scales[1]:
-            top = _call("abs", min(scales, key=lambda s: build.coefficient_of(s).value < 0))
+            top = _size(scales[0])
         else:
             top = scales[0]
             for scale in scales[1:]:
@@ -267,6 +294,11 @@ class _Scaling:
 
 def _call(word: str, argument: Node) -> Node:
     return Apply(BOOK[word], (argument,), argument.ndim)
+
+
+def _size(x: Node) -> Node:
+    """abs(x), the same for x and -x."""
+    return _call("abs", build.negative(x) if build.coefficient_of(x).value < 0 else x)
 
 
 def _signed(x: Node) -> Node:

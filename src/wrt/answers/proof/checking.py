@@ -137,7 +137,9 @@ class _Place:
         exact = evaluate(derivative, self.values, self.sizes)
         value = _largest(self.value(self.values, self.sizes)[0])
         slope = _largest(exact)
-        scale = max(slope, 1e-3 * min(1.0, value), self.rounding(max(slope, value)))
+        # of a slope that is zero the differences leave what rounding leaves of the value
+        least = 1e-3 * (value if slope == 0 else min(1.0, value))
+        scale = max(slope, least, self.rounding(max(slope, value)))
         worst = 0.0
         for directions in self.directions():
             got = exact
