@@ -465,9 +465,13 @@ class Derivative(Found):
 
     def _told(self, program: programs.Program, values: Mapping[str, Any]) -> dict[str, Any]:
         """What a program for a part of the answer needs: no sizes that its arrays tell."""
-        names = {*self.question.dimensions, *dimension_names(self.plain)}
-        told = names - set(program.sizes)
+        told = self._lengths - set(program.sizes)
         return {k: v for k, v in self._needed(values).items() if k not in told}
+
+    @cached_property
+    def _lengths(self) -> frozenset[str]:
+        """The names of all dimensions."""
+        return frozenset((*self.question.dimensions, *dimension_names(self.plain)))
 
     # Why it is right
 
