@@ -17,7 +17,7 @@ from wrt.calculus.terms import Term, terms_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Node, Scan, Variable
+from wrt.expression.nodes import Einsum, Node, Scan, Variable
 from wrt.expression.walk import replaced, substitute
 
 __all__ = ["Cotangents", "cotangents", "handed_on", "tangents"]
@@ -56,7 +56,7 @@ def cotangents(
     elements: dict[Variable, Node] = {}
     for member, adjoint in adjoints.items():
         k = member.position
-        terms = terms_of(adjoint)
+        terms = [_opened(term) for term in terms_of(adjoint)]
         if not member.before:
             edge = [_at_the_edge(t, len(dims), system) for t in terms]
             starts[k] = build.add(starts[k], *(e for e in edge if e is not None))
@@ -192,6 +192,19 @@ def _leading(term: Term, split: int) -> Term:
     """The axis of the steps, which is at `split`, put in front."""
     out = term.output
     return term._replace(output=(out[split], *out[:split], *out[split + 1 :]))
+
+
+def _opened(term: Term) -> Term:
+    """A multiple of a product as a product: the factors of what is multiplied."""
+    while len(term.factors) == 1:
+        ((inner, exponent, own),) = term.factors
+        if not isinstance(inner, Einsum) or exponent != 1 or own != term.output:
+            break
+        if term.index_dims != inner.dims or own != tuple(range(inner.ndim)):
+            break
+        scale = term.coefficient * inner.coefficient
+        term = Term(scale, inner.factors, inner.output, inner.index_dims)
+    return term
 
 
 def _at_the_edge(term: Term, split: int, system: Scan) -> Node | None:
