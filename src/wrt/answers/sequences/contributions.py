@@ -178,9 +178,21 @@ def _products(term: Term, other: Term) -> Array:
     """The inner products of the summands of two terms, step by step."""
     import numpy as np
 
+    if term[1] == other[1] and _is_parted(*term) and _is_parted(*other):
+        found: Any = 1.0
+        for a, b, own in zip(term[0], other[0], term[1], strict=True):
+            letters = f"t{_letters(own)}"
+            found = found * np.einsum(f"{letters},{letters}->t", a, b)
+        return np.asarray(found)
     said = [_spelled(*term)[0], _spelled(*other, lead="txyz")[0]]
-    found: Array = np.einsum(f"{','.join(said)}->t", *term[0], *other[0], optimize=True)
-    return found
+    return np.asarray(np.einsum(f"{','.join(said)}->t", *term[0], *other[0], optimize=True))
+
+
+def _is_parted(stacks: Sequence[Array], places: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the stacks of a term have no axis together but that of the steps."""
+    held = [k for own in places for k in own]
+    alone = all(s.ndim == 1 + len(own) for s, own in zip(stacks, places, strict=True))
+    return alone and len(held) == len(set(held))
 
 
 def _spelled(stacks: Any, places: Any, lead: str = "tuvw") -> tuple[str, str]:
