@@ -178,7 +178,28 @@ def test_states_in_rows_are_multiplied_from_the_left() -> None:
     text = net("rows").gradients().source()
     forward, back = loops(text)
     assert forward.count("@") == back.count("@") == 1
-    assert "axis=1" in back  # errors stand side by side
+    assert "reshape(N, 2, n)" in back  # errors stand side by side, multiplied at once
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "once"),
+    [("gated", "Wz", True), ("GRU", "Wz", False), ("LSTM", "Wf", False), ("rows", "A", True)],
+)
+def test_errors_of_one_thing_are_multiplied_at_once(name: str, by: str, once: bool) -> None:
+    """Where several gates pass on different things, they are laid side by side."""
+    rnn = net(name)
+    total = rnn.total("h", by)
+    back = loops(total.source())[1]
+    assert ("reshape" in back, "concatenate" in back) == (once, not once)
+    given = values(total.arguments)
+    want = evaluate(total.formula, given, {"T": 5})
+    assert np.allclose(total(**given), want, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_kept_and_minus_that_are_one_stack() -> None:
+    """The norms read minus what the factors are; it is kept once."""
+    found = net("gated").factored("h", "Wz").compile()
+    assert found.source.count("np.empty((T, n, n)") == 1
 
 
 def test_errors_are_kept_once_where_losses_are_sums_of_several_terms() -> None:

@@ -18,6 +18,7 @@ from wrt.expression.nodes import Apply, Einsum, Node, Pattern, Scan, Sum, Variab
 from wrt.expression.walk import postorder
 from wrt.programs.blocks import Part, behind, part, resized
 from wrt.programs.flat import around, inside_out
+from wrt.programs.multiples import multiples_behind
 
 __all__ = ["gathered"]
 
@@ -252,6 +253,10 @@ class _Step:
         self.series[element] = stack
         return element
 
+    def _weights(self, weights: Sequence[Node], axis: int) -> Node:
+        """What a step reads of weights that are given for it, one behind the other."""
+        return self._element(behind(self._stacks(weights), axis + 1))
+
     def _call(self, node: Node) -> Apply | None:
         """The function entry by entry of a part, if there is one."""
         for user in self.users[node]:
@@ -284,7 +289,8 @@ class _Step:
         group = self._sorted(group, inner)
         matrix = behind([one.weights for one in group], inner)
         parts = [build.scale(one.node.coefficient, self._of(one.moving)) for one in group]
-        moving = behind(parts, outer, 0)
+        once = multiples_behind(parts, outer, self.system.carries, self._weights)
+        moving = behind(parts, outer, 0) if once is None else once
         made = _with(node, at, index, matrix, moving)
         joint = self.joint.setdefault(total, {})
         joint.update({one.node: made for one in group})
@@ -297,6 +303,8 @@ class _Step:
             for sign in (1, -1):
                 place = _Place(moving, outer, (start, length), sign)
                 self.places.setdefault(build.scale(sign, weighted), place)
+            if once is not None and one.node.coefficient == ONE:
+                self.now[one.moving] = part(once, outer, (start, length))
             start = start + length
 
     # The recurrence

@@ -265,7 +265,7 @@ class _Keeping:
             if node in self.whole:
                 loop, part = self.whole[node]
                 if part not in loop.nexts:
-                    self.parts[loop][part] = None
+                    self._keep(loop, part)
                 stack.extend(reversed(loop.outside))
                 continue
             found = self._match(node) if isinstance(node, Einsum) else None
@@ -273,9 +273,14 @@ class _Keeping:
                 stack.extend(reversed(beside(node)))
             else:
                 self.met[node] = found
-                self.parts[found.loop][found.part] = None
+                self._keep(found.loop, found.part)
                 stack.extend(c for c, _, _ in reversed(found.left))
                 stack.extend(reversed(found.loop.outside))
+
+    def _keep(self, loop: Scan, part: Node) -> None:
+        """Keep a part, unless minus that is kept."""
+        if build.negative(part) not in self.parts[loop]:
+            self.parts[loop][part] = None
 
     def _match(self, node: Einsum) -> _Found | None:
         """A product that a step computes among the factors of another."""
@@ -366,6 +371,9 @@ def _stack(
     made, places = loops[loop]
     if part in places:
         return made.state(places[part])
+    less = build.negative(part)
+    if less in places:
+        return build.negative(made.state(places[less]))
     return made.state(loop.nexts.index(part)) if part in loop.nexts else None
 
 
