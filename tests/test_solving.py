@@ -150,6 +150,7 @@ def test_composing_again_is_only_running(monkeypatch: pytest.MonkeyPatch) -> Non
         raise AssertionError("made again")
 
     monkeypatch.setattr("wrt.programs.module.plan", refused)
+    monkeypatch.setattr("wrt.programs.compile", refused)
     for word in ("product_carried", "product", "add", "scale"):
         monkeypatch.setattr(f"wrt.expression.build.{word}", refused)
     gauss_newton()

@@ -56,6 +56,8 @@ class Library:
         """A value as an array of floats, in the type of `like` where it has none of its own."""
         if type(value) is type(like) and value.dtype == like.dtype:
             return self.plain(name, value)
+        if type(value) is float and value == value and self.name == "numpy":
+            return self.words.asarray(value, like.dtype)
         array = self.plain(name, value)
         firm = hasattr(value, "dtype") and _kind(array) != "i"
         wide = firm and width(array) > 4

@@ -312,15 +312,16 @@ def _of_many(matrices: Array) -> Solver:
 
     def solve(b: Array) -> Array:
         if not conditions:
-            x, condition = _conditioned(matrices, b)
+            first, condition = _conditioned(matrices, b)
             conditions.append(condition)
-            return x
+            return first
         if not conditions[0] ** 2 * eps < 1:
             return np.linalg.solve(matrices, b)
         if not inverses:
             inverses.append(np.linalg.inv(matrices))
-        x = inverses[0] @ b
-        return x + inverses[0] @ (b - matrices @ x)
+        x: Array = inverses[0] @ b
+        x += inverses[0] @ (b - matrices @ x)
+        return x
 
     return Solver(solve, lambda: np.linalg.slogdet(matrices)[1])
 

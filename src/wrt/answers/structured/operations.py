@@ -22,6 +22,7 @@ __all__ = [
     "added",
     "composed",
     "identity",
+    "number",
     "product",
     "renamed",
     "scaled",
@@ -96,6 +97,12 @@ def scaled(formula: Node, factor: int | Variable) -> Node:
         return build.add(*(build.scale(factor, one) for one in _plain(formula)))
     axes = [(0, k) for k in range(formula.ndim)]
     return joined([terms(formula), terms(factor)], [], axes)
+
+
+@lru_cache(maxsize=64)
+def number(name: str, kind: tuple[str, ...]) -> Variable:
+    """A number by a name."""
+    return Variable(name, (), kind)
 
 
 @lru_cache(maxsize=512)

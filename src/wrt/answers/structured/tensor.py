@@ -8,7 +8,7 @@ so that what is done a second time is only run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -282,10 +282,11 @@ class Structured:
         """The transposed map: rows and columns exchanged."""
         node = said.transposed(self.formula, self.rows)
         ways = Ways(self.ways.pullback, self.ways.apply)
-        groups = self._sides[1] + self._sides[0]
-        return replace(
-            self, formula=node, rows=len(self.axes) - self.rows, ways=ways, groups=groups
-        )
+        groups, rows = self._sides[1] + self._sides[0], len(self.axes) - self.rows
+        if self.backend == "numpy":
+            groups = groups if self.groups else ()
+            return _alike(node, rows, self.limit, self.like.dtype, ways, groups).at(self.values)
+        return replace(self, formula=node, rows=rows, ways=ways, groups=groups)
 
     def identity(self) -> Structured:
         """The identity between tensors shaped as the last axes: `H + 0.1 * H.identity()`."""
@@ -335,9 +336,9 @@ class Structured:
         value = self.library.taken("the factor", factor, self.like)
         known = ("positive",) if isinstance(factor, float) and factor > 0 else ()
         kind = ("complex",) if _is_complex(value) else known
-        c = Variable(unused("c", list(self.values)), (), kind)
-        node = said.scaled(self.formula, c)
-        return self._made(node, {**self.values, c.name: value}, self.rows, self.groups)
+        name = unused("c", list(self.values))
+        node = said.scaled(self.formula, said.number(name, kind))
+        return self._made(node, {**self.values, name: value}, self.rows, self.groups)
 
     __rmul__ = __mul__
 
@@ -538,6 +539,8 @@ class Structured:
         used = {v.name for v in formula.names}
         kept = {name: value for name, value in values.items() if name in used}
         plain = () if all(count == 1 for count in groups) else groups
+        if self.backend == "numpy":
+            return _alike(formula, rows, self.limit, self.like.dtype, PLAIN, plain).at(kept)
         return replace(self, formula=formula, values=kept, rows=rows, ways=PLAIN, groups=plain)
 
     def _beside(self, other: Structured) -> tuple[Node, dict[str, Any]]:
@@ -563,6 +566,15 @@ _SHARED = (
     *("axes", "library", "row_shape", "column_shape", "_single"),
     *("_programs", "_products", "_ready"),
 )
+
+
+@lru_cache(maxsize=256)
+def _alike(
+    formula: Node, rows: int, limit: int, kind: Any, ways: Ways, groups: tuple[int, ...]
+) -> Structured:
+    """What tensors of one formula share, however often they are put together anew."""
+    like = library("numpy").words.zeros((), kind)
+    return Structured(formula, {}, rows, limit, "numpy", like, ways, groups)
 
 
 def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
