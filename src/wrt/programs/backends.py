@@ -14,11 +14,11 @@ from importlib.util import find_spec
 from types import MappingProxyType
 
 from wrt.errors import ValueMistake
-from wrt.expression.dataclass import dataclass
-from wrt.programs.library import Jax, Library
+from wrt.expression.dataclass import dataclass, replace
+from wrt.programs.library import Brisk, Jax, Library
 from wrt.programs.library_torch import Torch
 
-__all__ = ["BACKENDS", "Backend", "find", "installed", "is_installed"]
+__all__ = ["BACKENDS", "Backend", "brisker", "find", "installed", "is_installed"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ def find(name: str) -> Backend:
     if backend is None:
         raise ValueMistake(f"no array library is called {name}; numpy, jax and torch are")
     return backend
+
+
+def brisker(backend: Backend) -> Backend:
+    """The same library in the words that take least time to call: another choice for NumPy."""
+    return replace(backend, library=Brisk()) if backend.name == "numpy" else backend
 
 
 def is_installed(backend: Backend) -> bool:

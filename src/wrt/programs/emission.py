@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from wrt.expression.coefficient import ONE, Coefficient
@@ -359,7 +360,9 @@ class Emission(NewArrays):
                 return py.call(self.word("linalg.solve"), *self._joined(step, arguments))
             case "factor" | "solve" | "inverse" | "det" | "logdet":
                 return factors.code(self, step)
-            case "outer" | "kron" | "diag" | "trace":
+            case "outer":
+                return self.library.outer(*arguments)
+            case "kron" | "diag" | "trace":
                 return py.call(self.word(step.op), *arguments)
             case "concatenate":
                 return self.library.concatenate(arguments, step.data)
@@ -438,7 +441,9 @@ class Emission(NewArrays):
         left, right = (self.steps[a] for a in step.args)
         turned = left.op == "transpose" and len(left.dims) == 2 and len(right.dims) == 1
         if not (turned and self.library.from_the_left):
-            return py.binary("@", *self._joined(step, arguments))
+            flat = max(len(left.dims), len(right.dims)) <= 2
+            entries = _entries(step.dims) if flat else None
+            return self.library.matmul(*self._joined(step, arguments), entries)
         pair = (arguments[1], self.of(left.args[0]))
         kinds = [right.kind, self.steps[left.args[0]].kind]
         return py.binary("@", *self.library.joined(*pair, kinds))
@@ -566,6 +571,12 @@ def _reader(step: Step, place: int) -> int:
     if step.op == "scan" and not 1 <= place <= len(step.data.states):
         return int(step.data.block)
     return step.block
+
+
+def _entries(dims: Dims) -> int | None:
+    """How many entries an array has; None where a name stands for a size."""
+    sizes = [d.value for d in dims]
+    return None if None in sizes else prod(size or 0 for size in sizes)
 
 
 def _sum(signs: Sequence[int], terms: Sequence[Code]) -> Code:

@@ -16,7 +16,7 @@ from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import postorder, variables
 from wrt.programs import code as py
 from wrt.programs import factors
-from wrt.programs.backends import find
+from wrt.programs.backends import brisker, find
 from wrt.programs.code import Code
 from wrt.programs.emission import Emission
 from wrt.programs.fusing import fused
@@ -85,9 +85,12 @@ def module(
     arguments: tuple[Variable, ...] | None,
     doc: str | None,
     sizes: tuple[tuple[str, int], ...],
+    brisk: bool = False,
 ) -> Module:
-    """The program of a formula, or of several at once, with its text."""
-    library = find(backend)
+    """The program of a formula, or of several at once, with its text; `brisk`: in the words that
+    take least time to call, where nobody reads it.
+    """
+    library = brisker(find(backend)) if brisk else find(backend)
     planned = plan(formula, dict(sizes))
     if library.library.fuses:
         planned = fused(planned)

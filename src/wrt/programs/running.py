@@ -47,12 +47,14 @@ def compile(  # noqa: A001  # the word that people know for this
     doc: str | None = None,
     title: str = "the result",
     instead: str = INSTEAD,
+    brisk: bool = False,
 ) -> Program:
     """The program of a formula: a function of its variables by keyword, or by one mapping.
 
     Several formulas in a tuple share their work and give a tuple. `arguments` may hold variables
     that do not occur; `sizes` help the order of multiplying; `limit` is the most entries that an
-    array may have, `title` what a refusal calls the result and `instead` what it recommends.
+    array may have, `title` what a refusal calls the result and `instead` what it recommends;
+    `brisk` programs are not written to be read.
 
     >>> import numpy as np
     >>> n = Dimension.of("n")
@@ -66,7 +68,7 @@ def compile(  # noqa: A001  # the word that people know for this
     """
     given = None if arguments is None else tuple(arguments)
     known = tuple(sorted((sizes or {}).items()))
-    return _compiled(formula, backend, given, limit, known, name, doc, (title, instead))
+    return _compiled(formula, backend, given, limit, known, name, doc, (title, instead), brisk)
 
 
 @lru_cache(maxsize=256)
@@ -79,10 +81,11 @@ def _compiled(
     name: str,
     doc: str | None,
     title: tuple[str, str],
+    brisk: bool = False,
 ) -> Program:
     told = dict(sizes)
     if backend == "numpy":
-        made = module(formula, backend, name, arguments, doc, sizes)
+        made = module(formula, backend, name, arguments, doc, sizes, brisk)
         return Program(formula, made, limit, title, told)
     from wrt.programs import elsewhere
 

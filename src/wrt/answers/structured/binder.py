@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from wrt import programs
@@ -18,6 +18,7 @@ from wrt.expression.dataclass import dataclass
 from wrt.expression.nodes import Node, Variable
 from wrt.expression.walk import variables
 from wrt.programs.door import PROPERTY, check
+from wrt.programs.quiet import quietly
 from wrt.programs.running import keep
 from wrt.programs.watching import is_suspicious, told_by
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Binder", "Binders"]
 
 #: What arrays of one form have in common.
-_kind = attrgetter("shape", "dtype")
+_kind = attrgetter("__class__", "shape", "dtype")
 
 
 class Binder:
@@ -50,10 +51,6 @@ class Binder:
         return self.derivative.arguments
 
     @cached_property
-    def _names(self) -> list[str]:
-        return [v.name for v in self.arguments]
-
-    @cached_property
     def _laid(self) -> tuple[Node, int, tuple[int, ...]]:
         """The tensor with every axis apart, how many of them are rows, and how many stand in each
         axis that is asked for.
@@ -69,43 +66,41 @@ class Binder:
         return programs.compile(D.formula, self.backend, self.arguments, title=D.title)
 
     @cached_property
-    def _is_plain(self) -> bool:
-        """Whether nothing is asked of values that are arrays by the names of the arguments."""
-        return not self.derivative._counted
+    def _open(self) -> Mapping[Hashable, Form]:
+        """The forms of arrays that are found by the names of the arguments as they are given."""
+        return {} if self.derivative._counted else self._forms
+
+    @cached_property
+    def _in_order(self) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+        """The values of all arguments."""
+        names = [v.name for v in self.arguments]
+        if len(names) > 1:
+            return itemgetter(*names)
+        return lambda given: [given[name] for name in names]
 
     def __call__(
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
     ) -> Structured:
         """The tensor at these arrays: by keyword, or by one mapping of names."""
-        if self._forms and not unnamed and (mapping is None or not values) and self._is_plain:
-            known = self._known(values if mapping is None else mapping)
-            if known is not None:
-                return known
+        given = values if mapping is None else mapping
+        if type(given) is dict and not unnamed and (given is values or not values):
+            try:
+                ordered = self._in_order(given)
+                known = self._open.get(tuple(map(_kind, ordered)))
+            except (KeyError, AttributeError, TypeError):  # what is wrong is told of below
+                known = None
+            if known is not None and len(given) == len(ordered):
+                return known.bound(ordered)
         named = self.derivative._needed(by_name(mapping, values, *unnamed))
         arrays, functions, sizes = self._door.entered(named)
         if self.backend != "numpy" or functions:
             return self._bound(arrays, functions, sizes)
-        key = (*map(_kind, arrays.values()),)
+        key = tuple(map(_kind, arrays.values()))
         form = self._forms.get(key)
         if form is None:
             form = self._form(arrays, sizes)
             keep(self._forms, key, form)
         return form.bound([*arrays.values()])
-
-    def _known(self, given: Mapping[str, Any]) -> Structured | None:
-        """The tensor of arrays of NumPy's with shapes and types that came in before."""
-        import numpy as np
-
-        if type(given) is not dict or len(given) != len(self._names):
-            return None
-        try:
-            arrays = [*map(given.__getitem__, self._names)]
-        except KeyError:
-            return None
-        if {*map(type, arrays)} != {np.ndarray}:
-            return None
-        form = self._forms.get((*map(_kind, arrays),))
-        return None if form is None else form.bound(arrays)
 
     def _made(self, sizes: Mapping[str, int]) -> Bound:
         """The formula and its parts at these sizes."""
@@ -139,7 +134,12 @@ class Binder:
     def _parts(self, made: Bound, arguments: Sequence[Variable] | None = None) -> programs.Program:
         nodes = tuple(made.parts.values())
         return programs.compile(
-            nodes, self.backend, arguments, limit=self.limit, title=self.derivative.title
+            nodes,
+            self.backend,
+            arguments,
+            limit=self.limit,
+            title=self.derivative.title,
+            brisk=True,
         )
 
     def _tensor(self, made: Bound, values: Mapping[str, Any], like: Any) -> Structured:
@@ -193,16 +193,13 @@ class Form:
 
     def bound(self, arrays: Sequence[Any]) -> Structured:
         """The tensor of other arrays, by the places of the arguments."""
-        import numpy as np
-
         values = {name: arrays[at] for name, at in self.kept}
         if self.checked:
             self._check(arrays, self.checked)
         if self.run is not None:
-            with np.errstate(all="ignore"):
-                if any(map(is_suspicious, map(arrays.__getitem__, self.hidden))):
-                    self._check(arrays, self.hidden)
-                self._compute(self.run, arrays, values)
+            if any(map(is_suspicious, map(arrays.__getitem__, self.hidden))):
+                self._check(arrays, self.hidden)
+            self._compute(self.run, arrays, values)
         return self.tensor.at(values)
 
     def _compute(
@@ -210,7 +207,7 @@ class Form:
     ) -> None:
         """The parts, among the values."""
         try:
-            found = run(*[arrays[at] for at in self.read])
+            found = quietly(run, *[arrays[at] for at in self.read])
         except ValueMistake:
             self._check(arrays, self.read)
             raise

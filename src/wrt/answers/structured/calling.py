@@ -45,33 +45,35 @@ class Product:
         self.way, self.name, self.of = way, name, of
         node, variable = way
         fixed = sorted(node.names - {variable}, key=lambda v: v.name)
-        program = programs.compile(node, of.library.name, [*fixed, variable], limit=of.limit)
+        program = programs.compile(
+            node, of.library.name, [*fixed, variable], limit=of.limit, brisk=True
+        )
         numpy = of.library.name == "numpy"
         self.run, self.tell = program.settled(width(of.like))
         self.names = [v.name for v in fixed]
-        self.is_numpy, self.kind = numpy, type(of.like)
-        self.shape = tuple(d.value for d in variable.dims)
-        #: whether an array can come in as it is, NaN in it showing in the result, and the result
-        #: be handed out as it is
-        self.is_plain = numpy and variable in told(node) and program.is_new and node.ndim > 0
+        self.is_numpy, self.room = numpy, silent()
+        #: what an array is that can come in as it is: NaN in it shows in the result, and the result
+        #: can be handed out as it is
+        plain = numpy and variable in told(node) and program.is_new and node.ndim > 0
+        self.kind = type(of.like) if plain else None
+        self.dtype, self.shape = of.like.dtype, tuple(d.value for d in variable.dims)
         self.given = [v.name for v in fixed if COMPUTED not in v.properties]
 
-    @property
-    def patience(self) -> int:
-        """How many products go by before one chooses; 0: nothing is to be chosen."""
-        if not self.is_numpy:
-            return 0
-        if "other" not in self.__dict__:
-            return self._until_looking
-        return 0 if self.other is None else self.other.after
-
     @cached_property
-    def _until_looking(self) -> int:
-        return ceil(LOOKING / max(1.0, nanoseconds(self.way[0])))
+    def patience(self) -> int:
+        """Before which product one chooses, counted from 1: where looking for another way takes no
+        longer than the products did, then where this has paid; 0: nothing is to be chosen.
+        """
+        return 1 + ceil(LOOKING / max(1.0, nanoseconds(self.way[0]))) if self.is_numpy else 0
 
     @cached_property
     def other(self) -> Other | None:
         """The way of many products, where there is one that takes less time and no more memory."""
+        found = self._found()
+        self.patience = 0 if found is None else found.after
+        return found
+
+    def _found(self) -> Other | None:
         node, variable = self.way
         found = gathered(node, variable)
         if found is None:
@@ -81,9 +83,9 @@ class Product:
         saved = nanoseconds(node) - nanoseconds(found.formula)
         if saved < SAVED * nanoseconds(node) or widest(parts) > sum(map(entries, fixed)):
             return None
-        program = programs.compile(parts, arguments=fixed, limit=self.of.limit)
+        program = programs.compile(parts, arguments=fixed, limit=self.of.limit, brisk=True)
         return Other(
-            ceil(nanoseconds(parts) / saved),
+            1 + ceil(nanoseconds(parts) / saved),
             Product((found.formula, variable), self.name, self.of),
             program.ready(width(self.of.like)),
             [v.name for v in fixed],
@@ -100,8 +102,8 @@ class Setting(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A way of many products: after how many of the first way it has paid to compute what it
-    reads, the product with that, and what computes it of the values of some names.
+    """A way of many products: before which product it has paid to compute what it reads, the
+    product with that, and what computes it of the values of some names.
     """
 
     after: int
@@ -125,47 +127,26 @@ class Times:
     model of costs they take no more than twice the time of the better way, however many will come.
     """
 
-    __slots__ = (
-        "dtype",
-        "first",
-        "kind",
-        "left",
-        "now",
-        "run",
-        "shape",
-        "still",
-        "values",
-        "waited",
-    )
+    __slots__ = ("first", "left", "now", "run", "values", "waited")
 
     def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
-        self.first, self.values = product, values
-        #: where the program runs
-        self.still = silent()
-        #: after so many products one chooses; 0: nothing is to be chosen
-        self.waited = product.patience
-        #: of these, those that are left and the one that is chosen for
-        self.left = self.waited and self.waited + 1
-        self._go(product, [values[name] for name in product.names])
-
-    def _go(self, product: Product, fixed: Sequence[Any]) -> None:
-        """Take one way from here on."""
-        self.now, self.run = product, partial(product.run, *fixed)
-        #: what an array is that comes in as it is
-        self.kind = product.kind if product.is_plain else None
-        self.dtype, self.shape = product.of.like.dtype, product.shape
+        self.first = self.now = product
+        self.values = values
+        self.run = partial(product.run, *map(values.__getitem__, product.names))
+        #: products up to the one before which one chooses, of those in all; 0: nothing is chosen
+        self.left = self.waited = product.patience
 
     def of(self, value: Any) -> Any:
         """The product with an array that is right as it is; None where one has to look closer."""
-        kind = type(value)
-        if kind is not self.kind or value.dtype is not self.dtype or value.shape != self.shape:
+        now = self.now
+        if type(value) is not now.kind or value.dtype is not now.dtype or value.shape != now.shape:
             return None
         if self.left:
-            self._count()
+            now = self._counted()
         try:
-            found = self.still.copy().run(self.run, value)
+            found = now.room.copy().run(self.run, value)
         except Exception as error:
-            self.now.tell(error)
+            now.tell(error)
             raise
         flat = found.ravel("K")
         highest = flat.item(flat.argmax())
@@ -178,29 +159,30 @@ class Times:
         found = self.of(value)
         if found is not None:
             return found
-        if self.left:
-            self._count()
+        now = self._counted() if self.left else self.now
         try:
             found = quietly(self.run, value)
         except Exception as error:
-            self.now.tell(error)
+            now.tell(error)
             raise
         found = self._owned(found, value)
-        if self.now.is_numpy and is_suspicious(found):
+        if now.is_numpy and is_suspicious(found):
             self._look(value)
         return found
 
-    def _count(self) -> None:
-        """One product more; another way from here on, where it has come to pay."""
+    def _counted(self) -> Product:
+        """The way of one product more: another one from here on, where that has come to pay."""
         self.left -= 1
         other = None if self.left else self.first.other
         if other is None:
-            return
+            return self.now
         if other.after > self.waited:
             self.left, self.waited = other.after - self.waited, other.after
-            return
+            return self.now
         with suppress(TooLarge, ValueMistake):  # the first way is still there
-            self._go(other.product, quietly(other.read, self.values))
+            self.run = partial(other.product.run, *quietly(other.read, self.values))
+            self.now = other.product
+        return self.now
 
     def _owned(self, result: Any, value: Any) -> Any:
         """A result as an array that shares no memory with what came in."""

@@ -142,29 +142,25 @@ class Structured:
 
     def apply(self, direction: Any, /) -> Array:
         """The product with a tensor shaped as the last axes: a Jacobian times a vector."""
-        line = self._lines.get(False)
+        line = self._lines.get(False) or self._line(False)
         found = None if line is None else line.of(direction)
         return self._times("the direction", direction, False) if found is None else found
 
     def pullback(self, gradient: Any, /) -> Array:
         """The product of a tensor shaped as the first axes with this one: a vector times it."""
-        line = self._lines.get(True)
+        line = self._lines.get(True) or self._line(True)
         found = None if line is None else line.of(gradient)
         return self._times("the gradient", gradient, True) if found is None else found
 
     def _times(self, name: str, value: Any, transposed: bool) -> Array:
-        known = self._products.get(transposed)
-        if known is not None and transposed not in self._lines:
-            found = self._line(transposed, known).of(value)
-            if found is not None:
-                return found
         taken, made = self.column_shape, self.row_shape
         if transposed:
             taken, made = made, taken
         home = self.library
         v, lead = home.shaped(name, value, taken, self.like)
         if v.dtype == self.like.dtype and not lead and not self.groups:
-            return self._line(transposed, known or self._prepared(name, transposed))(v)
+            line = self._lines.get(transposed) or self._line(transposed)
+            return (line or self._prepared(name, transposed))(v)
         node, variable = self._product(transposed, bool(lead), _is_complex(v))
         count = prod(lead)
         v = v.reshape(tuple(count if d.value is None else d.value for d in variable.dims))
@@ -176,19 +172,21 @@ class Structured:
         """Products that were asked for: of the columns, and of the rows."""
         return {}
 
-    def _line(self, transposed: bool, product: Product) -> Times:
-        """A product with arrays of the tensor's own type."""
-        times = self._lines.get(transposed)
-        if times is None:
-            times = self._lines[transposed] = Times(product, self.values)
+    def _line(self, transposed: bool) -> Times | None:
+        """A product with arrays of the tensor's own type, where tensors of these shapes know it."""
+        product = self._products.get(transposed)
+        if product is None:
+            return None
+        times = self._lines[transposed] = Times(product, self.values)
         return times
 
-    def _prepared(self, name: str, transposed: bool) -> Product:
-        """A product with arrays of the tensor's own type, for all tensors of these shapes."""
+    def _prepared(self, name: str, transposed: bool) -> Times:
+        """A product with arrays of the tensor's own type, known to all tensors of these shapes."""
         setting = Setting(self.library, self.like, self.limit)
         product = Product(self._product(transposed, False, False), name, setting)
         self._products[transposed] = product
-        return product
+        times = self._lines[transposed] = Times(product, self.values)
+        return times
 
     @cached_property
     def _products(self) -> dict[bool, Product]:
@@ -197,10 +195,9 @@ class Structured:
 
     def at(self, values: Mapping[str, Any]) -> Structured:
         """The tensor with other arrays of the same shapes and types: what they tell is known."""
-        made = object.__new__(Structured)
-        known = made.__dict__
-        known.update(self._known)
+        made, known = object.__new__(Structured), self._known.copy()
         known["_known"], known["values"], known["_lines"] = self._known, values, {}
+        object.__setattr__(made, "__dict__", known)
         return made
 
     @cached_property
@@ -501,7 +498,7 @@ class Structured:
         known = self._ready.get(node)
         if known is None:
             names = variables(node)
-            program = programs.compile(node, self.backend, names, limit=self.limit)
+            program = programs.compile(node, self.backend, names, limit=self.limit, brisk=True)
             known = program.ready(width(self.like)), [v.name for v in names], program.is_new
             self._ready[node] = known
         run, wanted, _ = known
