@@ -122,6 +122,26 @@ def test_a_matrix_by_a_vector() -> None:
     assert "δ[j,a] x[i]" in said
 
 
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (("sum(exp(A*x))", "x", "x", "x"), "a scalar by a vector 3 times: 3 axes, m × m × m\n"),
+        (("sum(exp(A*x))", "x", "x", "x"), "the same under exchange of any of the axes 1, 2, 3\n"),
+        (("x'*A*y", "x", "y", "x"), "a scalar by a vector and a vector and a vector"),
+        (("W*x", "W", "W"), "every entry is 0: its derivative by W does not depend on W\n"),
+        (("sum(sign(x))", "x"), "every entry is 0: it is zero wherever it is defined\n"),
+    ],
+)
+def test_higher_orders_are_told_in_short(question: tuple[str, ...], said: str) -> None:
+    assert said in answered(*question, width=100)
+
+
+def test_a_direction_has_a_name_of_its_own() -> None:
+    done = wrt("W*x", "W", "--direction", "W", "--code", "numpy")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("W is a variable of the formula, and a direction has its own name")
+
+
 def test_a_direction() -> None:
     said = answered(STEP, "W", "--direction", "V")
     assert "(V*s)" in said.partition("along V")[2].partition("\n")[0]

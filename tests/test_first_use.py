@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wrt
-from wrt.errors import NameMistake, ShapeMistake, ValueMistake
+from wrt.errors import NameMistake, ShapeMistake, SyntaxMistake, TooLarge, ValueMistake
 
 RNN = "s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t] - y[t])^2/2"
 GIVEN = {
@@ -63,6 +63,50 @@ def test_arrays_by_place_are_told_to_have_names(structured):
         D.compile()()
     with pytest.raises(ValueMistake, match="given by name"):
         wrt.recurrence(RNN).gradient("W").checkpointed()(GIVEN, 1)
+
+
+def test_what_is_no_name_is_said_with_what_would_work():
+    with pytest.raises(NameMistake, match="the text is empty\n  as in W"):
+        wrt.gradients("W*x", " ")
+    with pytest.raises(NameMistake, match=r"this is a list\n  names stand one by one"):
+        wrt.derivative("W*x", ["W", "x"])
+    with pytest.raises(NameMistake, match="this is an int"):
+        wrt.derivative("W*x", 3)
+    with pytest.raises(SyntaxMistake, match=r"no lines: the text is empty\n  as in s\[t\]"):
+        wrt.recurrence("\n")
+    with pytest.raises(ValueMistake, match="an int came without one"):
+        wrt.derivative("W*x", "W")(3)
+
+
+def test_a_word_of_python_is_given_with_an_underscore():
+    D = wrt.derivative("lambda*norm2(x)^2", "x")
+    with pytest.raises(ValueMistake, match=r"given for lambda \(as a keyword lambda_\); lambda is"):
+        D(x=[1, 2])
+    assert D(x=[1, 2], lambda_=3).tolist() == D({"x": [1, 2], "lambda": 3}).tolist() == [6, 12]
+
+
+def test_gaps_and_ragged_lists_are_refused_with_what_would_work():
+    D = wrt.derivative("norm2(x)^2", "x")
+    with pytest.raises(ValueMistake, match=r"by 0 in the formula .*, as in M\.\*"):
+        D(x=np.ma.masked_array([1.0, 2.0], [0, 1]))
+    with pytest.raises(ValueMistake, match="x is not an array of numbers: its rows have different"):
+        D(x=[[1], [2, 3]])
+
+
+def test_a_window_over_all_steps_drops_nothing():
+    rnn = wrt.recurrence(RNN)
+    assert str(rnn.gradient("W", truncate=9)(GIVEN)) == "dL/dW within 9 steps: nothing is dropped"
+    assert "nothing" not in str(rnn.gradient("W", truncate=3)(GIVEN))
+
+
+def test_a_structured_tensor_is_run_through():
+    bound = wrt.derivative("norm2(T-U*V')^2", "U", "U").compile(structured=True)
+    H = bound(T=np.ones((3, 2)), U=np.ones((3, 2)), V=np.eye(2))
+    layers = [layer.dense() for layer in H]
+    np.testing.assert_array_equal(np.stack(layers), H.dense())
+    few = wrt.derivative("norm2(T-U*V')^2", "U", "U").compile(structured=True, limit=11)
+    with pytest.raises(TooLarge, match=r"12 entries .* about 192 bytes"):
+        few(T=np.ones((3, 2)), U=np.ones((3, 2)), V=np.eye(2)).sparse()
 
 
 def test_libraries_are_listed():

@@ -299,9 +299,16 @@ def told(text, shapes=None) -> str:
             "  perhaps x*ones(m)'",
         ),
         (
+            "X*W+b'",
+            {"X": "N m", "W": "m k", "b": "k"},
+            "X*W+b': a matrix cannot be added to a row\n    X*W+b'\n    ^^^^^^\n"
+            "  perhaps X*W + ones(n)*b'",
+        ),
+        (
             "x-A",
             {"x": "n", "A": "n n"},
-            "x-A: a matrix cannot be subtracted from a vector\n    x-A\n    ^^^",
+            "x-A: a matrix cannot be subtracted from a vector\n    x-A\n    ^^^\n"
+            "  perhaps x*ones(m)' - A",
         ),
         (
             "A+B",
@@ -442,7 +449,7 @@ def test_mistakes(text, shapes, message):
 
 
 def test_a_formula_is_text():
-    with pytest.raises(SyntaxMistake, match="a formula is text, and this is a value of type int"):
+    with pytest.raises(SyntaxMistake, match="a formula is text, and this is an int"):
         read(5)
 
 

@@ -160,6 +160,9 @@ REFUSED = [
     (r"a = b = \alpha", "= stands once", 6),
     (r"x \text{and so on} \alpha", "'and so on' is no name", 2),
     (r"\hat{xy} + 1", r"\hat stands on one letter", 0),
+    (r"sin(\theta)", "in LaTeX sin is a product of its letters", 0),
+    (r"\alpha tr(A X)", "in LaTeX tr is a product of its letters", 7),
+    (r"2norm2(\theta)", "in LaTeX norm2 is a product of its letters", 1),
     ("$$", "there is no formula: the text is empty", None),
 ]
 
@@ -225,6 +228,12 @@ def test_declared_names_settle_spelling() -> None:
 def test_names_to_differentiate_by(name: str, text: str) -> None:
     reading = read(r"\tanh(W_{hh} \theta + A x_1) + \hat{\theta}")
     assert read_wrt(name, reading).text == text
+
+
+def test_letters_that_were_declared_are_a_product() -> None:
+    declared = dict.fromkeys(("t", "r", "a"), "")
+    assert read(r"\theta tr(a + 1)", shapes=declared).text == "theta*t*r*(a + 1)"
+    assert read(r"\theta t r(a + 1)").text == "theta*t*r*(a + 1)"
 
 
 def test_square_brackets_are_no_latex() -> None:

@@ -23,10 +23,21 @@ __all__ = [
     "TooLarge",
     "ValueMistake",
     "WrtError",
+    "kind_of",
 ]
 
 #: How much of a long text is quoted around the place of a mistake.
 QUOTED = 72
+
+
+def kind_of(value: object) -> str:
+    """The type of a value with its article.
+
+    >>> kind_of([1, 2]), kind_of(3)
+    ('a list', 'an int')
+    """
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
 
 
 class WrtError(Exception):

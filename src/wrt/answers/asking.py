@@ -8,7 +8,7 @@ from typing import Any
 
 from wrt import notation
 from wrt.algebra.conjugation import is_conjugate
-from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake
+from wrt.errors import NameMistake, NotDifferentiable, ShapeMistake, kind_of
 from wrt.expression import build
 from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
@@ -37,7 +37,7 @@ def question_of(
         return f
     if shapes is not None and not isinstance(shapes, Mapping):
         raise ShapeMistake(
-            f"shapes is a {type(shapes).__name__}", hint='a mapping is wanted, as {"W": "n m"}'
+            f"shapes is {kind_of(shapes)}", hint='a mapping is wanted, as {"W": "n m"}'
         )
     if isinstance(f, str):
         barred = any(isinstance(name, str) and _CONJ.match(name) for name in names)

@@ -9,7 +9,7 @@ from typing import Any
 from wrt import notation
 from wrt.algebra import expand, meant, normal_form
 from wrt.calculus import constrained_derivative, free_derivative, variable_of
-from wrt.errors import NameMistake, ValueMistake
+from wrt.errors import NameMistake, ValueMistake, kind_of
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.meaning import evaluate
@@ -129,10 +129,10 @@ def plain_keys(values: Mapping[str, Any], known: Sequence[Variable]) -> dict[str
 def by_name(mapping: object, values: Mapping[str, Any], *unnamed: object) -> dict[str, Any]:
     """All values by name, of one mapping and of keywords; ValueMistake for any without a name."""
     if unnamed or not isinstance(mapping, Mapping | None):
-        first = type(next((one for one in (mapping, *unnamed) if not _is_named(one)), mapping))
+        first = next((one for one in (mapping, *unnamed) if not _is_named(one)), mapping)
         raise ValueMistake(
             f"values are given by name, as in D(x=[1, 2]) or D({{'x': [1, 2]}}); "
-            f"a {first.__name__} came without one"
+            f"{kind_of(first)} came without one"
         )
     return {**(mapping or {}), **values}
 

@@ -115,8 +115,9 @@ def described(D: Derivative) -> str:
     f, *xs = [_kind(count) for count in D.groups]
     if D.question.row and D.groups[0] == 1:
         f = "a row"
-    again = len(xs) == 2 and D.wanted[0].text.strip() == D.wanted[1].text.strip()
-    by = f"{xs[0]} twice" if again else " and ".join(xs)
+    again = len(xs) > 1 and len({one.text.strip() for one in D.wanted}) == 1
+    times = "twice" if len(xs) == 2 else f"{len(xs)} times"
+    by = f"{xs[0]} {times}" if again else " and ".join(xs)
     axes = len(D.shape)
     if not axes:
         return f"{f} by {by}: one number"

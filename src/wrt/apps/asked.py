@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wrt import programs
 from wrt.answers.claims.printed import point_of, refuse_misprints, refuse_misprograms
 from wrt.answers.parts import told_sizes
-from wrt.errors import ValueMistake
+from wrt.errors import NameMistake, ValueMistake
 from wrt.expression.dataclass import dataclass, field
 from wrt.language.lexer import spelled
 
@@ -80,6 +80,11 @@ def find(D: Derivative, asked: Asked) -> Found:
     >>> found.entry, found.entry_value
     ('s[3]', array(6.))
     """
+    if asked.direction is not None and asked.direction in D.question.variables:
+        raise NameMistake(
+            f"{asked.direction} is a variable of the formula, and a direction has its own name",
+            hint="as in --direction V",
+        )
     check, point = D.check(), point_of(D)
     if asked.worded:
         refuse_misprints(D, point)

@@ -2,13 +2,14 @@ r"""Names in LaTeX and what stands above and below them: W_{hh}, \hat{x}_1, \mat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 
 from wrt.errors import NameMistake
 from wrt.language.latex_cursor import is_raised
 from wrt.language.latex_marks import Below, MarkReader
-from wrt.language.latex_words import ACCENTS, FONTS
+from wrt.language.latex_words import ACCENTS, FONTS, WORDS
 from wrt.language.lexer import Token
 from wrt.language.operators import INFIX
 from wrt.language.syntax import (
@@ -27,6 +28,8 @@ __all__ = ["NameReader"]
 
 #: Letters that are functions where a bracket follows them.
 _FUNCTIONS = frozenset({"f", "g", "h", "phi", "psi"})
+#: Letters side by side before a bracket.
+_SPELLED = re.compile(r"([A-Za-z]{2,}\d?)\s*\(")
 #: Fonts that hold to the end of the braces around them.
 _SWITCHES = frozenset({r"\bf", r"\rm", r"\it", r"\sf", r"\tt", r"\cal"})
 
@@ -81,6 +84,8 @@ class NameReader(MarkReader):
 
     def letter(self, token: Token, face: str, name: str | None = None) -> Syntax:
         """A letter with its subscript, a function of what is in brackets, or a power of e."""
+        if name is None and not face:
+            self._refuse_spelled(token)
         name = token.text if name is None else name
         if name == "e" and not face and is_raised(self.tokens, self.at):
             if "e" not in self.known and "e" not in self.bare:
@@ -96,6 +101,19 @@ class NameReader(MarkReader):
             word = "sigmoid" if name == "sigma" and name not in self.known else name
             return self.scripted(self.plain(self.applied(word, token, primes)))
         return self.scripted(self.named(name, face, token))
+
+    def _refuse_spelled(self, token: Token) -> None:
+        """Letters side by side before a bracket that spell a function: a product nobody means."""
+        spelled = _SPELLED.match(self.text, token.span[0])
+        if spelled is None or spelled[1] not in all_words() or self.known.keys() >= {*spelled[1]}:
+            return
+        word = spelled[1]
+        command = f"\\{word}" if word in WORDS else rf"\operatorname{{{word}}}"
+        self.refuse(
+            spelled.span(1),
+            f"in LaTeX {word} is a product of its letters",
+            f"perhaps {command}(…), or spaces between the letters of a product",
+        )
 
     def _unit(self, token: Token) -> Syntax:
         r"""A basis vector with its size above: \mathbf{e}^{(n)}_{k}."""

@@ -354,12 +354,13 @@ def _infix_misfit(text: str, part: Infix, of: tuple[int, ...]) -> tuple[str, str
 
 def _repeated(part: Infix, left: str, right: str, of: tuple[int, ...]) -> str | None:
     """A row under every row of a matrix, or a column beside every column, as a product."""
-    vectors = [side for side, k in zip((part.left, part.right), of, strict=True) if k != MATRIX]
-    if MATRIX not in of or not {ROW, COLUMN} & set(of) or not isinstance(vectors[0], Call):
+    if MATRIX not in of or not {ROW, COLUMN} & set(of):
         return None
     ones = {ROW: "ones(n)*{}", COLUMN: "{}*ones(m)'"}
     sides = [
-        ones[kind].format(_wrapped(side, text)) if kind in ones else text
+        ones[kind].format(text if isinstance(side, Postfix) else _wrapped(side, text))
+        if kind in ones
+        else text
         for side, text, kind in zip((part.left, part.right), (left, right), of, strict=True)
     ]
     if part.operator.name.startswith("entry_"):

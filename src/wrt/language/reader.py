@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake
+from wrt.errors import Mistake, NameMistake, ShapeMistake, SyntaxMistake, kind_of
 from wrt.expression.dataclass import dataclass, field, replace
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
@@ -95,7 +95,7 @@ def read(
       perhaps y'*z (inner product), y*z' (outer product) or y.*z (entry by entry)
     """
     if not isinstance(text, str):
-        raise SyntaxMistake(f"a formula is text, and this is a value of type {type(text).__name__}")
+        raise SyntaxMistake(f"a formula is text, and this is {kind_of(text)}")
     try:
         return _read(text, shapes, functions, line, over_complex)
     except Mistake:
@@ -323,7 +323,15 @@ def read_wrt(text: str, reading: Reading) -> Wanted:
     (Dimension('0'), slice(Dimension('0'), Dimension('m'), None))
     """
     if not isinstance(text, str):
-        raise NameMistake(f"a derivative is by a name, and this is a {type(text).__name__}")
+        several = isinstance(text, (list, tuple))
+        raise NameMistake(
+            f"a derivative is by a name, and this is {kind_of(text)}",
+            hint='names stand one by one, as in derivative(f, "x", "x")' if several else None,
+        )
+    if not text.strip():
+        raise NameMistake(
+            "there is no name to differentiate by: the text is empty", hint="as in W or X[1,2]"
+        )
     program, name = _name_parsed(text, reading)
     body, conjugate = _unbarred(program.lines[-1].body)
     base = body.base if isinstance(body, Index) else body

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NoReturn
 
-from wrt.errors import ShapeMistake, SyntaxMistake
+from wrt.errors import ShapeMistake, SyntaxMistake, kind_of
 from wrt.expression.dataclass import dataclass, replace
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
@@ -125,7 +125,11 @@ def read_recurrence(text: str, shapes: Shapes | None = None) -> Lines:
     ('s[t] is a vector (n)', 'W is a matrix (n × n)', 'x[t] is a vector (n)')
     """
     if not isinstance(text, str):
-        raise SyntaxMistake(f"a recurrence is text, and this is a {type(text).__name__}")
+        raise SyntaxMistake(f"a recurrence is text, and this is {kind_of(text)}")
+    if not text.strip():
+        raise SyntaxMistake(
+            "there are no lines: the text is empty", hint="as in s[t] = tanh(W*s[t-1] + U*x[t])"
+        )
     return _Reader(text, shapes).read()
 
 

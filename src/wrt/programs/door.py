@@ -9,7 +9,7 @@ from cmath import isfinite
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wrt.errors import ValueMistake
+from wrt.errors import ValueMistake, kind_of
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.nodes import Variable
 from wrt.programs.module import linear
@@ -53,6 +53,7 @@ def collected(
             if v.name in missing
         ]
         shapes = f"; {', '.join(said)}" if said else ""
+        missing = [n if wanted[n] == n else f"{n} (as a keyword {wanted[n]})" for n in missing]
         names = " and ".join(filter(None, (", ".join(missing[:-1]), missing[-1])))
         raise ValueMistake(f"no value is given for {names}{shapes}")
     return found
@@ -62,8 +63,7 @@ def _nameless(mapping: object, unnamed: Sequence[Any], wanted: Mapping[str, str]
     if unnamed:
         order = ", ".join(wanted)
         return f"values are given by name, as in x=…; function takes them by place ({order})"
-    kind = type(mapping).__name__
-    return f"values are given by name, as in x=…, or as one mapping; got a {kind}"
+    return f"values are given by name, as in x=…, or as one mapping; got {kind_of(mapping)}"
 
 
 def _unknown(given: str, wanted: Mapping[str, str]) -> str:

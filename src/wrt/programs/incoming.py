@@ -82,6 +82,8 @@ def plain_array(variable: Variable, value: Any) -> Array:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
         said = str(error).partition("\n")[0]
+        if "inhomogeneous" in said:
+            said = "its rows have different lengths"
         raise ValueMistake(f"{variable.name} is not an array of numbers: {said}") from None
     if array.dtype.kind not in "fiubc":
         array = _as_numbers(variable.name, array, value)
@@ -130,7 +132,10 @@ def _open(variable: Variable, value: Any) -> Any:
             'compile("jax") is'
         )
     if _is_masked(value):
-        raise ValueMistake(f"{name} is a masked array; fill its gaps with a number first")
+        raise ValueMistake(
+            f"{name} is a masked array; fill its gaps with a number, and weigh them "
+            "by 0 in the formula where they should not count, as in M.*(…)"
+        )
     for dense in ("toarray", "todense"):
         if hasattr(value, dense):
             kind = type(value).__name__

@@ -53,6 +53,8 @@ class Kept:
 
     def __str__(self) -> str:
         steps = "1 step" if self.window == 1 else f"{self.window} steps"
+        if self.fraction < 1e-13:
+            return f"{self.called} within {steps}: nothing is dropped"
         return (
             f"{self.called} within {steps}: what is dropped has norm {self.norm:.3g}, "
             f"{100 * self.fraction:.3g} % of the whole"

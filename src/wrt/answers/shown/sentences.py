@@ -8,6 +8,7 @@ from fractions import Fraction
 from wrt import notation
 from wrt.algebra import Structure, expand
 from wrt.algebra.conjugation import frozen, has_real_values
+from wrt.answers.parts import swept
 from wrt.expression import build
 from wrt.expression.dimensions import Dimension
 from wrt.expression.function import DOMAINS
@@ -73,8 +74,20 @@ def symmetry_sentence(found: Structure) -> str | None:
     if plain or not found.symmetries:
         return None
     pairs = [(a, b) for a, b in found.symmetries if len(a) == 1] or found.symmetries
-    said = [f"{_axes(a)} and {_axes(b)}" for a, b in pairs]
-    return f"the same under exchange of {'; of '.join(said)}"
+    alike = _alike(pairs)
+    said = [f"{_axes(a)} and {_axes(b)}" for a, b in pairs if not any(a[0] in s for s in alike)]
+    every = [f"any of the axes {', '.join(str(k + 1) for k in sorted(s))}" for s in alike]
+    return f"the same under exchange of {'; of '.join([*every, *said])}"
+
+
+def _alike(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[set[int]]:
+    """Three single axes and more that may all be exchanged: those that pairs of them connect."""
+    found: list[set[int]] = []
+    for a, b in pairs:
+        if len(a) == 1:
+            joined = [one for one in found if one & {*a, *b}]
+            found = [one for one in found if one not in joined] + [{*a, *b}.union(*joined)]
+    return [one for one in found if len(one) > 2]
 
 
 def _axes(axes: Sequence[int]) -> str:
@@ -136,6 +149,11 @@ def zero_sentence(text: str, f: Node, wanted: Sequence[Wanted]) -> str:
             if (other if one.conjugate else x) not in apart.names:
                 by, fixed = _pair(x, one.conjugate)
                 return f"{text} depends on {fixed} only, which is held fixed by {by}"
+    for k in range(1, len(wanted)):
+        x = wanted[k].variable
+        if x not in swept(f, [one.by for one in wanted[:k]], "projected").names:
+            by = " and ".join(one.text.strip() for one in wanted[:k])
+            return f"its derivative by {by} does not depend on {x.name}"
     return "it is zero wherever it is defined"
 
 

@@ -18,6 +18,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Factor, Node, Pattern, Relation
 from wrt.expression.products import connected
+from wrt.programs.memory import told
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ def entries(D: Structured, limit: int) -> Any:
     if most > limit:
         raise TooLarge(
             f"{D} would have {most:,} entries that are not zero by its structure, "
-            f"about {most * 16 / 1e9:.1f} GB; apply and pullback need none of them"
+            f"about {told(most * 16)}; apply and pullback need none of them"
         )
     shape = (prod(D.row_shape), prod(D.column_shape))
     places = (np.empty(0, dtype=int), np.empty(0, dtype=int))

@@ -7,7 +7,7 @@ so that what is done a second time is only run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -128,6 +128,9 @@ class Structured:
         if not self.shape:
             raise TypeError("a structured tensor without axes has no length")
         return self.shape[0]
+
+    def __iter__(self) -> Iterator[Structured]:
+        return (self[k] for k in range(len(self)))
 
     def __reduce__(self) -> tuple[object, ...]:
         told = (self.formula, dict(self.values), self.rows, self.limit, self.backend, self.like)
