@@ -222,7 +222,7 @@ def test_products_share_no_memory_with_anything(often: int) -> None:
         last = H.apply(v)
     found, line = H.apply(v), H._lines[False]
     assert (line.now is line.first) == (often == 1)
-    for other in (v, last, *H.values.values(), *line.run.args):
+    for other in (v, last, *H.values.values(), *line.run.__defaults__):
         assert not np.shares_memory(found, other)
 
 

@@ -18,6 +18,7 @@ from wrt.programs import MOST_ENTRIES, door, incoming, memory
 from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
 from wrt.programs.plan import Plan
+from wrt.programs.quiet import quietly
 from wrt.programs.repeated import Call, looking, plainly, repeated
 from wrt.programs.sized import Planned, Plans
 from wrt.programs.steps import is_new
@@ -269,6 +270,8 @@ class Program:
         made = self._module
         arguments = [given[v.name] for v in made.arguments]
         functions = [given[f.name] for f in made.functions]
+        if not functions:
+            return quietly(self._run, planned, arguments, sizes)
         if self.backend == "numpy":
             functions = [_checked(f, given[f.name], sizes) for f in made.functions]
         with np.errstate(all="ignore"):

@@ -209,9 +209,13 @@ class _Binding:
                 groups.setdefault(frozenset(indices), []).append((child, e, indices))
         for group in groups.values():
             ((child, e, indices), *others) = group
-            if not others and e == 1 and len(set(indices)) == len(indices):
-                found.append((self.done[child], 1, indices))
-                continue
+            if not others and len(set(indices)) == len(indices):
+                if e == 1:
+                    found.append((self.done[child], 1, indices))
+                    continue
+                if e == 2 and _is_widest(child, node):
+                    found.append((child, 2, indices))
+                    continue
             axes = tuple(dict.fromkeys(indices))
             made = self.part(build.product_carried(ONE, group, axes, node.index_dims))
             found.append((made, 1, axes))
@@ -265,6 +269,14 @@ def _is_large(node: Node) -> bool:
     if node.ndim <= max((v.ndim for v in node.names), default=0):
         return False
     return _volume(node.dims) > sum(_volume(v.dims) for v in node.names)
+
+
+def _is_widest(node: Node, product: Einsum) -> bool:
+    """Whether an array has more entries than all others of a product: its square is read once or
+    twice from it sooner than kept.
+    """
+    others = {c for c in product.children if c is not node and not isinstance(c, Pattern)}
+    return isinstance(node, Variable) and _volume(node.dims) > sum(_volume(c.dims) for c in others)
 
 
 def _volume(dims: Sequence[Dimension]) -> int:

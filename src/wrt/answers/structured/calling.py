@@ -7,10 +7,11 @@ in, shows there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property, partial
+from functools import cached_property
 from math import ceil
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from wrt import programs
@@ -46,10 +47,10 @@ class Product:
         node, variable = way
         fixed = sorted(node.names - {variable}, key=lambda v: v.name)
         program = programs.compile(
-            node, of.library.name, [*fixed, variable], limit=of.limit, brisk=True
+            node, of.library.name, [variable, *fixed], limit=of.limit, brisk=True
         )
         numpy = of.library.name == "numpy"
-        self.run, self.tell = program.settled(width(of.like))
+        self.function, self.tell = program.settled(width(of.like))
         self.names = [v.name for v in fixed]
         self.is_numpy, self.room = numpy, silent()
         #: what an array is that can come in as it is: NaN in it shows in the result, and the result
@@ -58,6 +59,15 @@ class Product:
         self.kind = type(of.like) if plain else None
         self.dtype, self.shape = of.like.dtype, tuple(d.value for d in variable.dims)
         self.given = [v.name for v in fixed if COMPUTED not in v.properties]
+
+    def bound(self, fixed: Iterable[Any]) -> Callable[[Any], Any]:
+        """The product with arrays that stand still, as a function of the one that does not."""
+        function = self.function
+        if isinstance(function, FunctionType) and self.is_numpy:  # a default is given at no cost
+            code, space = function.__code__, function.__globals__
+            return FunctionType(code, space, function.__name__, tuple(fixed))
+        given = tuple(fixed)
+        return lambda value: function(value, *given)
 
     @cached_property
     def patience(self) -> int:
@@ -132,7 +142,7 @@ class Times:
     def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
         self.first = self.now = product
         self.values = values
-        self.run = partial(product.run, *map(values.__getitem__, product.names))
+        self.run = product.bound(map(values.__getitem__, product.names))
         #: products up to the one before which one chooses, of those in all; 0: nothing is chosen
         self.left = self.waited = product.patience
 
@@ -180,7 +190,7 @@ class Times:
             self.left, self.waited = other.after - self.waited, other.after
             return self.now
         with suppress(TooLarge, ValueMistake):  # the first way is still there
-            self.run = partial(other.product.run, *quietly(other.read, self.values))
+            self.run = other.product.bound(quietly(other.read, self.values))
             self.now = other.product
         return self.now
 

@@ -94,16 +94,27 @@ def _combined(term: Term, moving: Variable) -> Term:
     still = [f for f in term.factors if f[0] is not moving and not isinstance(f[0], Pattern)]
     other = [f for f in term.factors if f[0] is moving or isinstance(f[0], Pattern)]
     ends = {i for f in other for i in f[2]} | set(term.output)
+    row = _row(term, moving)
     made, coefficient = list[Factor](), term.coefficient
     for group in _groups(still, ends):
         own = dict.fromkeys((*term.output, *(i for f in other for i in f[2])))
         kept = tuple(i for i in own if any(i in f[2] for f in group))  # what comes out first
+        if row and row[0] not in kept:
+            kept = tuple(sorted(kept, key=lambda i: i not in row))
         if _is_one(group, kept) or _volume(kept, term) > sum(entries(f[0]) for f in group):
             made += group
         else:
             made.append((build.product_carried(coefficient, group, kept, term.dims), 1, kept))
             coefficient = ONE
     return term._replace(coefficient=coefficient, factors=(*made, *other))
+
+
+def _row(term: Term, moving: Variable) -> tuple[int, ...]:
+    """The indices of a matrix that moves and has rows of the result: what it meets is multiplied
+    from the right, and has what is summed first.
+    """
+    (indices,) = (f[2] for f in term.factors if f[0] is moving)
+    return indices if len(indices) == 2 and indices[0] in term.output else ()
 
 
 def _groups(factors: Sequence[Factor], ends: Collection[int]) -> list[list[Factor]]:
