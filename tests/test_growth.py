@@ -104,23 +104,23 @@ def test_memory_stays_level_over_many_questions() -> None:
     for k in range(300):
         ask(k)
     gc.collect()
-    before = len(interning._table)
+    before = interning.alive()
     for k in range(300, 600):
         ask(k)
     gc.collect()
-    assert len(interning._table) < before + 300  # a node or less for every question
+    assert interning.alive() < before + 300  # a node or less for every question
 
 
 def test_nodes_go_with_the_last_formula_that_holds_them() -> None:
     from wrt.expression import interning
 
     gc.collect()
-    before = len(interning._table)
+    before = interning.alive()
     D = wide(200)
-    assert len(interning._table) > before + 1000
+    assert interning.alive() > before + 1000
     del D
     gc.collect()
-    assert len(interning._table) < before + 200
+    assert interning.alive() < before + 200
 
 
 @pytest.mark.parametrize("names", ["ABCD", "BDAC", "CADB", "PQRS", "SQPR", "WXYZ"])

@@ -73,6 +73,8 @@ def _fewer(x: Node, f: Node) -> bool:
 class Adjoint:
     """`Σ_p δ_p · C_p` over given axes, collected term by term."""
 
+    __slots__ = ("cores", "dims")
+
     def __init__(self, dims: Dims) -> None:
         self.dims = dims
         self.cores: dict[Pattern, list[Core]] = {}
@@ -123,7 +125,11 @@ class Adjoint:
         if len(cores) == 1:
             return cores[0]
         dims = self.class_dims(pattern)
-        carried = tuple(sorted(set().union(*(c.carried for c in cores))))
+        carried = cores[0].carried
+        if any(core.carried != carried for core in cores):
+            carried = tuple(sorted(set().union(*(c.carried for c in cores))))
+        elif len(carried) == len(dims):
+            return Core(build.add(*[core.node for core in cores]), carried)
         place = {k: i for i, k in enumerate(carried)}
         kept = [dims[k] for k in carried]
         out = tuple(range(len(carried)))
@@ -182,7 +188,7 @@ def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
 def _adjoint(adjoints: dict[Node, Adjoint], f: Node, node: Node) -> Adjoint:
     found = adjoints.get(node)
     if found is None:
-        found = adjoints[node] = Adjoint(f.dims + node.dims)
+        found = adjoints[node] = Adjoint(f.dims + node.dims if f.dims else node.dims)
     return found
 
 

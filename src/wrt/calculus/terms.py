@@ -106,12 +106,13 @@ _ONE = build.number(1)
 
 def is_entrywise(local: Term, axes: int) -> bool:
     """Whether a derivative ties every axis of a node to the same axis of its child."""
-    return local.output == _twice(axes)
+    output = local.output
+    return len(output) == 2 * axes and output[:axes] == output[axes:] == _axes(axes)
 
 
 @lru_cache(maxsize=64)
-def _twice(axes: int) -> tuple[int, ...]:
-    return (*range(axes), *range(axes))
+def _axes(count: int) -> tuple[int, ...]:
+    return tuple(range(count))
 
 
 def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> Core:
@@ -137,12 +138,13 @@ def _entry_by_entry(core: Core, local: Term) -> Core:
     """A core that is no wider than a node, times an entry by entry derivative of it."""
     dims = local.index_dims
     own: tuple[Factor, ...] = () if core.node is _ONE else ((core.node, 1, core.carried),)
-    factors = (*own, *local.factors)
-    kept = tuple(range(len(dims)))
-    if len(core.carried) == len(dims):
-        return Core(build.product(local.coefficient, factors, kept, dims), kept)
-    held = set().union(*[indices for _, _, indices in factors])
-    if len(held) == len(dims):
+    factors = own + local.factors
+    kept = _axes(len(dims))
+    wide = core.carried == kept or kept in [indices for _, _, indices in local.factors]
+    if not wide:
+        held = set().union(*[indices for _, _, indices in factors])
+        wide = len(held) == len(dims)
+    if wide:
         return Core(build.product(local.coefficient, factors, kept, dims), kept)
     kept = tuple([i for i in kept if i in held])
     return Core(build.product_carried(local.coefficient, factors, kept, dims), kept)

@@ -188,6 +188,11 @@ def reshape(node: Node, dims: Iterable[Dimension]) -> Node:
 def add(*terms: Node) -> Node:
     """The sum of formulas of the same dimensions, equal terms merged and zeros gone."""
     dims = terms[0].dims
+    if len(terms) == 2:
+        first, last = terms
+        if not (is_zero(first) or is_zero(last) or _likeness(first) == _likeness(last)):
+            assert first.dims == last.dims, (first.dims, last.dims)
+            return Sum(terms if first.digest < last.digest else (last, first))
     groups: dict[Any, list[Node]] = {}
     for term in terms:
         assert term.dims == dims, (term.dims, dims)

@@ -39,15 +39,19 @@ class Layout:
     alike.
 
     `summed` are the indices that the output lacks; `repeats` says that one repeats in it, so that
-    entries off a diagonal are zero; `light` that nothing is summed; `said` tells layouts apart.
+    entries off a diagonal are zero; `light` that nothing is summed, `melts` that a product of it
+    goes into any other; `said` tells layouts apart, `head` is what a product without a number says
+    besides its factors.
     """
 
     __slots__ = (
         "dims",
         "exponents",
+        "head",
         "index_dims",
         "indices",
         "light",
+        "melts",
         "output",
         "repeats",
         "said",
@@ -67,8 +71,10 @@ class Layout:
         kept = set(output)
         self.summed = tuple([i for i in range(len(index_dims)) if i not in kept])
         self.repeats, self.light = len(kept) < len(output), not self.summed
+        self.melts = self.light and len(exponents) < 2
         parts = (*map(str, exponents), indices, output, *[d._text for d in index_dims])
         self.said = repr(parts)[1:]
+        self.head = f"Einsum('1', {self.said}".encode()
 
 
 @lru_cache(maxsize=8192)

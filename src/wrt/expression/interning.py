@@ -15,25 +15,33 @@ except ImportError:
 if TYPE_CHECKING:
     from wrt.expression.nodes import Node
 
-__all__ = ["blake2b", "digest_of", "find", "keep", "lock"]
+__all__ = ["alive", "blake2b", "digest_of", "find", "keep", "lock"]
 
-#: Held while a node is put into the table or forgotten.
+#: Held while what stands in the table is put out of it.
 lock = RLock()
 
-
-class _Kept(ref["Node"]):
-    """A node of the table, which forgets it when it is freed."""
-
-    __slots__ = ("digest",)
-    digest: bytes
+#: So many nodes may stand in the table before it is looked through for those that were freed.
+LEAST = 10_000
 
 
-_table: dict[bytes, _Kept] = {}
+class _Table(dict[bytes, "ref[Node]"]):
+    """Nodes by their digests; `limit` is the length at which it is looked through.
+
+    That nodes are freed is not told to it: a call for each of a hundred thousand would cost more
+    than to look through the table each time that it has doubled.
+    """
+
+    limit = LEAST
 
 
-def digest_of(kind: str, said: str, children: Sequence[Node]) -> bytes:
+_table = _Table()
+
+
+def digest_of(head: bytes, children: Sequence[Node]) -> bytes:
     """What tells a node from any other, the same in every process."""
-    parts = [f"{kind}{said}".encode()]
+    if len(children) == 1:
+        return blake2b(head + children[0].digest, digest_size=16).digest()
+    parts = [head]
     for child in children:
         parts.append(child.digest)  # quicker for the few that there are
     return blake2b(b"".join(parts), digest_size=16).digest()
@@ -49,8 +57,16 @@ def keep(digest: bytes, node: Node) -> Node:
     """Remember a node as long as it is used: the one of the table, where another thread was
     first.
     """
-    kept = _Kept(node, _forget)
-    kept.digest = digest
+    kept = ref(node)
+    if _table.setdefault(digest, kept) is not kept:
+        return _put(digest, node, kept)
+    if len(_table) > _table.limit:
+        alive()
+    return node
+
+
+def _put(digest: bytes, node: Node, kept: ref[Node]) -> Node:
+    """Put a node in the place of one that was freed, unless another thread did."""
     with lock:
         first = find(digest)
         if first is not None:
@@ -59,8 +75,11 @@ def keep(digest: bytes, node: Node) -> Node:
     return node
 
 
-def _forget(kept: _Kept, table: dict[bytes, _Kept] = _table, held: RLock = lock) -> None:
-    """Called as nodes are freed, also when the names of this module are gone already."""
-    with held:
-        if table.get(kept.digest) is kept:
-            del table[kept.digest]
+def alive() -> int:
+    """How many nodes there are; the table forgets those that were freed."""
+    with lock:
+        for digest, kept in _table.copy().items():
+            if kept() is None and _table.get(digest) is kept:
+                del _table[digest]
+        _table.limit = max(LEAST, 2 * len(_table))
+        return len(_table)

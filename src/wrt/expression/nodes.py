@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wrt.expression import interning
 from wrt.expression.canonical import Layout, arranged, ordered
-from wrt.expression.coefficient import Coefficient
+from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
 
@@ -75,12 +76,14 @@ class Node:
 
     #: the fields, in the order of the constructor, that pickling and rebuilding use
     fields: ClassVar[tuple[str, ...]] = ()
+    #: whether the free variables are others than those of the children
+    binds: ClassVar[bool] = False
 
     @classmethod
     def _intern(
         cls, said: str, children: tuple[Node, ...], dims: Dims, holds: int = 0, **fields: Any
     ) -> Any:
-        digest = interning.digest_of(cls.__name__, said, children)
+        digest = interning.digest_of(f"{cls.__name__}{said}".encode(), children)
         node = interning.find(digest)
         if node is not None:
             return node
@@ -96,9 +99,9 @@ class Node:
         for child in children:
             holds |= child.holds
             more = child.names
-            if not more <= names:
+            if more is not names and not more <= names:
                 names = more if names <= more else names | more
-        self.holds, self.names = holds, self._free(names)
+        self.holds, self.names = holds, self._free(names) if self.binds else names
         return interning.keep(digest, self)
 
     def _free(self, names: frozenset[Variable]) -> frozenset[Variable]:
@@ -204,6 +207,7 @@ class Variable(Node):
     name: str
     properties: frozenset[str]
     fields = ("name", "dims", "properties")
+    binds = True
 
     def __new__(
         cls, name: str, dims: Iterable[Dimension], properties: Iterable[str] = ()
@@ -323,15 +327,18 @@ class Einsum(Node):
     def _laid_out(
         cls, coefficient: Coefficient, children: tuple[Node, ...], layout: Layout
     ) -> Einsum:
-        said = f"({coefficient._text!r}, {layout.said}"
-        digest = interning.digest_of("Einsum", said, children)
+        if coefficient is ONE:
+            head = layout.head
+        else:
+            head = f"Einsum({coefficient._text!r}, {layout.said}".encode()
+        digest = interning.digest_of(head, children)
         made: Any = interning.find(digest)
         if made is None:
             made = object.__new__(cls)
             made.coefficient, made.layout, made._factors = coefficient, layout, None
             made.exponents, made.indices = layout.exponents, layout.indices
             made.output, made.index_dims = layout.output, layout.index_dims
-            holds = COMPLEX * coefficient.is_imaginary
+            holds = COMPLEX if coefficient.powers and coefficient.is_imaginary else 0
             made = made._kept(digest, children, layout.dims, holds)
         return made  # type: ignore[no-any-return]
 
@@ -370,8 +377,11 @@ class Sum(Node):
     def __new__(cls, terms: Iterable[Node]) -> Sum:
         terms = tuple(terms)
         assert len(terms) > 1
-        made: Sum = cls._intern("()", terms, terms[0].dims)
-        return made
+        digest = interning.digest_of(b"Sum()", terms)
+        made: Any = interning.find(digest)
+        if made is None:
+            made = object.__new__(cls)._kept(digest, terms, terms[0].dims)
+        return made  # type: ignore[no-any-return]
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         return build.add(*children)
@@ -388,6 +398,7 @@ class BoundedSum(Node):
     kind: str
     variable: Variable
     fields = ("kind", "variable", "low", "high", "body")
+    binds = True
 
     def __new__(
         cls, kind: str, variable: Variable, low: Node, high: Node, body: Node
@@ -435,7 +446,7 @@ class Apply(Node):
 
     def __new__(cls, function: Function, arguments: Iterable[Node], batch: int) -> Apply:
         arguments = tuple(arguments)
-        digest = interning.digest_of("Apply", f"({function.key!r}, {batch})", arguments)
+        digest = interning.digest_of(_head_of_call(function.key, batch), arguments)
         made: Any = interning.find(digest)
         if made is None:
             made = object.__new__(cls)
@@ -446,6 +457,12 @@ class Apply(Node):
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         return Apply(self.function, children, self.batch)
+
+
+@lru_cache(maxsize=1024)
+def _head_of_call(key: str, batch: int) -> bytes:
+    """What a call says besides its arguments."""
+    return f"Apply({key!r}, {batch})".encode()
 
 
 class Result(Node):
@@ -511,6 +528,7 @@ class Scan(Node):
     before: bool
     reverse: bool
     fields = ("carries", "elements", "children", "length", "position", "before", "reverse")
+    binds = True
 
     def __new__(
         cls,

@@ -50,7 +50,7 @@ def product(
     """
     output, factors = tuple(output), tuple(factors)
     if _is_plain(coefficient, factors, output, len(index_dims)):
-        if len(factors) == 1 and coefficient.is_one:
+        if len(factors) == 1 and (coefficient is ONE or coefficient.is_one):
             ((node, exponent, indices),) = factors
             if exponent == 1 and indices == output and len(set(output)) == len(output):
                 return node
@@ -119,22 +119,23 @@ def _is_plain(
     """Whether there is nothing to fold, absorb, melt or merge."""
     if not factors or not coefficient.value:
         return False
-    held = set(output)
-    for node, exponent, indices in factors:
+    for node, exponent, _ in factors:
         kind = type(node)
         if kind is Einsum:
-            if len(node.children) < 2 and node.layout.light:  # type: ignore[attr-defined]
-                return False
-            if not node.coefficient.is_one:  # type: ignore[attr-defined]
+            number = node.coefficient  # type: ignore[attr-defined]
+            if node.layout.melts or not (number is ONE or number.is_one):  # type: ignore[attr-defined]
                 return False
         elif kind not in _WHOLE:
             return False
         if not exponent:
             return False
+    if count:
+        held = set(output)
         if len(held) < count:
-            held.update(indices)
-    if len(held) < count:
-        return False
+            for _, _, indices in factors:
+                held.update(indices)
+            if len(held) < count:
+                return False
     if len(factors) == 2:
         return factors[0][0] is not factors[1][0]
     return len(factors) == 1 or len({f[0] for f in factors}) == len(factors)
