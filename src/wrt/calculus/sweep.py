@@ -19,6 +19,7 @@ from wrt.calculus.terms import (
     Pattern,
     Term,
     along,
+    beside,
     compose,
     hoist,
     is_entrywise,
@@ -28,8 +29,19 @@ from wrt.calculus.terms import (
 from wrt.errors import NotDifferentiable
 from wrt.expression import build
 from wrt.expression.coefficient import ONE
+from wrt.expression.collecting import postponed
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import LOOP, BoundedSum, Node, Reshape, Result, Scan, Sum, Variable
+from wrt.expression.nodes import (
+    LOOP,
+    BoundedSum,
+    Einsum,
+    Node,
+    Reshape,
+    Result,
+    Scan,
+    Sum,
+    Variable,
+)
 from wrt.expression.walk import postorder, substitute
 
 __all__ = ["derivative", "forward_from", "gradients"]
@@ -53,9 +65,8 @@ def derivative(f: Node, x: Variable) -> Node:
         return reshaped(derivative(f.body, x), f.dims + x.dims)
     if x not in f.names:
         return build.zeros(f.dims + x.dims)
-    if _fewer(x, f):
-        return _forward(f, x)
-    return gradients(f, (x,))[0]
+    with postponed:
+        return _forward(f, x) if _fewer(x, f) else _gradients(f, (x,))[0]
 
 
 def _fewer(x: Node, f: Node) -> bool:
@@ -161,6 +172,11 @@ def _identity(dims: Dims) -> tuple[Pattern, Core]:
 
 def gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
     """The derivatives of f by several variables in one sweep back that shares their work."""
+    with postponed:
+        return _gradients(f, xs)
+
+
+def _gradients(f: Node, xs: Sequence[Variable]) -> list[Node]:
     wanted = frozenset(xs)
     adjoints: dict[Node, Adjoint] = {f: Adjoint(f.dims + f.dims)}
     adjoints[f].add(*_identity(f.dims))
@@ -215,10 +231,16 @@ def _back(
             target.add(*hoist(term))
         return
     axes, terms = len(node.dims), adjoint.terms()
+    plain = isinstance(node, Einsum) and node.layout.entrywise
     for position, child in enumerate(arguments_of(node)):
         if child.names.isdisjoint(wanted):
             continue
         target = _adjoint(adjoints, f, child)
+        if plain:
+            for pattern, core in terms:
+                dims = adjoint.class_dims(pattern)
+                target.add(pattern, beside(pattern, core, node, position, dims))  # type: ignore[arg-type]
+            continue
         for inner in local(node, position):
             entrywise = is_entrywise(inner, axes)
             for pattern, core in terms:

@@ -20,6 +20,7 @@ __all__ = [
     "Pattern",
     "Term",
     "along",
+    "beside",
     "compose",
     "hoist",
     "is_entrywise",
@@ -132,6 +133,24 @@ def along(pattern: Pattern, core: Core, local: Term, axes: int, dims: Dims) -> C
     kept = tuple([i for i in range(len(dims)) if i in held])
     node = build.product_carried(local.coefficient, factors, kept, (*dims, *summed))
     return Core(node, kept)
+
+
+def beside(pattern: Pattern, core: Core, node: Einsum, position: int, dims: Dims) -> Core:
+    """The same behind a product entry by entry, by one of its factors: the others are taken in."""
+    place = pattern[len(pattern) - len(node.dims) :]
+    coefficient, exponent = node.coefficient, node.exponents[position]
+    factors: list[Factor] = [] if core.node is _ONE else [(core.node, 1, core.carried)]
+    for k, child in enumerate(node.children):
+        if k != position:
+            factors.append((child, node.exponents[k], place))
+    if exponent != 1:
+        coefficient = coefficient * Coefficient.of(exponent)
+        factors.append((node.children[position], exponent - 1, place))
+    narrow = len(node.children) == 1 == exponent
+    kept = core.carried if narrow else tuple(sorted({*core.carried, *place}))
+    if len(kept) == len(dims):
+        return Core(build.product(coefficient, factors, kept, dims), kept)
+    return Core(build.product_carried(coefficient, factors, kept, dims), kept)
 
 
 def _entry_by_entry(core: Core, local: Term) -> Core:

@@ -39,13 +39,14 @@ class Layout:
     alike.
 
     `summed` are the indices that the output lacks; `repeats` says that one repeats in it, so that
-    entries off a diagonal are zero; `light` that nothing is summed, `melts` that a product of it
-    goes into any other; `said` tells layouts apart, `head` is what a product without a number says
-    besides its factors.
+    entries off a diagonal are zero; `light` that nothing is summed, `entrywise` that entries of
+    the factors meet at the same place, `melts` that a product goes into any other; `said` tells
+    layouts apart, `head` is what a product without a number says besides its factors.
     """
 
     __slots__ = (
         "dims",
+        "entrywise",
         "exponents",
         "head",
         "index_dims",
@@ -72,9 +73,14 @@ class Layout:
         self.summed = tuple([i for i in range(len(index_dims)) if i not in kept])
         self.repeats, self.light = len(kept) < len(output), not self.summed
         self.melts = self.light and len(exponents) < 2
+        self.entrywise = self.light and not self.repeats and {*indices} <= {output}
         parts = (*map(str, exponents), indices, output, *[d._text for d in index_dims])
         self.said = repr(parts)[1:]
-        self.head = f"Einsum('1', {self.said}".encode()
+        self.head = self.head_with("1")
+
+    def head_with(self, number: str) -> bytes:
+        """What a product with a number says besides its factors."""
+        return f"Einsum({number!r}, {self.said}".encode()
 
 
 @lru_cache(maxsize=8192)

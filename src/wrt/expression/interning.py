@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING
 from weakref import ref
@@ -15,7 +16,7 @@ except ImportError:
 if TYPE_CHECKING:
     from wrt.expression.nodes import Node
 
-__all__ = ["alive", "blake2b", "digest_of", "find", "keep", "lock"]
+__all__ = ["alive", "blake2b", "digest_of", "find", "head_of_call", "keep", "lock"]
 
 #: Held while what stands in the table is put out of it.
 lock = RLock()
@@ -45,6 +46,12 @@ def digest_of(head: bytes, children: Sequence[Node]) -> bytes:
     for child in children:
         parts.append(child.digest)  # quicker for the few that there are
     return blake2b(b"".join(parts), digest_size=16).digest()
+
+
+@lru_cache(maxsize=1024)
+def head_of_call(key: str, batch: int) -> bytes:
+    """What a call says besides its arguments."""
+    return f"Apply({key!r}, {batch})".encode()
 
 
 def find(digest: bytes) -> Node | None:

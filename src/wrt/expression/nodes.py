@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from wrt.expression import interning
@@ -327,10 +326,7 @@ class Einsum(Node):
     def _laid_out(
         cls, coefficient: Coefficient, children: tuple[Node, ...], layout: Layout
     ) -> Einsum:
-        if coefficient is ONE:
-            head = layout.head
-        else:
-            head = f"Einsum({coefficient._text!r}, {layout.said}".encode()
+        head = layout.head if coefficient is ONE else layout.head_with(coefficient._text)
         digest = interning.digest_of(head, children)
         made: Any = interning.find(digest)
         if made is None:
@@ -446,7 +442,7 @@ class Apply(Node):
 
     def __new__(cls, function: Function, arguments: Iterable[Node], batch: int) -> Apply:
         arguments = tuple(arguments)
-        digest = interning.digest_of(_head_of_call(function.key, batch), arguments)
+        digest = interning.digest_of(interning.head_of_call(function.key, batch), arguments)
         made: Any = interning.find(digest)
         if made is None:
             made = object.__new__(cls)
@@ -457,12 +453,6 @@ class Apply(Node):
 
     def rebuild(self, children: Sequence[Node]) -> Node:
         return Apply(self.function, children, self.batch)
-
-
-@lru_cache(maxsize=1024)
-def _head_of_call(key: str, batch: int) -> bytes:
-    """What a call says besides its arguments."""
-    return f"Apply({key!r}, {batch})".encode()
 
 
 class Result(Node):

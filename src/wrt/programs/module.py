@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import count
 from textwrap import wrap
 
+from wrt.expression.collecting import postponed
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension, show_dimensions
 from wrt.expression.function import Function
@@ -16,7 +17,7 @@ from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.walk import postorder, variables
 from wrt.programs import code as py
 from wrt.programs import factors
-from wrt.programs.backends import brisker, find
+from wrt.programs.backends import Backend, brisker, find
 from wrt.programs.code import Code
 from wrt.programs.emission import Emission
 from wrt.programs.fusing import fused
@@ -91,7 +92,19 @@ def module(
     take least time to call, where nobody reads it.
     """
     library = brisker(find(backend)) if brisk else find(backend)
-    planned = plan(formula, dict(sizes))
+    with postponed:
+        return _written(formula, library, name, arguments, doc, dict(sizes))
+
+
+def _written(
+    formula: Node | tuple[Node, ...],
+    library: Backend,
+    name: str,
+    arguments: tuple[Variable, ...] | None,
+    doc: str | None,
+    sizes: Mapping[str, int],
+) -> Module:
+    planned = plan(formula, sizes)
     if library.library.fuses:
         planned = fused(planned)
     words = Names()
