@@ -39,7 +39,7 @@ LOST = 0.36
 #: Of smaller matrices it is not asked whether their entries are those of a triangle or symmetric.
 FEW_ROWS = 32
 #: Right sides of fewer entries are solved for by factors at once.
-WIDE = 1000
+WIDE = 2000
 #: The most that norms of a matrix and its inverse may be together, for products with the inverse.
 EVEN = 300
 #: The functions of LAPACK that are called here.
@@ -260,7 +260,7 @@ def _often(matrix: Array, by_factors: Callable[[Array], Array]) -> Callable[[Arr
     def solve(b: Array) -> Array:
         import numpy as np
 
-        if b.shape[1] <= 2 * len(matrix) or b.size < WIDE:
+        if b.shape[1] <= 2 * len(matrix) or b.size <= WIDE:
             return by_factors(b)
         if not inverses:
             inverse = np.linalg.inv(matrix)
