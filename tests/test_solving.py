@@ -403,3 +403,63 @@ def test_a_row_that_tells_too_little_is_refused(kind: str) -> None:
     damped = bind({**given, "M": mask})
     damped = damped + 0.5 * damped.identity()
     assert np.allclose(damped.apply(damped.solve(right)), right, rtol=digits, atol=digits)
+
+
+NEWTON = [
+    ("norm2(T - U*V')^2", "U"),
+    ("norm2(M.*(T - U*V'))^2", "U"),
+    ("sum(log(1 + exp(-y.*(X*w)))) + w'*w/8", "w"),
+    ("sum(exp(X*w)) + sum(w.^4)", "w"),
+    ("norm2(A*X*B - C)^2", "X"),
+    ("sum(exp(x))", "x"),
+]
+
+
+@pytest.mark.parametrize(("text", "name"), NEWTON)
+def test_a_step_with_new_arrays_is_one_way_that_was_found_before(
+    text: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    D = wrt.derivative(text, name, name, shapes={"y": "N"} if "y." in text else {})
+    bind, sizes = D.compile(structured=True), {"N": 9, **dict.fromkeys("nmkpqr", 4)}
+
+    def values() -> dict[str, Any]:
+        return {v.name: RNG.normal(size=[d.size(sizes) for d in v.dims]) for v in D.arguments}
+
+    S = bind(values())
+    S.solve(np.ones(S.row_shape))
+    ways = len(systems_of(S)) == 1
+    if ways:
+        monkeypatch.setattr("wrt.answers.structured.solving._way", None)
+    for _ in range(3):  # then nothing is asked of the formula
+        given, right = values(), RNG.normal(size=S.row_shape)
+        dense = D(given).reshape(right.size, right.size)
+        T = bind(given)
+        for b in (right, right.T.copy().T, 2 * right):
+            got = T.solve(b).ravel()
+            assert np.allclose(got, np.linalg.solve(dense, b.ravel()), rtol=1e-6)
+        assert T.solve(right).dtype == right.dtype
+    monkeypatch.undo()
+    assert close(T.logdet(), np.linalg.slogdet(dense)[1])
+    many = RNG.normal(size=(2, *S.row_shape))
+    assert np.allclose(T.solve(many)[1], T.solve(many[1]), rtol=1e-6)
+    with pytest.raises(ValueMistake, match="the right side has entries that are NaN"):
+        T.solve(right * np.nan)
+    broken = dict(given)
+    read = min(set(T.values) & set(broken), default=name)
+    broken[read] = broken[read] * np.nan
+    with pytest.raises(ValueMistake, match=rf"{read}.* NaN"):
+        bind(broken).solve(right)
+
+
+def systems_of(S: Structured) -> list[Any]:
+    """The blocks that are solved with one after another."""
+    return list(getattr(S._system.way, "blocks", []))
+
+
+@pytest.mark.parametrize("text", ["A*X", "D.*X", "D.*X + tr(B'*X)*C", "A*X + X*E"])
+def test_no_right_sides_have_no_solutions(text: str) -> None:
+    D = wrt.derivative(text, "X")
+    values = {v.name: RNG.uniform(1, 2, [7] * len(v.dims)) for v in D.arguments}
+    S = D.compile(structured=True)(values)
+    assert S.solve(np.ones((0, 7, 7))).shape == (0, 7, 7)
+    assert S.solve(np.ones((2, 0, 7, 7))).shape == (2, 0, 7, 7)

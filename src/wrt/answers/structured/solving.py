@@ -21,6 +21,7 @@ from wrt.answers.structured.factors import (
     singular,
     turned,
 )
+from wrt.answers.structured.routes import route
 from wrt.answers.structured.sparse import sparse_factorised
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
@@ -53,6 +54,7 @@ class System:
         if D.backend == "numpy" and is_suspicious(x):
             self._look(b)
             _numbers(D, b, x)
+        self._learn()
         return x.reshape((*lead, *D.column_shape))
 
     def _entered(self, right: Any) -> tuple[Any, tuple[int, ...]]:
@@ -66,6 +68,14 @@ class System:
         ):
             return right, ()
         return D.library.shaped("the right side", right, D.row_shape, D.like)
+
+    def _learn(self) -> None:
+        """Tensors of these shapes are solved with in one step from here on, where that is known."""
+        D = self.D
+        if not D._routes:
+            found, hidden = _way(D.formula, D.rows)
+            plain = found if isinstance(found, systems.Kronecker) and not hidden else None
+            D._routes[True] = None if plain is None else route(D, plain)
 
     def _look(self, b: Any = None) -> None:
         """Refuse NaN, where it came in."""
@@ -165,6 +175,11 @@ def _value(D: Structured, node: Node, shape: Sequence[int]) -> Any:
     return D._value(node).reshape(shape)
 
 
+def _flat(many: Any) -> Any:
+    """Each of many laid end to end."""
+    return many.reshape((len(many), prod(many.shape[1:])))
+
+
 def _halves(D: Structured, cuts: Sequence[Cut]) -> tuple[Any, Any]:
     """U and V of several terms, their columns side by side."""
     U = [_value(D, cut.U, cut.height) for cut in cuts]
@@ -235,6 +250,9 @@ class _Block:
         """What solves with the blocks formed."""
         if self.found.sparse and self.D.backend == "numpy":
             return _Sparse(self.D, self.found.matrix, 1).solver
+        known: Solver | None = self.D.__dict__.get("_solver")
+        if known is not None:
+            return known
         matrix = self.matrix()
         _, _, is_new = self.D._ready[self.found.matrix]
         return factorised(self.D.library, matrix, self.found.known, self.matrix if is_new else None)
@@ -314,7 +332,7 @@ class _Woodbury:
     def once(self, solver: Solver, b: Any) -> tuple[Any, Any]:
         """The solution with the core, and what the small system makes of it."""
         first = self.core.solve(b)
-        flat = first.reshape((len(b), -1))
+        flat = _flat(first)
         weights = solver.solve(self.V @ turned(flat))
         return first, (flat - turned(weights) @ self.moved).reshape(first.shape)
 
@@ -395,7 +413,7 @@ class _Sparse:
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
-        flat = turned(b.reshape((len(b), -1)))
+        flat = turned(_flat(b))
         return turned(self.solver.solve(flat)).reshape((len(b), *self.D.axes[self.D.rows :]))
 
     def logdet(self) -> Any:

@@ -231,7 +231,9 @@ class Structured:
         SuperLU. What is factorised is kept. Raises ValueMistake where the structure does not tell
         how, and where the tensor is singular.
         """
-        return self._system.solve(right)
+        route = self._routes.get(True)
+        found = None if route is None else route(self, right)
+        return self._system.solve(right) if found is None else found
 
     def logdet(self) -> Array:
         """The logarithm of the absolute value of the determinant, where `solve` is known."""
@@ -241,7 +243,14 @@ class Structured:
     def _system(self) -> Any:
         from wrt.answers.structured.solving import system
 
-        return system(self.at(self.values))  # what it keeps does not keep it
+        copy = self.at(self.values)  # what it keeps does not keep it
+        copy.__dict__["_solver"] = self.__dict__.get("_solver")
+        return system(copy)
+
+    @cached_property
+    def _routes(self) -> dict[bool, Any]:
+        """How tensors of these shapes are solved with again, once it is known (True)."""
+        return {}
 
     # Composed
 
@@ -564,7 +573,7 @@ class Structured:
 #: What tensors of arrays of the same shapes and types share.
 _SHARED = (
     *("axes", "library", "row_shape", "column_shape", "_single"),
-    *("_programs", "_products", "_ready"),
+    *("_programs", "_products", "_ready", "_routes"),
 )
 
 
