@@ -302,6 +302,44 @@ def test_programs_that_nobody_reads_say_the_same_in_other_words() -> None:
         assert ("A @ B" in brisk.source) == (size == 60)  # dot would fill it with zeros first
         for a, b in zip(plain(values), brisk(values), strict=True):
             assert close(a, b)
+    for size in (100, 200):
+        n, k = Dimension.of(size), Dimension.of(2)
+        M, V = Variable("M", (n, n)), Variable("V", (n, k))
+        node = build.einsum("ij,ij,ia,ja->ij", M, M, V, V)
+        twice = programs.compile((node, build.power(M, 2) + V @ V.T), brisk=True)
+        plain, brisk = programs.compile(node), programs.compile(node, brisk=True)
+        assert "M ** 2" in plain.source
+        assert "M ** 2" in twice.source
+        assert ("M * (M * " in brisk.source) == (size == 200)
+        values = {"M": RNG.normal(size=(size, size)), "V": RNG.normal(size=(size, 2))}
+        assert close(brisk(values), plain(values))
+        assert close(twice(values)[0], plain(values))
+
+
+@pytest.mark.parametrize("text", [LOGISTIC, "sum(tanh(w)) + w'*w"])
+def test_parts_are_computed_by_jax_where_that_pays(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jax")
+    from wrt.programs import elsewhere
+
+    D = wrt.derivative(text, "w", "w")
+    values = logistic(6, 4) if "X" in text else {"w": RNG.normal(size=4)}
+    v = RNG.normal(size=4)
+    assert close(D.compile("auto", structured=True)(values).apply(v), D(values) @ v)
+    monkeypatch.setattr(elsewhere, "faster", lambda plan, sizes: "jax")
+    programs.running._compiled.cache_clear()
+    bind = D.compile("auto", structured=True)
+    for given in (values, values, {n: a + 0.5 for n, a in values.items()}):
+        H = bind(given)
+        assert type(H.apply(v)) is np.ndarray
+        assert H.backend == "numpy"
+        assert close(H.apply(v), D(given) @ v)
+    (form,) = bind._forms.values()
+    assert "Automatic" in form.run.__qualname__
+    with pytest.raises(ValueMistake, match=r"w\[2\] is NaN"):
+        bind({**values, "w": np.array([0, np.nan, 0, 0])})
+    programs.running._compiled.cache_clear()
 
 
 # Many products

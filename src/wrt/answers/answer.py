@@ -266,7 +266,7 @@ class Derivative(Found):
                 raise ValueMistake("a structured answer takes any direction: bind(…).apply(V)")
             from wrt.answers.structured import Binder
 
-            return Binder(self, "numpy" if backend == "auto" else backend, limit)
+            return Binder(self, backend, limit)
         node, arguments, title = self.part(direction=direction)
         told = told_sizes(self.question, sizes)
         return programs.compile(

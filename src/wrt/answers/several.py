@@ -49,8 +49,7 @@ class Gradients(tuple[Derivative, ...]):
                 raise ValueMistake("structured answers are derivatives: compile(value=True) apart")
             from wrt.answers.structured import Binder, Binders
 
-            home = "numpy" if backend == "auto" else backend
-            return Binders(Binder(D, home, programs.MOST_ENTRIES) for D in self)
+            return Binders(Binder(D, backend, programs.MOST_ENTRIES) for D in self)
         formulas, arguments, title = self.part(value)
         told = told_sizes(self[0].question, sizes)
         return programs.compile(formulas, backend, arguments=arguments, title=title, sizes=told)

@@ -349,7 +349,7 @@ class Emission(NewArrays):
             case "add":
                 return _sum(step.data, arguments)
             case "multiply":
-                return py.binary("*", *arguments)
+                return self._multiply(step, arguments)
             case "divide":
                 return self._divide(step, arguments)
             case "power":
@@ -419,6 +419,18 @@ class Emission(NewArrays):
             py.colon() if k is None else self.key(len(k) == 1, k[0], k[-1], dim)
             for k, dim in zip(keys, dims, strict=True)
         ]
+
+    def _multiply(self, step: Step, arguments: Sequence[Code]) -> Code:
+        """A product entry by entry; by a square that nothing else reads, twice by its base where
+        the library would rather not have another large array.
+        """
+        for at, other in zip(step.args, arguments[::-1], strict=True):
+            square = self.steps[at]
+            if square.op == "power" and square.data == 2 and at in self._pending:
+                base, entries = self.of(square.args[0]), _entries(square.dims) or 0
+                if isinstance(base.expr, ast.Name) and entries > self.library.most_kept:
+                    return py.binary("*", base, py.binary("*", base, other))
+        return py.binary("*", *arguments)
 
     def _divide(self, step: Step, arguments: Sequence[Code]) -> Code:
         bottom = self.steps[step.args[1]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from wrt.programs import code as py
 from wrt.programs.code import Code
@@ -39,6 +40,9 @@ class Library:
     strided = True
     #: whether a vector is better multiplied from the left than by a transposed matrix
     from_the_left = False
+
+    #: a square of so many entries is an array of its own between two steps
+    most_kept = inf
 
     @property
     def header(self) -> str:
@@ -169,6 +173,8 @@ class Library:
 
 class Brisk(Library):
     """NumPy in the words that take least time to call: of programs that are run and not read."""
+
+    most_kept = 2**15  # arrays that are larger may be asked of the system in every call
 
     def matmul(self, a: Code, b: Code, entries: int | None) -> Code:
         if entries is None or entries > MOST_ZEROS:

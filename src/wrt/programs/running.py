@@ -91,7 +91,7 @@ def _compiled(
     from wrt.programs import elsewhere
 
     if backend == "auto":
-        made = module(formula, "numpy", name, arguments, doc, sizes)
+        made = module(formula, "numpy", name, arguments, doc, sizes, brisk)
         automatic = elsewhere.Automatic(formula, made, limit, title, told)
         if is_installed(find("jax")):
             other = module(formula, "jax", name, arguments, doc, sizes)

@@ -35,10 +35,13 @@ class Binder:
     """A function that binds arrays to a tensor: `D.compile(structured=True)`.
 
     What does not depend on their entries is found for the first arrays of some shapes and types.
+    With the backend "auto" it is a tensor of NumPy's, of which JAX computes the parts where that
+    pays.
     """
 
     def __init__(self, derivative: Derivative, backend: str, limit: int) -> None:
-        self.derivative, self.backend, self.limit = derivative, backend, limit
+        self.derivative, self.limit, self.computes = derivative, limit, backend
+        self.backend = "numpy" if backend == "auto" else backend
         self._forms: dict[Hashable, Form] = {}
 
     def __repr__(self) -> str:
@@ -135,7 +138,7 @@ class Binder:
         nodes = tuple(made.parts.values())
         return programs.compile(
             nodes,
-            self.backend,
+            self.computes,
             arguments,
             limit=self.limit,
             title=self.derivative.title,
