@@ -36,6 +36,7 @@ from wrt.programs.apart import apart
 from wrt.programs.costs import billed
 from wrt.programs.diagonals import by_diagonals
 from wrt.programs.norms import by_norms
+from wrt.programs.pairs import paired
 from wrt.programs.parts import by_parts
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
@@ -105,13 +106,18 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
     def price(plan: Plan) -> float:
         return billed(plan.steps, plan.results, known).nanoseconds
 
-    plans = []
-    ways = [prepared(*w, sizes=known, out=out) for w in _ways(roots) for out in (False, True)]
-    for ready in dict.fromkeys(ways):
+    def lowered(ready: tuple[Node, ...]) -> Iterator[tuple[Plan, tuple[Node, ...]]]:
         solved, matrices = _solvable(ready), forms(ready)
         for chosen in (solved, frozenset[Node]()) if solved else (solved,):
-            plans.append(_lowered(roots, ready, chosen, matrices, known))
-    return plans[0] if len(plans) == 1 else min(plans, key=price)
+            yield _lowered(roots, ready, chosen, matrices, known), ready
+
+    ways = [prepared(*w, sizes=known, out=out) for w in _ways(roots) for out in (False, True)]
+    plans = [one for ready in dict.fromkeys(ways) for one in lowered(ready)]
+    best, ready = plans[0] if len(plans) == 1 else min(plans, key=lambda one: price(one[0]))
+    together = paired(ready, known)
+    if together == ready:
+        return best
+    return min([best, *(one for one, _ in lowered(together))], key=price)
 
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
