@@ -7,7 +7,7 @@ order at the sizes given, so the same formula may be taken the one way here and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from math import prod
 
@@ -28,7 +28,16 @@ from wrt.programs.contraction import order
 from wrt.programs.costs import BANDWIDTH, CALL, ITEM, PLAIN_RATE, PRODUCT_RATE, length
 from wrt.programs.flat import beside, inside_out
 
-__all__ = ["MOST_FACTORS", "MOST_NODES", "SHARE", "bracketed", "changed", "multiplied_out", "price"]
+__all__ = [
+    "MOST_FACTORS",
+    "MOST_NODES",
+    "SHARE",
+    "absorbed",
+    "bracketed",
+    "changed",
+    "multiplied_out",
+    "price",
+]
 
 #: What is changed must cost no more than this share of what it was; a residual as `Y - U*V'`, which
 #: cancels, no more than the smaller one.
@@ -285,10 +294,33 @@ def _bracketed(node: Sum, sizes: Sizes) -> Node:
 
 
 def _inner_bracketed(node: Node, sizes: Sizes) -> Node:
-    """A product with a bracket whose terms may share more."""
+    """A product with a bracket whose terms may share more, which then stands beside it."""
     inner = [bracketed(c, sizes) if isinstance(c, Sum) else c for c in node.children]
-    same = all(a is b for a, b in zip(inner, node.children, strict=True))
-    return node if same else node.rebuild(inner)
+    fresh = {a for a, b in zip(inner, node.children, strict=True) if a is not b}
+    made = node.rebuild(inner) if fresh else node
+    return absorbed(made, fresh) if isinstance(made, Einsum) else made
+
+
+def absorbed(node: Einsum, products: Container[Node]) -> Einsum:
+    """A product with the factors of some of its factors, which are products, in their place."""
+    if not any(
+        e == 1 and child in products for child, e in zip(node.children, node.exponents, strict=True)
+    ):
+        return node
+    coefficient, dims = node.coefficient, list(node.index_dims)
+    factors: list[Factor] = []
+    for child, exponent, indices in node.factors:
+        if exponent != 1 or child not in products or not isinstance(child, Einsum):
+            factors.append((child, exponent, indices))
+            continue
+        coefficient = coefficient * child.coefficient
+        place = dict(zip(child.output, indices, strict=True))
+        for i in child.summed:
+            place[i] = len(dims)
+            dims.append(child.index_dims[i])
+        factors += [(f, e, tuple(place[i] for i in own)) for f, e, own in child.factors]
+    made = build.product(coefficient, factors, node.output, dims)
+    return made if isinstance(made, Einsum) else node
 
 
 def _shareable(term: Node, ndim: int) -> dict[Shared, int]:

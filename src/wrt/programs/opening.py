@@ -6,15 +6,14 @@ larger than all that is wanted of it: `tr(P*(X'*X))` and `X*(P*(X'*y))` never fo
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
-from wrt.expression import build
-from wrt.expression.nodes import Einsum, Factor, Node, Pattern
-from wrt.programs.brackets import MOST_FACTORS, MOST_NODES, SHARE, changed, price
+from wrt.expression.nodes import Einsum, Node, Pattern
+from wrt.programs.brackets import MOST_FACTORS, MOST_NODES, SHARE, absorbed, changed, price
 from wrt.programs.flat import beside, inside_out
 
-__all__ = ["absorbed", "opened"]
+__all__ = ["opened"]
 
 #: So many products of one formula are taken apart.
 MOST_OPENED = 8
@@ -77,25 +76,3 @@ def _takes(user: Node, product: Einsum) -> bool:
     if user.repeats or count > MOST_FACTORS or len(own) != 1 or own[0][0] != 1:
         return False
     return bool(set(user.summed) & set(own[0][1]))
-
-
-def absorbed(node: Einsum, products: Container[Node]) -> Einsum:
-    """A product with the factors of some of its factors, which are products, in their place."""
-    if not any(
-        e == 1 and child in products for child, e in zip(node.children, node.exponents, strict=True)
-    ):
-        return node
-    coefficient, dims = node.coefficient, list(node.index_dims)
-    factors: list[Factor] = []
-    for child, exponent, indices in node.factors:
-        if exponent != 1 or child not in products or not isinstance(child, Einsum):
-            factors.append((child, exponent, indices))
-            continue
-        coefficient = coefficient * child.coefficient
-        place = dict(zip(child.output, indices, strict=True))
-        for i in child.summed:
-            place[i] = len(dims)
-            dims.append(child.index_dims[i])
-        factors += [(f, e, tuple(place[i] for i in own)) for f, e, own in child.factors]
-    made = build.product(coefficient, factors, node.output, dims)
-    return made if isinstance(made, Einsum) else node

@@ -28,14 +28,14 @@ from wrt.expression.nodes import (
 )
 from wrt.expression.walk import postorder, rewrite
 from wrt.programs.adjoints import turned
-from wrt.programs.brackets import bracketed, multiplied_out
+from wrt.programs.brackets import absorbed, bracketed, multiplied_out
 from wrt.programs.chains import one_by_one
 from wrt.programs.complements import complemented
 from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.gates import gathered
 from wrt.programs.hoisting import hoisted
 from wrt.programs.keeping import kept
-from wrt.programs.opening import absorbed, opened
+from wrt.programs.opening import opened
 
 __all__ = ["prepared"]
 
