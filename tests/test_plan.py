@@ -14,9 +14,11 @@ import pytest
 import wrt
 from wrt import programs
 from wrt.expression.meaning import evaluate
+from wrt.expression.walk import dimension_names
 from wrt.programs.costs import billed
 from wrt.programs.fusing import fused
 from wrt.programs.ordering import cheapest
+from wrt.programs.pairs import paired
 from wrt.programs.plan import plan
 from wrt.programs.steps import VIEWS
 
@@ -505,3 +507,47 @@ def test_a_multiple_of_a_symmetric_product_is_not_transposed():
     rng = np.random.default_rng(6)
     values = {v.name: rng.normal(size=(3, 2) if v.name == "Y" else (3, 3)) for v in formula.names}
     np.testing.assert_allclose(programs.compile(formula)(values), evaluate(formula, values))
+
+
+# What several products multiply
+
+PERCEPTRON = "-sum(Y.*logsoftmax(tanh(X*W1+ones(N)*b1')*W2+ones(N)*b2',2))/N"
+SIZES = {"N": 1000, "m": 20, "p": 40, "n": 30}
+
+
+def test_the_layers_of_a_perceptron_share_their_products():
+    both = wrt.gradients(PERCEPTRON, "W1", "b1", "W2", "b2")
+    made = plan(tuple(D.formula for D in both), SIZES)
+    N, m, p, n = SIZES.values()
+    forward, back = 2 * N * p * (m + n), 2 * N * p * (n + m) + 2 * N * p * n
+    assert billed(made.steps, made.results, SIZES).total.flops < 1.4 * (forward + back)
+    assert len([line for line in both.plan(**SIZES).lines if "@" in line.text]) == 5
+
+
+def test_a_hessian_of_a_perceptron_multiplies_small_products_first():
+    D = wrt.derivative(PERCEPTRON, "W1", "W1")
+    N, m, p, n = SIZES.values()
+    most = 2 * N * (p * p * n + p * p * m * m)  # of each row what is small, then all of them
+    assert flops(D, **SIZES) < 1.2 * most
+    assert D.check().passed
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_that_are_formed_once_change_no_number(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    texts = [
+        ("norm2(tanh(X*W)*V - Y)^2", ("W", "V")),
+        ("tr(A*X*B*X'*A') + norm2(A*X*B)^2", ("A", "X", "B")),
+        ("sum(exp(X*W*V).*Y)", ("X", "W", "V")),
+        ("tr(X'*B*X*C) + tr(X'*C*X*B)", ("X",)),
+        ("sum(log(1+exp(Y.*(X*W*V))))", ("X", "W")),
+    ]
+    for text, by in texts:
+        both = wrt.gradients(text, *by)
+        roots = tuple(D.formula for D in both)
+        found = paired(roots, {"n": 7, "m": 40, "p": 3, "k": 2})
+        sizes = {name: int(rng.integers(2, 5)) for name in dimension_names(*roots)}
+        names = {v for root in roots for v in root.names}
+        values = {v.name: rng.normal(size=[d.size(sizes) for d in v.dims]) for v in names}
+        for one, other in zip(roots, found, strict=True):
+            np.testing.assert_allclose(evaluate(one, values), evaluate(other, values), rtol=1e-9)
