@@ -298,7 +298,11 @@ def mistake(formula: Node, **values: object) -> str:
             {"x": [1j] * 4},
             "x has complex entries, but is not declared complex (as in x: m complex)",
         ),
-        ({"x": np.ma.ones(4)}, "x is a masked array; fill its gaps with a number first"),
+        (
+            {"x": np.ma.ones(4)},
+            "x is a masked array; fill its gaps with a number, and weigh them by 0 in the formula"
+            " where they should not count, as in M.*(…)",
+        ),
         ({"x": np.tanh}, "x is a function; wanted an array of m"),
         ({"w": np.ones(4)}, "nothing here is called w (the names are W, x)"),
     ],
