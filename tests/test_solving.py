@@ -463,3 +463,34 @@ def test_no_right_sides_have_no_solutions(text: str) -> None:
     S = D.compile(structured=True)(values)
     assert S.solve(np.ones((0, 7, 7))).shape == (0, 7, 7)
     assert S.solve(np.ones((2, 0, 7, 7))).shape == (2, 0, 7, 7)
+
+
+@pytest.mark.parametrize("kind", ["", " complex"])
+@pytest.mark.parametrize(
+    "text",
+    ["A*X*B + 2*X", "A*X*B - c*X", "(A*X*B)' + X'", "A*X*B + s*A*X + 3*X*B - X", "A*X*A' - X"],
+)
+def test_any_two_matrices_for_two_axes_are_a_system(text: str, kind: str) -> None:
+    shapes = {"A": f"n n{kind}", "X": f"n {'n' if 'B' not in text else 'm'}{kind}"}
+    shapes |= {"B": f"m m{kind}"} if "B" in text else {}
+    D, sizes = wrt.derivative(text, "X", shapes=shapes), {"n": 5, "m": 4}
+    values = {v.name: RNG.normal(size=[d.size(sizes) for d in v.dims]) for v in D.arguments}
+    if kind:
+        values |= {n: v + 1j * RNG.normal(size=v.shape) for n, v in values.items() if v.ndim}
+    S = D.compile(structured=True)(values)
+    size = int(np.prod(S.row_shape))
+    dense = S.dense().reshape(size, size)
+    for right in (RNG.normal(size=S.row_shape), RNG.normal(size=(2, *S.row_shape)) + 1j):
+        want = np.linalg.solve(dense, right.reshape(-1, size).T).T
+        got = S.solve(right)
+        assert got.dtype == want.dtype
+        assert np.allclose(got.reshape(-1, size), want, rtol=1e-8, atol=1e-8)
+    assert close(S.logdet(), np.linalg.slogdet(dense)[1])
+
+
+def test_a_stein_equation_without_one_solution_is_refused() -> None:
+    """Two eigenvalues of a rotation have the product one."""
+    turn = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+    S = wrt.derivative("A*X*A' - X", "X").compile(structured=True)(A=turn, X=np.eye(4))
+    with pytest.raises(ValueMistake, match="singular at this point"):
+        S.solve(np.eye(4))

@@ -3,7 +3,7 @@
 Reading order: `terms` (sums of products with open indices), `binding` (the parts that are computed
 when arrays are bound), `binder` (what binds them), `operations` (formulas of what is done),
 `tensor` (the object), `calling` (what a product costs), `entries` (where zeros are not), `systems`
-(how a formula is solved with), `factors`, `solving`, `routes`, `exports`;
+(how a formula is solved with), `factors`, `sums`, `solving`, `routes`, `exports`;
 `arrays` what NumPy, JAX and PyTorch say differently.
 """
 

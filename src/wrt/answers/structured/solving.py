@@ -16,13 +16,12 @@ from wrt.answers.structured.factors import (
     Cut,
     Solver,
     factorised,
-    is_hermitian,
     is_lost,
-    singular,
     turned,
 )
 from wrt.answers.structured.routes import route
 from wrt.answers.structured.sparse import sparse_factorised
+from wrt.answers.structured.sums import commuting
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
@@ -146,7 +145,7 @@ def system(D: Structured) -> System:
         case systems.Woodbury() if D.backend == "numpy" or type(found.core) is systems.Kronecker:
             return System(D, _Woodbury(D, found))
         case systems.Commuting():
-            way = _commuting(D, found)
+            way = commuting(D, found)
             if way is not None:
                 return System(D, way)
         case systems.Sparse() if D.backend == "numpy":
@@ -419,120 +418,3 @@ class _Sparse:
     def logdet(self) -> Any:
         """Of the whole matrix."""
         return self.solver.logdet()
-
-
-# Sums of Kronecker products
-
-
-def _commuting(D: Structured, found: systems.Commuting) -> Any:
-    """By eigenvectors where all matrices are symmetric; None where that is not known, nor what else
-    to do.
-    """
-    sizes = D.axes[: D.rows]
-    matrices = [
-        _value(D, node, (size, size)) for node, size in zip(found.matrices, sizes, strict=True)
-    ]
-    if found.symmetric or (D.backend == "numpy" and all(map(is_hermitian, matrices))):
-        return _Commuting(D, found, matrices)
-    if found.otherwise is None or D.backend != "numpy":
-        return None
-    P, Q = (_value(D, node, [d.value or 0 for d in node.dims]) for node in found.otherwise)
-    return _Sylvester(D, P, Q)
-
-
-class _Commuting:
-    """A sum of Kronecker products of symmetric matrices, one for each axis: by eigenvectors."""
-
-    def __init__(self, D: Structured, found: systems.Commuting, matrices: Sequence[Any]) -> None:
-        self.D, self.found = D, found
-        self.spectra = [D.library.words.linalg.eigh(M) for M in matrices]
-
-    @cached_property
-    def values(self) -> Any:
-        """The eigenvalues of the sum, an axis for those of each matrix."""
-        count, total = len(self.spectra), 0
-        for number, places in self.found.weights:
-            product = _value(self.D, number, (1,) * count)
-            for at in places:
-                spread = [1] * count
-                spread[at] = -1
-                product = product * self.spectra[at][0].reshape(spread)
-            total = total + product
-        return _regular(self.D, total, max(len(p) for p, _ in self.spectra))
-
-    def solve(self, b: Any) -> Any:
-        """Many right sides along the first axis."""
-        values, library = self.values, self.D.library
-        x = self._turned([library.conj(Q) for _, Q in self.spectra], b) / values
-        return library.permuted(self._turned([turned(Q) for _, Q in self.spectra], x), self.last)
-
-    @property
-    def last(self) -> tuple[int, ...]:
-        """The order of the axes at the end."""
-        return self.found.last
-
-    def _turned(self, changes: Sequence[Any], x: Any) -> Any:
-        """A change of axes along each but the first; each comes to the end when its turn is."""
-        order = (0, *range(2, x.ndim), 1)
-        for change in changes:
-            x = self.D.library.permuted(x, order) @ change
-        return x
-
-    def logdet(self) -> Any:
-        """By the eigenvalues."""
-        words = self.D.library.words
-        return words.log(words.abs(self.values)).sum()
-
-
-def _regular(D: Structured, values: Any, size: int) -> Any:
-    """Eigenvalues, none of which is zero in all its digits."""
-    import numpy as np
-
-    if D.backend == "numpy":
-        sizes = np.abs(values)
-        if sizes.min() <= size * np.finfo(sizes.dtype).eps * sizes.max():
-            raise singular()
-    return values
-
-
-class _Sylvester:
-    """P X + X Q = B in two axes, by Schur's form of both."""
-
-    def __init__(self, D: Structured, P: Any, Q: Any) -> None:
-        self.D, self.P, self.Q = D, P, Q
-
-    @cached_property
-    def forms(self) -> tuple[Any, Any]:
-        """Schur's form of both, with the change of axes."""
-        from scipy.linalg import schur
-
-        return schur(self.P), schur(self.Q)
-
-    @cached_property
-    def sums(self) -> Any:
-        """Every sum of an eigenvalue of P and one of Q."""
-        import numpy as np
-
-        p, q = (np.linalg.eigvals(form) for form, _ in self.forms)
-        return _regular(self.D, p[:, None] + q, max(len(p), len(q)))
-
-    def solve(self, b: Any) -> Any:
-        """Many right sides along the first axis."""
-        import numpy as np
-        from scipy.linalg import get_lapack_funcs
-
-        ((P, A), (Q, B)), _ = self.forms, self.sums
-        if b.dtype.kind == "c" and P.dtype.kind != "c" and Q.dtype.kind != "c":
-            return self.solve(b.real) + 1j * self.solve(b.imag)
-        (trsyl,) = get_lapack_funcs(("trsyl",), (P, Q, b))
-        x = np.empty(b.shape, trsyl.dtype)
-        for place, one in enumerate(A.conj().T @ b @ B):
-            found, scale, _ = trsyl(P, Q, one)
-            x[place] = found / scale
-        return A @ x @ B.conj().T
-
-    def logdet(self) -> Any:
-        """By the eigenvalues of both."""
-        import numpy as np
-
-        return np.log(np.abs(self.sums)).sum()

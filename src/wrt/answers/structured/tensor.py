@@ -227,7 +227,7 @@ class Structured:
         Diagonal and block diagonal tensors, Kronecker products and permutations are solved block
         by block, equal blocks once, symmetric definite ones by Cholesky's factorisation; with
         products of few columns added by Woodbury's identity; sums as A ⊗ B + c I and A X + X B by
-        eigenvectors or as Sylvester's equation; what has few entries in each row as a band, or by
+        eigenvectors or triangular forms; what has few entries in each row as a band, or by
         SuperLU. What is factorised is kept. Raises ValueMistake where the structure does not tell
         how, and where the tensor is singular.
         """
