@@ -266,3 +266,23 @@ def test_a_power_that_counts_along_a_range_wants_no_positive_base(text, valid) -
 )
 def test_what_is_declared_or_follows_is_no_condition(text, shape, valid) -> None:
     assert wrt.derivative(text, "X", shapes={"X": shape}).valid == valid
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "valid"),
+    [
+        ("-sum(log(1-sigmoid(X*w)))", "w", ()),  # always above zero
+        ("sum(log(2+tanh(x)))", "x", ()),
+        ("sum(log(1+2*tanh(x)))", "x", ("2*tanh(x) + 1 > 0 in every entry",)),
+        ("tr(W'*A*W)/tr(W'*B*W)", "W", ("tr(W*W'*B) ≠ 0",)),  # tr(W'*B*W) is that too
+        ("x/sqrt(var(x)+e)", "x", ("var(x) + e > 0",)),
+        ("x'*y/(norm2(x)*norm2(y))", "x", ("norm2(y) > 0", "norm2(x) > 0")),
+        ("det(F)*inv(F')", "F", ("F is invertible",)),
+        ("tr(X)/a + tr(X)/a^3", "X", ("a ≠ 0",)),
+        ("norm2(Y-D*X)^2 + sum(abs(X))", "D", ()),  # a kink that D cannot reach
+        ("norm2(Y-D*X)^2 + sum(abs(X))", "X", ("X ≠ 0 in every entry",)),
+    ],
+)
+def test_conditions_are_said_once_and_only_where_they_matter(text, by, valid):
+    D = wrt.derivative(text, by)
+    assert set(D.valid) == set(valid)

@@ -7,6 +7,7 @@ from math import inf
 
 from wrt.algebra.bounds import Interval, bounds
 from wrt.algebra.conjugation import is_real
+from wrt.algebra.equality import equal
 from wrt.algebra.moduli import Sign, is_modulus, over_complex
 from wrt.expression import build
 from wrt.expression.coefficient import ONE, Coefficient
@@ -26,7 +27,7 @@ from wrt.expression.nodes import (
 from wrt.expression.walk import holds_complex, postorder
 from wrt.functions import BOOK
 
-__all__ = ["conditions", "is_diagonal", "is_symmetric", "positive_nodes"]
+__all__ = ["conditions", "distinct", "is_diagonal", "is_symmetric", "positive_nodes"]
 
 
 def is_symmetric(node: Node) -> bool:
@@ -144,11 +145,14 @@ _SMOOTH = frozenset(
 
 
 def conditions(
-    formulas: Iterable[Node], derivatives: Iterable[Node] = ()
+    formulas: Iterable[Node],
+    derivatives: Iterable[Node] = (),
+    by: Collection[Variable] | None = None,
 ) -> list[tuple[str, Node]]:
     """What has to hold for formulas to be differentiable and for derivatives to be defined.
 
-    Pairs such as ("positive", node) or ("invertible", node), in the order of the formulas.
+    Pairs such as ("positive", node) or ("invertible", node), in the order of the formulas. A kink
+    that no variable of `by` can reach is none.
     Conditions that plainly hold (exp(x) > 0) are left out; where a derivative holds sign(x), it has
     a value at 0 too.
     """
@@ -161,8 +165,9 @@ def conditions(
         for node in postorder(root):
             if node in squared:
                 continue
-            if not is_formula and isinstance(node, Apply) and node.function.domain in _SMOOTH:
-                continue
+            if isinstance(node, Apply) and node.function.domain in _SMOOTH:
+                if not is_formula or (by is not None and node.names.isdisjoint(by)):
+                    continue
             for condition in _wanted(node, ranges):
                 inside = condition[1].names - root.names  # it holds the index of a range
                 if inside or not condition[1].names or _holds(condition, signs):
@@ -183,6 +188,52 @@ def conditions(
         and not (d == "invertible" and _is_regular(node, regular))
         and not (known and d in ("positive", "nonzero") and _follows(d, node, known))
     ]
+
+
+def distinct(found: Sequence[tuple[str, Node]]) -> list[tuple[str, Node]]:
+    """Conditions as a person says them: none that always holds or that others say.
+
+    >>> from wrt.functions import BOOK
+    >>> x = Variable("x", ())
+    >>> distinct([("positive", 1 - BOOK["sigmoid"](x)), ("positive", x), ("nonzero", x * x)])
+    [('positive', <x : scalar>)]
+    """
+    strict = {node for domain, node in found if _is_strict(domain, node)}
+    kept: list[tuple[str, Node]] = []
+    for domain, node in found:
+        others = strict - {node}
+        if domain in ("positive", "nonzero") and not holds_complex(node):
+            sign = bounds(node, others)[node].sign
+            if sign == 2 or (domain == "nonzero" and sign == -2):
+                strict = others
+                continue
+        same = [k for k, other in enumerate(kept) if _is_said((domain, node), other)]
+        if not same:
+            kept.append((domain, node))
+        elif _length(node) < _length(kept[same[0]][1]):
+            kept[same[0]] = (kept[same[0]][0], node)
+    return kept
+
+
+def _length(node: Node) -> int:
+    return sum(1 for _ in postorder(node))
+
+
+def _is_strict(domain: str, node: Node) -> bool:
+    """Whether a condition says that something is above zero."""
+    if domain == "nonzero" and not holds_complex(node):
+        return bounds(node)[node].sign > 0
+    return domain == "positive"
+
+
+def _is_said(condition: tuple[str, Node], other: tuple[str, Node]) -> bool:
+    """Whether a condition is another in other words: X' is invertible where X is."""
+    (domain, node), (known, said) = condition, other
+    if domain != known and (domain, known) != ("nonzero", "positive"):
+        return False
+    if domain == "invertible" and node.ndim == 2 and equal(build.transpose(node), said):
+        return True
+    return node.dims == said.dims and equal(node, said)
 
 
 def _squared(root: Node) -> set[Node]:

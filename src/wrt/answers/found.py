@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wrt.algebra import (
     Structure,
     conditions,
+    distinct,
     expand,
     merged,
     normal_form,
@@ -185,7 +186,8 @@ class Found:
         # either form tells where the derivative is defined: the one that asks for less
         plain, whole = (expand(self.f),), self.whole
         read = self.spoken if self.told is whole else settled(whole)
-        return min((conditions(plain, (one,)) for one in (read, whole)), key=len)
+        by = {one.variable for one in self.wanted}
+        return min((distinct(conditions(plain, (one,), by)) for one in (read, whole)), key=len)
 
     @cached_property
     def _counted(self) -> list[tuple[str, Node]]:
