@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -101,17 +102,27 @@ def _point(
 
     values = {}
     for variable in free:
-        rng = np.random.default_rng([seed, crc32(variable.name.encode())])
-        shape = [d.size(sizes) for d in variable.dims]
-        value = rng.normal(size=shape)
-        if is_complex:
-            value = value + 0.3j * rng.normal(size=shape)
+        shape = tuple([d.size(sizes) for d in variable.dims])
+        value = _generic(variable.name, shape, seed, is_complex)
         value = value * NEAR if seed % 6 == 0 else value
         values[variable.name] = _declared(variable, value, seed)
     counts = [v for v in free if v in wholes]
     for k, v in enumerate(counts):  # where whole numbers are wanted, all different
         values[v.name] = np.full([1] * v.ndim, 2.0 + (k + seed) % (len(counts) + 1))
     return values
+
+
+@lru_cache(maxsize=512)
+def _generic(name: str, shape: tuple[int, ...], seed: int, is_complex: bool) -> Array:
+    """A value by name and seed: sums of one formula are compared at the same points."""
+    import numpy as np
+
+    rng = np.random.default_rng([seed, crc32(name.encode())])
+    value: Array = np.asarray(rng.normal(size=shape))
+    if is_complex:
+        value = np.asarray(value + 0.3j * rng.normal(size=shape))
+    value.setflags(write=False)
+    return value
 
 
 def _declared(variable: Variable, value: Array, seed: int) -> Array:

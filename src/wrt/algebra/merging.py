@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -66,8 +67,7 @@ def _merged_sum(node: Node) -> Node:
         return node
     kept: list[int] = []
     total: dict[int, list[Node]] = {}
-    gone = set.intersection(*map(_vanishing, points))
-    gone = {k for k in gone if _is_nothing(told[k], told)}
+    gone = _nothing(sorted(set.intersection(*map(_vanishing, points))), told)
     for k, term in enumerate(terms):
         if k in gone:
             continue
@@ -125,17 +125,23 @@ def _vanishing(values: list[Array]) -> set[int]:
     return {k for k, size in enumerate(sizes) if size <= NOTHING * max(sizes)}
 
 
-def _is_nothing(term: Node, terms: list[Node]) -> bool:
-    """Whether a term is zero beside what it is made of, and not only small beside the others."""
+def _nothing(small: Sequence[int], terms: list[Node]) -> set[int]:
+    """Which small terms are zero beside what they are made of, and not only beside the others."""
     import numpy as np
 
-    parts = _parts(term)
-    for values in map(Sampling([*terms, term, *parts]), seeds(terms)):
-        value, *found = values[len(terms) :]
+    left = set(small)
+    parts = list(dict.fromkeys(part for k in small for part in _parts(terms[k])))
+    for values in map(Sampling([*terms, *parts]), seeds(terms)) if small else ():
+        found = values[len(terms) :]
         sizes = dict(zip(parts, (float(np.abs(v).max(initial=0)) for v in found), strict=True))
-        if not np.abs(value).max(initial=0) <= NOTHING * _scale(term, sizes):
-            return False
-    return True
+        left = {
+            k
+            for k in left
+            if np.abs(values[k]).max(initial=0) <= NOTHING * _scale(terms[k], sizes)
+        }
+        if not left:
+            break
+    return left
 
 
 def _parts(term: Node) -> list[Node]:
