@@ -135,9 +135,7 @@ def _nothing(small: Sequence[int], terms: list[Node]) -> set[int]:
         found = values[len(terms) :]
         sizes = dict(zip(parts, (float(np.abs(v).max(initial=0)) for v in found), strict=True))
         left = {
-            k
-            for k in left
-            if np.abs(values[k]).max(initial=0) <= NOTHING * _scale(terms[k], sizes)
+            k for k in left if np.abs(values[k]).max(initial=0) <= NOTHING * _scale(terms[k], sizes)
         }
         if not left:
             break

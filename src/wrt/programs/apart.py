@@ -55,9 +55,8 @@ class _Table:
     def put(self, node: Node, parts: Parts, changed: Node | None = None) -> None:
         """Parts of a node, and the node of its new children or what it has become."""
         if changed is None:
-            children = [self.whole[c] for c in node.children]
-            same = all(a is b for a, b in zip(children, node.children, strict=True))
-            changed = node if same else node.rebuild(children)
+            children = tuple([self.whole[c] for c in node.children])
+            changed = node if children == node.children else node.rebuild(children)
         self.parts[node], self.whole[node] = parts, changed
 
 
@@ -93,6 +92,8 @@ def _joined(parts: Sequence[Part], node: Node) -> Node:
 
 def groups(factors: Sequence[Factor]) -> list[list[Factor]]:
     """The factors that hang together by indices; numbers are a group of their own."""
+    if len(factors) == 1:
+        return [list(factors)]
     groups: list[tuple[set[int], list[Factor]]] = []
     for factor in factors:
         indices = set(factor[2])

@@ -22,6 +22,7 @@ __all__ = [
     "list_of",
     "literal",
     "name",
+    "names",
     "number",
     "size",
     "star",
@@ -58,6 +59,29 @@ OPERATORS: dict[str, type[ast.operator]] = {
 def name(word: str) -> Code:
     """A name."""
     return Code(ast.Name(word, ast.Load()), len(word))
+
+
+def names(*trees: ast.AST) -> list[ast.Name]:
+    """The names in trees of syntax, in no order; one that stands in several places comes as often.
+
+    >>> sorted(node.id for node in names(ast.parse("y = f(x[1:n]) + 2")))
+    ['f', 'n', 'x', 'y']
+    """
+    found: list[ast.Name] = []
+    stack: list[object] = list(trees)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.Name):
+            found.append(node)
+        elif isinstance(node, list):
+            stack += node
+        elif isinstance(node, ast.AST) and not isinstance(node, _WORDLESS):
+            stack += node.__dict__.values()
+    return found
+
+
+#: What ends most branches of a tree and holds nothing.
+_WORDLESS = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.Constant)
 
 
 def literal(value: int | float | complex | str | bool | None) -> Code:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from wrt.expression import build
 from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.dimensions import Dimension
-from wrt.expression.nodes import Einsum, Node, Pattern, Scan, Sum
+from wrt.expression.nodes import LOOP, Einsum, Node, Pattern, Scan, Sum
+from wrt.expression.walk import postorder
 
 __all__ = ["around", "beside", "flat", "inside_out"]
 
@@ -26,6 +27,9 @@ def beside(node: Node) -> tuple[Node, ...]:
 
 def inside_out(roots: Sequence[Node]) -> Iterator[Node]:
     """Every node that is not inside a step once, children before their users."""
+    if not any(root.holds & LOOP for root in roots):
+        yield from postorder(*roots)
+        return
     seen: set[Node] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:

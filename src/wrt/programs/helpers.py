@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
-from copy import deepcopy
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from textwrap import dedent
+from typing import Any
 
 from wrt.errors import ValueMistake
 from wrt.expression.function import Function
@@ -123,22 +124,41 @@ class Helpers:
 
     def _inlined(self, text: str, arguments: Sequence[Code]) -> Code | None:
         """The one expression that a helper returns, with the arguments in it."""
-        (function,) = ast.parse(dedent(text)).body
-        assert isinstance(function, ast.FunctionDef)
-        lines = [s for s in function.body if not _is_text(s)]
-        if len(lines) != 1 or not isinstance(lines[0], ast.Return) or lines[0].value is None:
+        returned = _returned(text)
+        if returned is None:
             return None
-        value = lines[0].value
-        values = {a.arg: c for a, c in zip(function.args.args, arguments, strict=True)}
-        said = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
+        words, value, said, width = returned
+        values = dict(zip(words, arguments, strict=True))
         for word, code in values.items():
             if said.count(word) > 1 and not isinstance(code.expr, ast.Name):
                 return None
-        width = len(ast.unparse(value))
-        for word, code in values.items():
             width += said.count(word) * (code.width - len(word))
-        expr = Put(values).visit(deepcopy(value))
-        return Code(expr, width, 1 + sum(c.weight for c in arguments))
+        return Code(_filled(value, values), width, 1 + sum(c.weight for c in arguments))
+
+
+@lru_cache(maxsize=512)
+def _returned(text: str) -> tuple[list[str], ast.expr, list[str], int] | None:
+    """The arguments of a helper, the one expression that it returns, the names in it, its width."""
+    (function,) = ast.parse(dedent(text)).body
+    assert isinstance(function, ast.FunctionDef)
+    lines = [s for s in function.body if not _is_text(s)]
+    if len(lines) != 1 or not isinstance(lines[0], ast.Return) or lines[0].value is None:
+        return None
+    value = lines[0].value
+    words = [a.arg for a in function.args.args]
+    return words, value, [n.id for n in py.names(value)], len(ast.unparse(value))
+
+
+def _filled(tree: Any, values: Mapping[str, Code]) -> Any:
+    """A copy of a tree of syntax with expressions in the place of names."""
+    if isinstance(tree, ast.Name):
+        known = values.get(tree.id)
+        return ast.Name(tree.id, tree.ctx) if known is None else known.expr
+    if isinstance(tree, list):
+        return [_filled(part, values) for part in tree]
+    if not isinstance(tree, ast.AST):
+        return tree
+    return type(tree)(**{name: _filled(part, values) for name, part in ast.iter_fields(tree)})
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -337,5 +337,5 @@ def _recycled(body: list[ast.stmt], temporaries: set[str], taken: set[str]) -> l
 
 
 def _temporaries(statement: ast.stmt, temporaries: set[str]) -> list[tuple[ast.Name, str]]:
-    nodes = {id(n): n for n in ast.walk(statement) if isinstance(n, ast.Name)}
+    nodes = {id(n): n for n in py.names(statement)}
     return [(n, n.id) for n in nodes.values() if n.id in temporaries]

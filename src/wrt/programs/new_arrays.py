@@ -46,8 +46,7 @@ class NewArrays:
 
     def typed(self, lines: list[ast.stmt]) -> list[ast.stmt]:
         """The lines with the type of new arrays, told once."""
-        said = [n for s in lines for n in ast.walk(s) if isinstance(n, ast.Name)]
-        count = sum(n.id == self._dtype for n in said)
+        count = sum(n.id == self._dtype for n in py.names(*lines)) if self._dtype else 0
         if not count:
             return lines
         assert self.like

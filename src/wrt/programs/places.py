@@ -7,6 +7,7 @@ say stays behind as a mask.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from wrt.expression.dataclass import dataclass
 from wrt.expression.dimensions import Dimension
@@ -25,6 +26,11 @@ class Spot:
 
     base: int | None
     offset: Dimension
+
+
+@lru_cache(maxsize=64)
+def _at(index: int) -> Spot:
+    return Spot(index, NONE)
 
 
 def sign(value: Dimension) -> int | None:
@@ -48,7 +54,14 @@ class Places:
         self.masks: list[tuple[tuple[int, ...], Pattern]] = []
         self._moved: dict[int, Spot] = {}
 
+    @property
+    def moved(self) -> bool:
+        """Whether an index stands elsewhere than it is called."""
+        return bool(self._moved)
+
     def __getitem__(self, index: int) -> Spot:
+        if not self._moved:
+            return _at(index)
         base: int | None = index
         offset = NONE
         while base is not None and base in self._moved:

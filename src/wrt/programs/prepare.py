@@ -17,6 +17,7 @@ from wrt.expression import build
 from wrt.expression.coefficient import MINUS_ONE, ONE
 from wrt.expression.function import Function
 from wrt.expression.nodes import (
+    LOOP,
     Apply,
     Einsum,
     Factor,
@@ -54,7 +55,7 @@ def prepared(
     """
     joint = tuple([_joint(root) for root in roots])
     known = tuple(sorted(sizes.items()))
-    if not any(isinstance(node, Scan) for node in postorder(*joint)):
+    if not any(root.holds & LOOP for root in joint):
         return _each_together(joint, known, out)
     return _gathered(_each_together(_kept(joint), known, out))
 
@@ -86,7 +87,7 @@ def _together(
     sizes = dict(known)
     open_ = multiplied_out(opened(roots, sizes), sizes) if out else roots
     order = list(inside_out(open_))
-    if out and open_ == roots and not any(isinstance(node, Scan) for node in order):
+    if out and open_ == roots and not any(root.holds & LOOP for root in roots):
         return _together(roots, known, False)
     roots = open_
     count = Counter([*roots, *(c for node in order for c in beside(node))])

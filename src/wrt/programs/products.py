@@ -83,6 +83,8 @@ def _sorted(
 
 def _read(steps: Steps, operand: Operand, places: Places) -> Operand:
     """Slices and single places where indices have moved, then diagonals where they meet."""
+    if not places.moved and len(set(operand.indices)) == len(operand.indices):
+        return operand
     at, indices = operand.step, list(operand.indices)
     spots = [places[i] for i in indices]
     if any(s.base is None or s.offset is not NONE for s in spots) or any(

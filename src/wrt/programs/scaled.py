@@ -49,8 +49,11 @@ def scaled(root: Node) -> Node:
     growing_words, vanishing_words = ({BOOK[w] for w in s} for s in (_GROWING, _VANISHING))
     scaled_words = growing_words | vanishing_words | {BOOK["tanh"]}
     order = list(postorder(root))
-    if not any(isinstance(n, Apply) and n.function in scaled_words for n in order):
+    words = {n.function for n in order if isinstance(n, Apply)}
+    if words.isdisjoint(scaled_words):
         return root
+    if words.isdisjoint(growing_words | {BOOK["log"]}) and not any(map(_divides, order)):
+        return root  # what vanishes is only multiplied
     growing, vanishing = set[Node](), set[Node]()
     for node in order:
         parts = node.children if isinstance(node, (Einsum, Sum)) else ()
@@ -68,6 +71,10 @@ def scaled(root: Node) -> Node:
             vanishing |= {node} if vanishes else set()
     wanted = {node for node in order if _overflows(node, growing, vanishing)}
     return _Scaling(wanted).of(order) if wanted and not holds_complex(root) else root
+
+
+def _divides(node: Node) -> bool:
+    return isinstance(node, Einsum) and any(exponent < 0 for exponent in node.exponents)
 
 
 def _overflows(node: Node, growing: set[Node], vanishing: set[Node]) -> bool:
