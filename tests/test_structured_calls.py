@@ -289,7 +289,7 @@ def test_programs_that_nobody_reads_say_the_same_in_other_words() -> None:
         A, B = Variable("A", (n, m)), Variable("B", (m, n))
         u, w = Variable("u", (n,)), Variable("w", (m,), ["complex"])
         values = {v.name: RNG.normal(size=[d.value or 0 for d in v.dims]) for v in (A, B, u)}
-        return (A @ B, B @ u, A @ w, u @ (A @ w), build.einsum("i,j->ij", u, w)), {
+        return (2 * (A @ B), B @ u, A @ w, u @ (A @ w), build.einsum("i,j->ij", u, w)), {
             **values,
             "w": RNG.normal(size=3) + 1j,
         }
@@ -299,6 +299,7 @@ def test_programs_that_nobody_reads_say_the_same_in_other_words() -> None:
         plain, brisk = programs.compile(nodes), programs.compile(nodes, brisk=True)
         assert ".dot(" not in plain.source
         assert ".dot(" in brisk.source
+        assert "2.0 * " in brisk.source
         assert ("A @ B" in brisk.source) == (size == 60)  # dot would fill it with zeros first
         for a, b in zip(plain(values), brisk(values), strict=True):
             assert close(a, b)

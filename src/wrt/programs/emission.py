@@ -430,7 +430,7 @@ class Emission(NewArrays):
                 base, entries = self.of(square.args[0]), _entries(square.dims) or 0
                 if isinstance(base.expr, ast.Name) and entries > self.library.most_kept:
                     return py.binary("*", base, py.binary("*", base, other))
-        return py.binary("*", *arguments)
+        return self.library.times(*arguments) if step.dims else py.binary("*", *arguments)
 
     def _divide(self, step: Step, arguments: Sequence[Code]) -> Code:
         bottom = self.steps[step.args[1]]

@@ -135,6 +135,10 @@ class Library:
         """A product of matrices and vectors; the entries of the result where they are known."""
         return py.binary("@", a, b)
 
+    def times(self, a: Code, b: Code) -> Code:
+        """A product entry by entry, of arrays or of a number and an array."""
+        return py.binary("*", a, b)
+
     def outer(self, a: Code, b: Code) -> Code:
         """All products of entries of two vectors."""
         return py.call(self.word("outer"), a, b)
@@ -181,6 +185,9 @@ class Brisk(Library):
             return super().matmul(a, b, entries)
         return py.call(py.attribute(a, "dot"), b)
 
+    def times(self, a: Code, b: Code) -> Code:
+        return py.binary("*", _floating(a), _floating(b))
+
     def outer(self, a: Code, b: Code) -> Code:
         return py.binary("*", py.subscript(a, py.colon(), py.literal(None)), b)
 
@@ -197,3 +204,9 @@ class Jax(Library):
 
     def own(self, a: Code) -> Code:
         return a
+
+
+def _floating(a: Code) -> Code:
+    """A whole number as the float that NumPy would make of it in every call."""
+    value = getattr(a.expr, "value", None)
+    return py.literal(float(value)) if type(value) is int and value < 2**53 else a
