@@ -494,3 +494,35 @@ def test_a_stein_equation_without_one_solution_is_refused() -> None:
     S = wrt.derivative("A*X*A' - X", "X").compile(structured=True)(A=turn, X=np.eye(4))
     with pytest.raises(ValueMistake, match="singular at this point"):
         S.solve(np.eye(4))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", ["", " symmetric", " spd", " complex"])
+def test_either_library_factorises_alike(
+    threads: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In several threads NumPy does it, which multiplied before."""
+    monkeypatch.setattr("wrt.answers.structured.factors.threads", lambda: threads)
+    size = 130
+    A = RNG.normal(size=(size, size))
+    A = {"": A, " symmetric": A + A.T, " spd": A @ A.T + np.eye(size), " complex": A + 1j * A.T}[
+        kind
+    ]
+    D = wrt.derivative(
+        "A*x", "x", shapes={"A": f"n n{kind}", "x": f"n{kind[:8] * (kind[1:2] == 'c')}"}
+    )
+    bind = D.compile(structured=True)
+    given = A.copy()
+    S = bind(A=given, x=np.ones(size))
+    for count in (1, 3, 400):
+        right = RNG.normal(size=(count, size))
+        for _ in range(3):
+            assert np.allclose(S.solve(right) @ A.T, right, rtol=1e-8, atol=1e-8)
+    assert np.array_equal(given, A)
+    assert close(S.logdet(), np.linalg.slogdet(A)[1])
+    if kind in ("", " symmetric"):
+        A[:, 3] = A[3] = 0
+        A[3, 5] = A[5, 3] = A[5, 5] = 0  # one row is zero
+        for asked in (lambda T: T.solve(np.ones(size)), lambda T: T.logdet()):
+            with pytest.raises(ValueMistake, match="singular at this point"):
+                asked(bind(A=A, x=np.ones(size)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,6 +42,8 @@ FEW_ROWS = 32
 WIDE = 2000
 #: The most that norms of a matrix and its inverse may be together, for products with the inverse.
 EVEN = 300
+#: Matrices of so many rows to so many SciPy factorises in threads that wait for those of NumPy.
+TORN = (128, 600)
 #: The functions of LAPACK that are called here.
 LAPACK = (
     *("potrf", "potrs", "getrf", "getrs", "trtrs"),
@@ -110,7 +112,7 @@ def factorised(
 def _of_one(matrix: Array, known: str, again: Callable[[], Array] | None) -> Solver:
     """One matrix of NumPy: triangular, symmetric and definite, or any."""
     if known == "definite":
-        spent = again if len(matrix) > FEW_ROWS else None
+        spent = again if len(matrix) > FEW_ROWS and not _is_torn(matrix) else None
         found = _cholesky(matrix, 1, spent)
         if found is not None:
             return found
@@ -121,7 +123,24 @@ def _of_one(matrix: Array, known: str, again: Callable[[], Array] | None) -> Sol
         return _triangular(matrix, known == "lower")
     sign = _sign(matrix) if known else 0
     found = _cholesky(matrix, sign) if sign else None
-    return found or _lu(matrix)
+    return found or (_of_many(matrix) if _is_torn(matrix) else _lu(matrix))
+
+
+def _is_torn(matrix: Array) -> bool:
+    """Whether SciPy would factorise in several threads, and not so long that this pays: the threads
+    in which NumPy multiplied before still hold the processors. NumPy factorises in these.
+    """
+    return TORN[0] <= len(matrix) < TORN[1] and threads() > 1
+
+
+@cache
+def threads() -> int:
+    """In how many threads matrices may be multiplied."""
+    import os
+
+    said = (os.environ.get(f"{name}_NUM_THREADS", "") for name in ("OPENBLAS", "OMP"))
+    told = next((int(number) for number in said if number.isdecimal()), 0)
+    return told or len(getattr(os, "sched_getaffinity", lambda _: (0, 1))(0))
 
 
 def finite(matrix: Array) -> None:
@@ -211,13 +230,8 @@ def _cholesky(matrix: Array, sign: int, again: Callable[[], Array] | None = None
 
     Where there is a way to compute the matrix `again`, its array is written over.
     """
-    laid = matrix if matrix.dtype.kind == "c" else matrix.T
-    potrf = _kind(matrix.dtype.char).words["potrf"]
-    if sign < 0:
-        factor, info = potrf(-laid, overwrite_a=True)
-    else:
-        factor, info = potrf(laid, overwrite_a=again is not None)
-    if info:
+    factor = _upper(matrix, sign, again is not None)
+    if factor is None:
         return None
     pivots = factor.diagonal().real.tolist()
     _watch(min(pivots) ** 2, max(pivots) ** 2, matrix, again)
@@ -232,6 +246,22 @@ def _cholesky(matrix: Array, sign: int, again: Callable[[], Array] | None = None
         return 2 * np.log(pivots).sum()
 
     return Solver(by_factors if again is not None else _often(matrix, by_factors), logdet)
+
+
+def _upper(matrix: Array, sign: int, spare: bool) -> Array | None:
+    """Cholesky's factor above the diagonal, laid out by columns."""
+    import numpy as np
+
+    if _is_torn(matrix):
+        try:
+            return np.linalg.cholesky(matrix if sign > 0 else -matrix).conj().T
+        except np.linalg.LinAlgError:
+            return None
+    laid = matrix if matrix.dtype.kind == "c" else matrix.T
+    factor, info = _kind(matrix.dtype.char).words["potrf"](
+        laid if sign > 0 else -laid, overwrite_a=spare or sign < 0
+    )
+    return None if info else factor
 
 
 def _lu(matrix: Array) -> Solver:
@@ -253,13 +283,15 @@ def _often(matrix: Array, by_factors: Callable[[Array], Array]) -> Callable[[Arr
     a product takes a third of the time. Where it might, NumPy solves, in the threads that
     multiplied before: SciPy has threads of its own, which wait for those.
     """
+    import numpy as np
+
+    if _is_torn(matrix):
+        return lambda b: by_factors(b) if b.shape[1] == 1 else np.linalg.solve(matrix, b)
     if len(matrix) > FEW_ROWS:
         return by_factors
     inverses: list[Array | None] = []
 
     def solve(b: Array) -> Array:
-        import numpy as np
-
         if b.shape[1] <= 2 * len(matrix) or b.size <= WIDE:
             return by_factors(b)
         if not inverses:
@@ -323,7 +355,12 @@ def _of_many(matrices: Array) -> Solver:
         x += inverses[0] @ (b - matrices @ x)
         return x
 
-    return Solver(solve, lambda: np.linalg.slogdet(matrices)[1])
+    def logdet() -> Any:
+        if not conditions:
+            solve(matrices[..., :0])
+        return np.linalg.slogdet(matrices)[1]
+
+    return Solver(solve, logdet)
 
 
 @lru_cache(maxsize=16)
