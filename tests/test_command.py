@@ -348,6 +348,54 @@ def test_recurrences_have_plans_and_json_holds_their_programs() -> None:
         assert f"--code does not go together with {apart}" in done.err
 
 
+def test_a_recurrence_without_names_is_programmed_by_all_its_weights() -> None:
+    lines = "s[t]=tanh(W*s[t-1]+U*x[t]); L[t]=norm2(s[t]-y[t])^2/2"
+    rnn = recurrence(lines)
+    assert wrt("recurrence", lines, "--code", "jax").out == rnn.gradients().source("jax")
+    assert wrt("recurrence", lines, "--plan").out == f"{rnn.gradients().plan()}\n"
+    done = wrt("recurrence", lines, "--json")
+    assert (done.code, done.out) == (2, "")
+    assert "--json wants a name: W, U" in done.err
+
+
+def test_json_of_a_recurrence_holds_what_was_asked_for_beside() -> None:
+    lines = "s[t]=W*s[t-1]+x[t]; L[t]=sum(s[t])"
+    values = ("--at", "W=[[2]]", "--at", "s0=[1]", "--at", "x=[[0],[0]]")
+    asked = ("recurrence", lines, "W", "--json")
+    (said,) = json.loads(wrt(*asked, *values, "--expand", "2", "--steps").out)
+    assert said["value"] == [[1.0 + 2 * 2.0]]
+    assert said["expanded"] == "ds[2]/dW = J[2]*E[1] + E[2]"
+    assert all(len(factor["steps"]) > 0 for factor in said["factors"])
+    (plain,) = json.loads(wrt(*asked).out)
+    assert plain.keys().isdisjoint({"value", "expanded"})
+    done = wrt(*asked, *values, "--horizon")
+    assert (done.code, done.out) == (2, "")
+    assert "--horizon does not go together with --json" in done.err
+
+
+@pytest.mark.parametrize(
+    ("batch", "complaint"),
+    [
+        ("", "'' is no size of a batch"),
+        ("-1", "'-1' is no size of a batch"),
+        ("0", "'0' is no size of a batch"),
+        ("a b", "'a b' is no size of a batch"),
+        ("T", "T is a size of the lines"),
+        ("n", "n is a size of the lines"),
+    ],
+)
+def test_a_batch_has_a_size_of_its_own(batch: str, complaint: str) -> None:
+    done = wrt("recurrence", "s[t]=tanh(W*s[t-1]); L[t]=sum(s[t])", "W", "--batch", batch)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(complaint)
+    assert (
+        "32 × n"
+        in wrt(
+            "recurrence", "s[t]=tanh(W*s[t-1]); L[t]=sum(s[t])", "W", "--batch", "32", "--plan"
+        ).out
+    )
+
+
 def test_a_program_of_a_recurrence_is_proved_before_it_is_printed() -> None:
     asked = ("recurrence", "s[t]=tanh(W*s[t-1]); L[t]=sum(s[t])", "W", "--code", "numpy")
     plain = programs.compile

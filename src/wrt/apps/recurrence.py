@@ -103,8 +103,14 @@ def recurrence_(
     rnn = recurrence(_lines(lines), values.shapes(shapes), batch=batch)
     page = page_of(full)
     if horizon or picture:
+        _refuse_beside("horizon", code=code, plan=plan, json=as_data, latex=latex, steps=steps)
         _reach(rnn, names, loss, state, given, picture)
         return
+    if not names and as_data:
+        known = ", ".join(rnn.lines.shared)
+        raise click.UsageError(f"with respect to what? --json wants a name: {known}")
+    if not names and (code or plan) and not state:
+        names = tuple(D.wanted[0].variable.name for D in rnn.gradients(of=loss, at=place))
     if not names:
         _overview(rnn, page)
         click.echo(page, color=page.colour)
@@ -113,7 +119,12 @@ def recurrence_(
     found = [_found(rnn, text_of(name), loss, state, place) for name in names]
     told = values.sizes(sizes)
     if as_data:
-        made = [_as_dict(D) | _program(D, code, plan, told) for D in found]
+        made = [
+            _as_dict(D, steps)
+            | _beside(rnn, D, expand, filled if given else None)
+            | _program(D, code, plan, told)
+            for D in found
+        ]
         click.echo(json.dumps(made, indent=2, ensure_ascii=False))
         return
     if code or plan:
@@ -126,18 +137,27 @@ def recurrence_(
             page.lines += [""] * bool(k)
             _write(D, page, expand, steps)
             if given:
-                needed = {n: v for n, v in filled.items() if n in rnn.variables or v is None}
-                page.block("value", page.shortened(numbers(D(needed), page)))
+                page.block("value", page.shortened(numbers(D(_needed(rnn, filled)), page)))
     if page.lines:
         click.echo(page, color=page.colour)
 
 
 def _refuse_apart(as_data: bool, **chosen: Any) -> None:
     """Refuse what would be lost beside what is printed alone; --json holds it all."""
-    asked = [name for name, value in chosen.items() if value not in (None, False, ())]
-    if asked and not as_data and asked[0] in ("code", "plan", "latex"):
-        for other in asked[1:]:
-            raise click.UsageError(f"--{asked[0]} does not go together with --{other}")
+    for one in ("code", "plan", "latex"):
+        if chosen.pop(one) and not as_data:
+            _refuse_beside(one, **chosen)
+
+
+def _refuse_beside(one: str, **others: Any) -> None:
+    for other, value in others.items():
+        if value not in (None, False, ()):
+            raise click.UsageError(f"--{one} does not go together with --{other}")
+
+
+def _needed(rnn: Recurrence, filled: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the names of a recurrence; what files hold beside them is left aside."""
+    return {n: v for n, v in filled.items() if n in rnn.variables or v is None}
 
 
 def _reach(
@@ -348,7 +368,19 @@ def _program(
     return program(code, source, D.plan(**sizes) if plan else None)
 
 
-def _as_dict(D: ThroughTime) -> dict[str, Any]:
+def _beside(
+    rnn: Recurrence, D: ThroughTime, expand: int | None, filled: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What was asked for beside a derivative: the sum written out, and numbers."""
+    from wrt.apps.answer_json import plain
+
+    made: dict[str, Any] = {} if expand is None else {"expanded": D.expansion(expand)}
+    if filled is not None:
+        made["value"] = plain(D(_needed(rnn, filled)).tolist())
+    return made
+
+
+def _as_dict(D: ThroughTime, steps: bool = False) -> dict[str, Any]:
     """One derivative through time, schema `wrt.recurrence/1`."""
     path, check = D.way, D.check()
     return {
@@ -359,7 +391,9 @@ def _as_dict(D: ThroughTime) -> dict[str, Any]:
         "shape": list(D.shape),
         "chain": D.chain,
         "factors": [
-            {"sign": f.sign, "shape": list(f.answer.shape), "closed": f.closed} for f in D.factors
+            {"sign": f.sign, "shape": list(f.answer.shape), "closed": f.closed}
+            | ({"steps": [f"{s.text}   {s.rule}" for s in f.answer.steps()]} if steps else {})
+            for f in D.factors
         ],
         "matrix": D.matrix,
         "costates": list(D.costates),

@@ -56,7 +56,19 @@ def recurrence(
     'D[i,a,b] = δ[i,a]*(1-s[t].^2)[i]*s[t-1][b]'
     """
     lines = read_recurrence(text, shapes)
-    return Recurrence(lines, None if batch is None else Dimension.of(batch))
+    return Recurrence(lines, None if batch is None else _batch_of(batch, lines))
+
+
+def _batch_of(said: str | int, lines: Lines) -> Dimension:
+    """The size of a batch, or its name, which is that of no other size."""
+    size = int(said) if isinstance(said, str) and said.isdecimal() else said
+    if isinstance(size, bool) or not (isinstance(size, int) and size > 0):
+        if not (isinstance(size, str) and size.isidentifier()):
+            raise ShapeMistake(f"{said!r} is no size of a batch: a whole number is, or a name as N")
+    taken = {n for v in (*lines.shared.values(), *lines.moments) for d in v.dims for n in d.names}
+    if size in taken | {str(lines.length)}:
+        raise ShapeMistake(f"{size} is a size of the lines: the batch has a name of its own")
+    return Dimension.of(size)
 
 
 class Recurrence:
