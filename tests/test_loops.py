@@ -426,3 +426,37 @@ def test_states_that_read_the_step_before_last_agree_in_all_libraries(text: str,
     wanted = D.compile()(values)
     np.testing.assert_allclose(np.asarray(D.compile("torch")(values)), wanted, rtol=1e-12)
     np.testing.assert_allclose(np.asarray(D.compile("jax")(values)), wanted, rtol=1e-4)
+
+
+# Rows computed where they stand
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("s[t] = tanh(s[t-1]*W + x[t])", "np.tanh(s[t] @ W + x[t], out=s[t + 1])"),
+        ("s[t] = s[t-1]*W + x[t]", "np.add(s[t] @ W, x[t], out=s[t + 1])"),
+        ("s[t] = s[t-1]*W", "s[t + 1] = s[t] @ W"),  # a product is computed elsewhere first
+        ("s[t] = relu(s[t-1]*W)", "np.maximum(t1, 0, out=s[t + 1])"),
+        ("s[t] = softplus(s[t-1]*W + x[t])", None),
+    ],
+)
+def test_a_matrix_is_computed_in_its_row(line: str, said: str | None) -> None:
+    shapes = {"s": "N n", "W": "n n", **({"x": "N n"} if "x[" in line else {})}
+    rnn = wrt.recurrence(f"{line}; L[t] = norm2(s[t])^2/2", shapes=shapes)
+    program = rnn.gradient("W").compile()
+    assert (said or "s[t + 1]") in program.source
+    rng = np.random.default_rng(1)
+    whole, sizes = rnn.gradient("W"), {"W": (3, 3), "s0": (2, 3), "x": (4, 2, 3)}
+    given = {v.name: rng.normal(size=sizes[v.name]) for v in whole.arguments}
+    lengths = {} if "x" in given else {"T": 4}
+    want = evaluate(whole.formula, given, {"T": 4})
+    assert np.allclose(program(given | lengths), want, rtol=1e-12, atol=1e-12)
+    single = {k: v.astype("float32") for k, v in given.items()}
+    found = program(single | lengths)
+    assert found.dtype == "float32" and np.allclose(found, want, rtol=1e-3, atol=1e-3)
+
+
+def test_a_vector_is_written_as_it_reads() -> None:
+    rnn = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t])^2/2")
+    assert "out=" not in rnn.gradient("W").source()

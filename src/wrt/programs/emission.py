@@ -257,6 +257,11 @@ class Emission(NewArrays):
         self._lines, self.ranges = saved, ranges
         return lines
 
+    @property
+    def lines(self) -> list[ast.stmt]:
+        """The statements of the block at hand."""
+        return self._lines
+
     def is_used(self, at: int) -> bool:
         """Whether something of the program reads a step."""
         return self._uses[at] > 0

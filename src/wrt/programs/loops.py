@@ -15,6 +15,7 @@ from wrt.expression.coefficient import Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.programs import code as py
 from wrt.programs.code import Code
+from wrt.programs.into import computed_into, put
 from wrt.programs.names import stem
 from wrt.programs.steps import Recurrence, Step
 
@@ -25,6 +26,8 @@ __all__ = ["Loops"]
 
 #: A state before the first step that is longer than this has a line of its own.
 MOST_START = 24
+#: What computes an array entry by entry.
+ENTRYWISE = frozenset({"add", "multiply", "divide", "call"})
 ZERO = Coefficient.of(0)
 
 
@@ -231,7 +234,7 @@ class Loops:
         yield py.assignment(word, py.call(emission.word("zeros" if zero else "empty"), shape, kind))
         if not zero:
             first = py.subscript(py.name(word), py.literal(-1 if loop.reverse else 0))
-            yield _put(first, emission.read(inner))
+            yield put(first, emission.read(inner))
 
     def _listed(self, at: int, place: int) -> Iterator[ast.stmt]:
         """A list for the states after every step, with that before the first where it is read."""
@@ -311,8 +314,18 @@ class Loops:
         lines: list[ast.stmt] = []
         for place in sorted(self._stacked[at]):
             value = self.emission.read(self._filling(new[place]))
-            lines.append(_put(self._row(at, place, before=False), value))
+            row = self._row(at, place, before=False)
+            if self._fills(at, new[place]):
+                lines += computed_into(self.emission.lines, row, value, self.emission.library.alias)
+            else:
+                lines.append(put(row, value))
         return lines
+
+    def _fills(self, at: int, new: int) -> bool:
+        """Whether a state is a new array, as large as its row: a matrix, not copied then."""
+        step, loop = self.steps[new], self.steps[at]
+        whole = self._filling(new) == new and len(step.dims) > 1
+        return whole and step.op in ENTRYWISE and step.kind == loop.kind == "real"
 
     def _appended(self, at: int, new: Sequence[int]) -> list[ast.stmt]:
         """Further states in lists; what reads the last ones is computed before."""
@@ -396,13 +409,6 @@ def _changed(words: Sequence[str], values: Sequence[Code]) -> list[ast.stmt]:
 
 def _reads(value: Code, words: Collection[str]) -> bool:
     return any(isinstance(n, ast.Name) and n.id in words for n in ast.walk(value.expr))
-
-
-def _put(target: Code, value: Code) -> ast.stmt:
-    """`target[…] = value`."""
-    assert isinstance(target.expr, ast.Subscript)
-    target.expr.ctx = ast.Store()
-    return ast.Assign([target.expr], value.expr, lineno=0)
 
 
 def _function(name: str, parameters: Sequence[str], lines: list[ast.stmt]) -> ast.stmt:
