@@ -454,7 +454,8 @@ def test_a_matrix_is_computed_in_its_row(line: str, said: str | None) -> None:
     assert np.allclose(program(given | lengths), want, rtol=1e-12, atol=1e-12)
     single = {k: v.astype("float32") for k, v in given.items()}
     found = program(single | lengths)
-    assert found.dtype == "float32" and np.allclose(found, want, rtol=1e-3, atol=1e-3)
+    assert found.dtype == "float32"
+    assert np.allclose(found, want, rtol=1e-3, atol=1e-3)
 
 
 def test_a_vector_is_written_as_it_reads() -> None:
