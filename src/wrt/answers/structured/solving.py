@@ -197,7 +197,7 @@ class _Kronecker:
 
     def __init__(self, D: Structured, found: systems.Kronecker) -> None:
         self.D, self.found = D, found
-        self.blocks = [_Block(D, block) for block in found.blocks]
+        self.blocks = [_Block(D, block, place) for place, block in enumerate(found.blocks)]
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
@@ -217,8 +217,8 @@ class _Kronecker:
 class _Block:
     """A factor with its matrix, or with a matrix for each entry of tied axes."""
 
-    def __init__(self, D: Structured, found: systems.Block) -> None:
-        self.D, self.found = D, found
+    def __init__(self, D: Structured, found: systems.Block, place: int) -> None:
+        self.D, self.found, self.place = D, found, place
 
     def solve(self, b: Any) -> Any:
         """Right sides along the last axis of each block."""
@@ -249,9 +249,9 @@ class _Block:
         """What solves with the blocks formed."""
         if self.found.sparse and self.D.backend == "numpy":
             return _Sparse(self.D, self.found.matrix, 1).solver
-        known: Solver | None = self.D.__dict__.get("_solver")
+        known: Sequence[Solver] | None = self.D.__dict__.get("_solvers")
         if known is not None:
-            return known
+            return known[self.place]
         matrix = self.matrix()
         _, _, is_new = self.D._ready[self.found.matrix]
         return factorised(self.D.library, matrix, self.found.known, self.matrix if is_new else None)

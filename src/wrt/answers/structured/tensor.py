@@ -244,7 +244,7 @@ class Structured:
         from wrt.answers.structured.solving import system
 
         copy = self.at(self.values)  # what it keeps does not keep it
-        copy.__dict__["_solver"] = self.__dict__.get("_solver")
+        copy.__dict__["_solvers"] = self.__dict__.get("_solvers")
         return system(copy)
 
     @cached_property
