@@ -53,10 +53,10 @@ class Product:
         self.function, self.tell = program.settled(width(of.like))
         self.names = [v.name for v in fixed]
         self.is_numpy, self.room = numpy, silent()
-        #: what an array is that can come in as it is: NaN in it shows in the result, and the result
-        #: can be handed out as it is
-        plain = numpy and variable in told(node) and program.is_new and node.ndim > 0
-        self.kind = type(of.like) if plain else None
+        #: whether NaN in what comes in shows in the result, which can be handed out as it is
+        self.is_plain = variable in told(node) and program.is_new and node.ndim > 0
+        #: what an array is that comes in as it is
+        self.kind = type(of.like) if numpy else None
         self.dtype, self.shape = of.like.dtype, tuple(d.value for d in variable.dims)
         self.given = [v.name for v in fixed if COMPUTED not in v.properties]
 
@@ -158,6 +158,10 @@ class Times:
         except Exception as error:
             now.tell(error)
             raise
+        if not now.is_plain:
+            found = self._owned(found, value)
+            if is_suspicious(value):
+                self._look(value)
         flat = found.ravel("K")
         highest = flat.item(flat.argmax())
         if highest != highest:  # as NaN is, which is above all numbers to NumPy

@@ -159,8 +159,7 @@ class Structured:
         taken, made = self.column_shape, self.row_shape
         if transposed:
             taken, made = made, taken
-        home = self.library
-        v, lead = home.shaped(name, value, taken, self.like)
+        v, lead = self.library.shaped(name, value, taken, self.like)
         if v.dtype == self.like.dtype and not lead and not self.groups:
             line = self._lines.get(transposed) or self._line(transposed)
             return (line or self._prepared(name, transposed))(v)
@@ -186,8 +185,8 @@ class Structured:
     def _prepared(self, name: str, transposed: bool) -> Times:
         """A product with arrays of the tensor's own type, known to all tensors of these shapes."""
         setting = Setting(self.library, self.like, self.limit)
-        product = Product(self._product(transposed, False, False), name, setting)
-        self._products[transposed] = product
+        way = self._product(transposed, False, False)
+        product = self._products[transposed] = Product(way, name, setting)
         times = self._lines[transposed] = Times(product, self.values)
         return times
 
@@ -259,6 +258,8 @@ class Structured:
         if isinstance(other, Structured):
             return self._after(other)
         columns = self.column_shape
+        if getattr(other, "shape", None) == columns:
+            return self.apply(other)
         v = self.library.taken("the array", other, self.like)
         inner, more = len(columns), v.ndim - len(columns)
         if more < 0 or tuple(v.shape[:inner]) != columns:
