@@ -551,3 +551,25 @@ def test_pairs_that_are_formed_once_change_no_number(seed: int) -> None:
         values = {v.name: rng.normal(size=[d.size(sizes) for d in v.dims]) for v in names}
         for one, other in zip(roots, found, strict=True):
             np.testing.assert_allclose(evaluate(one, values), evaluate(other, values), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "norm2(T-U*V')^2 + l*norm2(U)^2",
+        "sum(M.*(T-U*V').^2) + l*norm2(U)^2",
+        "l*(norm2(T-U*V')^2 + norm2(U)^2)",
+    ],
+)
+def test_zeros_around_what_stands_in_few_places_are_not_multiplied(text: str) -> None:
+    D = wrt.derivative(text, "U", "U", shapes={"l": ""})
+    assert D.plan(n=200, p=10, m=10).total.flops < (200 * 10) ** 2 / 4
+    given = {v.name: np.random.default_rng(3).random([4, 3, 2][: v.ndim]) for v in D.arguments}
+    given |= {"T": np.ones((4, 5)), "U": np.ones((4, 2)), "V": np.arange(10.0).reshape(5, 2)}
+    if "M" in given:
+        given["M"] = np.arange(20.0).reshape(4, 5)
+    mask = given.get("M", np.ones((4, 5)))
+    scale = float(given["l"]) if text.startswith("l") else 1.0
+    want = np.einsum("ik,kb,kd,ia->ibad", mask, given["V"], given["V"], np.eye(4))
+    want = 2 * scale * want + 2 * float(given["l"]) * np.eye(8).reshape(4, 2, 4, 2)
+    np.testing.assert_allclose(D(given), want, rtol=1e-12)

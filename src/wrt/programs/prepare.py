@@ -107,7 +107,7 @@ def _together(
             shared = [done[c] for c in parts if count[c] > 1]
             made = _united(absorbed(made, factored))
             made = turned(made, shared, sizes) if isinstance(made, Einsum) else made
-            made = _led(made, count)
+            made = _placed(_led(made, count), count)
         elif isinstance(made, Sum):
             common = bracketed(made, sizes)
             if common is not made and count[node] == 1:
@@ -200,6 +200,21 @@ def _led(node: Node, count: Mapping[Node, int]) -> Node:
             coefficient = node.coefficient * MINUS_ONE
             return build.product(coefficient, factors, node.output, node.index_dims)
     return node
+
+
+def _placed(node: Node, count: Mapping[Node, int]) -> Node:
+    """A number before a sum of terms that all stand in few places goes to each term, to be
+    multiplied with what they are made of and not with the zeros around them.
+    """
+    if not isinstance(node, Einsum) or node.coefficient == ONE or len(node.factors) != 1:
+        return node
+    ((bracket, exponent, own),) = node.factors
+    if exponent != 1 or not isinstance(bracket, Sum) or count[bracket] > 1:
+        return node
+    plain = own == node.output == tuple(range(bracket.ndim))
+    if not plain or not all(isinstance(t, Einsum) and t.repeats for t in bracket.children):
+        return node
+    return build.add(*(build.scale(node.coefficient, term) for term in bracket.children))
 
 
 def _follows(bracket: Node) -> bool:
