@@ -118,7 +118,7 @@ def has_real_values(node: Node, known: Known | None = None) -> bool:
     return is_real(node, known) or equal(node, conjugate(node, known))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def order_of(node: Node) -> tuple[bytes, ...]:
     """A place in an order that a formula and its conjugate share, then one of its own."""
     if not any("complex" in v.properties for v in node.names):

@@ -295,8 +295,15 @@ def _dim(dim: Dimension | None) -> Dimension:
     return dim
 
 
+#: Kinds with a number of their own.
+_NUMBERED = frozenset({Einsum, Constant})
+
+
 def multiply(a: Any, b: Any) -> Node:
     """The product entry by entry, with NumPy's broadcasting."""
+    for value, other in ((a, b), (b, a)):
+        if type(value) is int and isinstance(other, Node) and type(other) not in _NUMBERED:
+            return scale(Coefficient(value), other)
     a, b = as_node(a), as_node(b)
     for number, other in ((a, b), (b, a)):
         if isinstance(number, Constant) and not isinstance(other, (Einsum, Constant)):
