@@ -250,9 +250,9 @@ def _cholesky(matrix: Array, sign: int, again: Callable[[], Array] | None = None
 
 def _upper(matrix: Array, sign: int, spare: bool) -> Array | None:
     """Cholesky's factor above the diagonal, laid out by columns."""
-    import numpy as np
-
     if _is_torn(matrix):
+        import numpy as np
+
         try:
             return np.linalg.cholesky(matrix if sign > 0 else -matrix).conj().T
         except np.linalg.LinAlgError:
@@ -283,17 +283,18 @@ def _often(matrix: Array, by_factors: Callable[[Array], Array]) -> Callable[[Arr
     a product takes a third of the time. Where it might, NumPy solves, in the threads that
     multiplied before: SciPy has threads of its own, which wait for those.
     """
-    import numpy as np
-
-    if _is_torn(matrix):
-        return lambda b: by_factors(b) if b.shape[1] == 1 else np.linalg.solve(matrix, b)
-    if len(matrix) > FEW_ROWS:
+    torn = _is_torn(matrix)
+    if len(matrix) > FEW_ROWS and not torn:
         return by_factors
     inverses: list[Array | None] = []
 
     def solve(b: Array) -> Array:
-        if b.shape[1] <= 2 * len(matrix) or b.size <= WIDE:
+        if b.shape[1] == 1 or (not torn and (b.shape[1] <= 2 * len(matrix) or b.size <= WIDE)):
             return by_factors(b)
+        import numpy as np
+
+        if torn:
+            return np.linalg.solve(matrix, b)
         if not inverses:
             inverse = np.linalg.inv(matrix)
             inverses.append(inverse if _size(matrix) * _size(inverse) < EVEN else None)
