@@ -236,6 +236,27 @@ def test_products_neither_warn_nor_heed_what_numpy_was_told() -> None:
             assert np.geterr()["over"] == "raise"
 
 
+def test_products_in_several_threads() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    D, values = wrt.derivative(FACTORS, "U", "U"), factors(30, 2)
+    H, dense = D.compile(structured=True)(values), D(values)
+
+    def work(seed: int) -> bool:
+        rng, right = np.random.default_rng(seed), True
+        for _ in range(300):
+            v = rng.normal(size=(30, 2))
+            right &= close(H.apply(v), np.tensordot(dense, v, 2))
+            v[seed, 1] = np.nan
+            with pytest.raises(ValueMistake, match="has entries that are NaN"):
+                H.apply(v)
+        return right
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
+    assert H._lines[False].now is not H._lines[False].first
+
+
 def test_what_is_written_into_bound_arrays_is_met() -> None:
     V = np.ones((2, 1))
     H = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)(
