@@ -16,7 +16,7 @@ from wrt.programs.code import Code
 __all__ = ["Brisk", "Jax", "Library", "Made"]
 
 #: `dot` is called in half the time of `@`, and fills its result with zeros first: up to so many.
-MOST_ZEROS = 2048
+MOST_ZEROS = 4096
 #: The keywords of a new array: its type, and its device where there are several.
 Made = Mapping[str, Code]
 
