@@ -18,9 +18,9 @@ from wrt.expression.walk import dimension_names
 from wrt.programs.costs import billed
 from wrt.programs.fusing import fused
 from wrt.programs.ordering import cheapest
-from wrt.programs.pairs import paired
 from wrt.programs.plan import plan
 from wrt.programs.steps import VIEWS
+from wrt.programs.together import together
 
 
 def net(layers: int) -> str:
@@ -545,7 +545,7 @@ def test_pairs_that_are_formed_once_change_no_number(seed: int) -> None:
     for text, by in texts:
         both = wrt.gradients(text, *by)
         roots = tuple(D.formula for D in both)
-        found = paired(roots, {"n": 7, "m": 40, "p": 3, "k": 2})
+        found = together(roots, {"n": 7, "m": 40, "p": 3, "k": 2})
         sizes = {name: int(rng.integers(2, 5)) for name in dimension_names(*roots)}
         names = {v for root in roots for v in root.names}
         values = {v.name: rng.normal(size=[d.size(sizes) for d in v.dims]) for v in names}

@@ -22,8 +22,9 @@ __all__ = ["Operand", "order", "pair", "upright"]
 
 Indices = tuple[int, ...]
 
-#: With more operands than this the order is opt_einsum's best guess, not its proof.
-MOST_OPTIMAL = 6
+#: With more operands than these the order is opt_einsum's proof, then its best guess, which is far
+#: off where one index is in most of them, as that of the rows of data.
+MOST_OPTIMAL, MOST_PROVED = 8, 14
 LETTERS = "ijklmnopqrstuvwxyzabcdefgh"
 
 
@@ -56,7 +57,8 @@ def order(
 
     sets = [frozenset(map(str, i)) for i in inputs]
     lengths = {str(k): size for k, size in enumerate(sizes)}
-    path = paths.auto(sets, frozenset(map(str, output)), lengths, None)
+    find = paths.dynamic_programming if len(inputs) <= MOST_PROVED else paths.auto
+    path = find(sets, frozenset(map(str, output)), lengths, None)
     return tuple(tuple(sorted(places)) for places in path)
 
 

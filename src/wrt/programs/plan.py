@@ -36,7 +36,6 @@ from wrt.programs.apart import apart
 from wrt.programs.costs import billed
 from wrt.programs.diagonals import by_diagonals
 from wrt.programs.norms import by_norms
-from wrt.programs.pairs import paired
 from wrt.programs.parts import by_parts
 from wrt.programs.places import sign
 from wrt.programs.prepare import prepared
@@ -44,6 +43,7 @@ from wrt.programs.products import Tensor, lower_product
 from wrt.programs.scaled import scaled
 from wrt.programs.steps import Recurrence, Step, Steps
 from wrt.programs.systems import SYSTEMS, forms, share
+from wrt.programs.together import together
 from wrt.programs.unlaying import unlaid
 
 __all__ = ["Plan", "plan"]
@@ -114,10 +114,10 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
     ways = [prepared(*w, sizes=known, out=out) for w in _ways(roots) for out in (False, True)]
     plans = [one for ready in dict.fromkeys(ways) for one in lowered(ready)]
     best, ready = plans[0] if len(plans) == 1 else min(plans, key=lambda one: price(one[0]))
-    together = paired(ready, known)
-    if together == ready:
+    shared = together(ready, known)
+    if shared == ready:
         return best
-    return min([best, *(one for one, _ in lowered(together))], key=price)
+    return min([best, *(one for one, _ in lowered(shared))], key=price)
 
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
