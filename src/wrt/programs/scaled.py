@@ -55,21 +55,27 @@ def scaled(root: Node) -> Node:
     if words.isdisjoint(growing_words | {BOOK["log"]}) and not any(map(_divides, order)):
         return root  # what vanishes is only multiplied
     growing, vanishing = set[Node](), set[Node]()
+    #: what grows by itself, not as a sum over an axis: 0·∞ is looked for entry by entry
+    near = set[Node]()
     for node in order:
         parts = node.children if isinstance(node, (Einsum, Sum)) else ()
+        entrywise = not (isinstance(node, Einsum) and node.summed)
+        near |= {node} if entrywise and not near.isdisjoint(parts) else set()
         if isinstance(node, Apply):
+            near |= {node} if node.function in growing_words else set()
             growing |= {node} if node.function in growing_words else set()
             vanishing |= {node} if node.function in vanishing_words else set()
         elif not growing.isdisjoint(parts):
             growing.add(node)
-        elif isinstance(node, Einsum):
+        elif isinstance(node, Einsum) and entrywise:
             small = [e for c, e in zip(parts, node.exponents, strict=True) if c in vanishing]
             vanishing |= {node} if small and min(small) > 0 else set()
             growing |= {node} if small and min(small) < 0 else set()
+            near |= {node} if small and min(small) < 0 else set()
         elif isinstance(node, Sum):
             vanishes = vanishing.issuperset(parts) or factored_end(node) is not None
             vanishing |= {node} if vanishes else set()
-    wanted = {node for node in order if _overflows(node, growing, vanishing)}
+    wanted = {node for node in order if _overflows(node, growing, near, vanishing)}
     return _Scaling(wanted).of(order) if wanted and not holds_complex(root) else root
 
 
@@ -77,7 +83,7 @@ def _divides(node: Node) -> bool:
     return isinstance(node, Einsum) and any(exponent < 0 for exponent in node.exponents)
 
 
-def _overflows(node: Node, growing: set[Node], vanishing: set[Node]) -> bool:
+def _overflows(node: Node, growing: set[Node], near: set[Node], vanishing: set[Node]) -> bool:
     """Whether a quotient or a logarithm is of what may be infinite or 0, and need not be."""
     if isinstance(node, Apply) and node.function is BOOK["log"]:
         (inner,) = node.children
@@ -92,7 +98,13 @@ def _overflows(node: Node, growing: set[Node], vanishing: set[Node]) -> bool:
     several = len(held) > 1 and (min(powers) < 0 or len({(*own,) for _, _, own in held}) == 1)
     roots = any(e.denominator != 1 for e in powers)
     losing = any(e < 0 and _difference(c) for c, e, _ in held)
-    return several or roots or losing or bool(small)
+    return several or roots or losing or _meet(node, near, vanishing)
+
+
+def _meet(node: Einsum, near: set[Node], vanishing: set[Node]) -> bool:
+    """Whether what grows and what vanishes are multiplied entry by entry."""
+    grow, vanish = ({own for c, _, own in node.factors if c in s} for s in (near, vanishing))
+    return bool(grow & vanish if node.summed else grow and vanish)
 
 
 def _difference(node: Node) -> bool:

@@ -13,18 +13,20 @@ from functools import partial
 from typing import NamedTuple
 
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
-from wrt.expression.nodes import Einsum, Factor, Node, Pattern
+from wrt.expression.coefficient import MINUS_ONE, ONE
+from wrt.expression.nodes import Einsum, Factor, Node, Pattern, Sum
 from wrt.programs.brackets import absorbed, changed, price
 from wrt.programs.contraction import order
 from wrt.programs.costs import length
-from wrt.programs.flat import inside_out
+from wrt.programs.flat import around, inside_out
 
 __all__ = ["together"]
 
 #: Formulas of more nodes or products, and products of more factors, are left as they are; of the
 #: parts of all products so many are looked at.
 MOST_NODES, MOST_PRODUCTS, MOST_FACTORS, MOST_PARTS = 2000, 60, 24, 200
+#: Sums of more terms are not compared with their negatives.
+MOST_TERMS = 6
 
 Sizes = Mapping[str, int]
 
@@ -46,6 +48,9 @@ def together(roots: tuple[Node, ...], sizes: Sizes) -> tuple[Node, ...]:
     products = _products(roots)
     if len(products) < 2 or not _is_promising(products):
         return roots
+    roots = _alike(roots)
+    roots = changed(roots, partial(_signed, minus=_minus(_products(roots))))
+    products = _products(roots)
     parts = _parts(products, sizes)
     shared = [part for part in parts if _is_shared(part, products, sizes)]
     for part in sorted(shared, key=lambda one: len(one.node.children), reverse=True):
@@ -79,6 +84,60 @@ def _is_promising(products: Sequence[Einsum]) -> bool:
         own = list(dict.fromkeys(node.children))
         pairs.update({frozenset((a, b)) for k, a in enumerate(own) for b in own[k + 1 :]})
     return any(count > 1 for count in pairs.values())
+
+
+def _alike(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The formulas with sums of the same terms, and products of the same factors, in one order."""
+    done: dict[Node, Node] = {}
+    first: dict[object, Node] = {}
+    for node in inside_out(roots):
+        made = around(node, done)
+        done[node] = first.setdefault(_said(made), made)
+    return tuple([done[root] for root in roots])
+
+
+def _said(node: Node) -> object:
+    """What nodes have in common that differ in an order: of terms, or of factors."""
+    if isinstance(node, Einsum) and len(node.children) == 1:  # a multiple of a product
+        (inner,) = node.children
+        node = absorbed(node, (inner,)) if isinstance(inner, Einsum) and not inner.repeats else node
+    if len(set(node.children)) < len(node.children):
+        return node
+    if isinstance(node, Sum):
+        return frozenset(node.children)
+    if not isinstance(node, Einsum):
+        return node
+    factors = sorted(node.factors, key=lambda one: one[0].digest)
+    live = dict.fromkeys([*node.output, *(i for _, _, own in factors for i in own)])
+    place = {i: k for k, i in enumerate(live)}
+    parts = [(c, e, *(place[i] for i in own)) for c, e, own in factors]
+    unread = tuple(d for i, d in enumerate(node.index_dims) if i not in place)
+    output = [(place[i], node.index_dims[i]) for i in node.output]
+    return node.coefficient, tuple(parts), tuple(output), unread
+
+
+def _minus(products: Sequence[Einsum]) -> dict[Node, Node]:
+    """Sums that are minus another factor, and that factor."""
+    factors = dict.fromkeys(c for node in products for c in node.children if isinstance(c, Sum))
+    first = dict[frozenset[Node], Node]()
+    found = dict[Node, Node]()
+    for one in factors:
+        if len(one.children) <= MOST_TERMS:
+            minus = frozenset(build.scale(MINUS_ONE, term) for term in one.children)
+            if minus in first:
+                found[one] = first[minus]
+            first[frozenset(one.children)] = one
+    return found
+
+
+def _signed(node: Einsum, minus: Mapping[Node, Node]) -> Node:
+    """A product with factors of one sign in the place of those that are minus these."""
+    powers = [e for c, e, _ in node.factors if c in minus]
+    if not powers or any(e.denominator != 1 for e in powers):
+        return node
+    factors = [(minus.get(c, c), e, own) for c, e, own in node.factors]
+    coefficient = -node.coefficient if sum(powers) % 2 else node.coefficient
+    return build.product(coefficient, factors, node.output, node.index_dims)
 
 
 class Part(NamedTuple):
