@@ -461,3 +461,24 @@ def test_a_matrix_is_computed_in_its_row(line: str, said: str | None) -> None:
 def test_a_vector_is_written_as_it_reads() -> None:
     rnn = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t])^2/2")
     assert "out=" not in rnn.gradient("W").source()
+
+
+def test_no_stack_of_outer_products_of_matrices_is_formed() -> None:
+    """The covariance of a Kalman filter: its inverse is met twice in each product of its gradient,
+    and by several products.
+    """
+    lines = """
+        M[t] = A*P[t-1]*A' + Q; K[t] = M[t]*inv(M[t] + R); h[t] = A*h[t-1] + K[t]*(x[t] - A*h[t-1])
+        P[t] = M[t] - K[t]*M[t]; L[t] = norm2(h[t]-y[t])^2/2
+    """
+    square = dict.fromkeys("AQRPMK", "n n")
+    whole = wrt.recurrence(lines, shapes={**square, "h": "n", "x": "n"}).gradient("A")
+    program = whole.compile()
+    assert "None, :, None" not in program.source
+    rng = np.random.default_rng(3)
+    sizes = {"n": 3, "T": 4}
+    shapes = {v.name: tuple(sizes[str(d)] for d in v.dims) for v in whole.arguments}
+    given = {name: rng.normal(size=shape) / 3 for name, shape in shapes.items()}
+    given |= {name: np.eye(3) + given[name] @ given[name].T for name in ("Q", "R", "P0")}
+    want = evaluate(whole.formula, given, sizes)
+    assert np.allclose(program(given), want, rtol=1e-10, atol=1e-10)

@@ -6,17 +6,19 @@ larger than all that is wanted of it: `tr(P*(X'*X))` and `X*(P*(X'*y))` never fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
 from wrt.expression.nodes import Einsum, Node, Pattern
 from wrt.programs.brackets import MOST_FACTORS, MOST_NODES, SHARE, absorbed, changed, price
 from wrt.programs.flat import beside, inside_out
 
-__all__ = ["opened"]
+__all__ = ["opened", "unfolded"]
 
 #: So many products of one formula are taken apart.
 MOST_OPENED = 8
+#: An outer product with so many axes is larger than what is computed with matrices.
+MANY_AXES = 4
 
 Sizes = Mapping[str, int]
 
@@ -24,6 +26,7 @@ Sizes = Mapping[str, int]
 def opened(roots: tuple[Node, ...], sizes: Sizes) -> tuple[Node, ...]:
     """The formulas without those products that cost less as factors of what multiplies with them.
 
+    >>> from wrt.expression import build
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.expression.nodes import Variable
     >>> n, m = Dimension.of("n"), Dimension.of("m")
@@ -40,6 +43,47 @@ def opened(roots: tuple[Node, ...], sizes: Sizes) -> tuple[Node, ...]:
             break
         roots = changed(roots, partial(absorbed, products=(product,)))
     return roots
+
+
+def unfolded(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """The formulas with the factors of large outer products where a sum over an axis takes them.
+
+    What several sum over would else be formed once, with all its axes.
+
+    >>> from wrt.expression import build
+    >>> from wrt.expression.coefficient import ONE
+    >>> from wrt.expression.dimensions import Dimension
+    >>> from wrt.expression.nodes import Variable
+    >>> n = Dimension.of("n")
+    >>> A, B, X = (Variable(name, (n, n)) for name in "ABX")
+    >>> axes = (0, 1, 2, 3)
+    >>> whole = build.einsum("ij,kl->ijkl", A, B)
+    >>> held = Einsum(ONE, [(whole, 1, axes), (X, 1, (1, 2))], (0, 3), whole.dims)
+    >>> unfolded((held,))[0] is build.einsum("ij,jk,kl->il", A, X, B)
+    True
+    """
+    nodes = list(inside_out(roots))
+    if not any(node.ndim >= MANY_AXES for node in nodes):
+        return roots
+    large = {node for node in nodes if isinstance(node, Einsum) and _is_outer(node)}
+    return changed(roots, partial(_unfolded, large=large)) if large else roots
+
+
+def _unfolded(node: Einsum, large: Collection[Node]) -> Node:
+    taken = [
+        c
+        for c, own in zip(node.children, node.indices, strict=True)
+        if c in large and set(own) & set(node.summed)
+    ]
+    return absorbed(node, taken) if taken else node
+
+
+def _is_outer(node: Einsum) -> bool:
+    """Whether a product sums over nothing and has more axes than each of its factors."""
+    plain = node.ndim >= MANY_AXES and not node.summed and not node.repeats
+    if not plain or any(isinstance(c, Pattern) for c in node.children):
+        return False
+    return len(node.children) > 1 and node.ndim > max(c.ndim for c in node.children)
 
 
 def _cheaper(roots: tuple[Node, ...], sizes: Sizes) -> Iterator[Einsum]:

@@ -36,7 +36,7 @@ from wrt.programs.flat import beside, flat, inside_out
 from wrt.programs.gates import gathered
 from wrt.programs.hoisting import hoisted
 from wrt.programs.keeping import kept
-from wrt.programs.opening import opened
+from wrt.programs.opening import opened, unfolded
 
 __all__ = ["prepared"]
 
@@ -85,6 +85,7 @@ def _together(
 ) -> tuple[Node, ...]:
     """Formulas that are computed in one place: what a program returns, or what a step makes."""
     sizes = dict(known)
+    roots = unfolded(roots)
     open_ = multiplied_out(opened(roots, sizes), sizes) if out else roots
     order = list(inside_out(open_))
     if out and open_ == roots and not any(root.holds & LOOP for root in roots):
