@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
+from threading import Thread
 
 import numpy as np
 import pytest
 
 import wrt
+from wrt.expression.collecting import postponed
 
 MORE = 3  # times as much is asked
 
@@ -78,6 +81,43 @@ def test_work_grows_with_what_is_asked(ask: Callable[[int], object], length: int
     ask(length - 1)  # rules are read once
     few, many = (calls(lambda n=n: ask(n)) for n in (length, MORE * length))
     assert many < 1.1 * MORE * few
+
+
+@pytest.mark.parametrize("ask", [chain, wide, shared])
+def test_programs_grow_with_what_they_compute(ask: Callable[[int], wrt.Derivative]) -> None:
+    ask(149).source()  # words of the library are read once
+    few, many = (calls(ask(n).source) for n in (150, MORE * 150))
+    assert many < 1.1 * MORE * few
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_the_search_for_rings_goes_on_as_before(error: type[Exception] | None) -> None:
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(500, 7, 8)
+        with pytest.raises(error) if error else nullcontext(), postponed:
+            with postponed:
+                assert gc.get_threshold() == (1_000_000, 7, 8)
+            assert gc.get_threshold() == (1_000_000, 7, 8)
+            if error:
+                raise error
+        assert gc.get_threshold() == (500, 7, 8)
+        gc.set_threshold(0)  # switched off by the person: it stays off
+        with postponed:
+            assert gc.get_threshold()[0] == 0
+        assert gc.get_threshold()[0] == 0
+    finally:
+        gc.set_threshold(*before)
+
+
+def test_threads_that_derive_leave_the_search_as_it_was() -> None:
+    before = gc.get_threshold()
+    threads = [Thread(target=chain, args=(300 + k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gc.get_threshold() == before
 
 
 @pytest.mark.parametrize("ask", [chain, nested_text])

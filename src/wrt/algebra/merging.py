@@ -22,6 +22,8 @@ __all__ = ["merged"]
 #: Formulas with more nodes, sums with more terms, terms with more axes are left as they are
 #: spelled.
 MOST_NODES, MOST_TERMS, MOST_AXES = 1500, 40, 5
+#: Nor are formulas where so many nodes would be evaluated, all for every sum.
+MOST_EVALUATED = 20_000
 #: Ranges of more terms in all are not evaluated to compare.
 MOST_RANGED = 200
 #: A term this much smaller than another of its sum, at two generic points, is zero.
@@ -43,8 +45,9 @@ def merged(root: Node) -> Node:
     """
     if is_larger(MOST_NODES, root) or ranged_terms(root) > MOST_RANGED:
         return root
-    alike = {s: s.children for s in postorder(root) if isinstance(s, Sum) and _worth_it(s)}
-    if not alike:
+    order = list(postorder(root))
+    alike = sum(isinstance(node, Sum) and _worth_it(node) for node in order)
+    if not alike or alike * len(order) > MOST_EVALUATED:
         return root
     return rewrite(root, _merged_sum)
 
@@ -144,15 +147,17 @@ def _nothing(small: Sequence[int], terms: list[Node]) -> set[int]:
 
 def _parts(term: Node) -> list[Node]:
     """What a term is made of by products and sums alone."""
-    found: dict[Node, None] = {}
-    stack = [term]
+    found: list[Node] = []
+    stack, seen = [term], {term}
     while stack:
         node = stack.pop()
         if isinstance(node, Einsum | Sum) and node.children:
-            stack += node.children
+            fresh = [c for c in dict.fromkeys(node.children) if c not in seen]
+            seen.update(fresh)
+            stack += fresh
         else:
-            found[node] = None
-    return list(found)
+            found.append(node)
+    return found
 
 
 def _scale(term: Node, sizes: dict[Node, float]) -> float:
