@@ -431,6 +431,61 @@ def test_what_needs_more_than_the_machines_memory_is_refused_before_computing(
         square.apply(one, X=one)
 
 
+@pytest.mark.parametrize("library", ["jax", "torch"])
+def test_other_libraries_refuse_what_needs_more_than_there_is(
+    library: str, monkeypatch: Any
+) -> None:
+    D = wrt.derivative("W*tanh(x)", "W")
+    program = D.compile(library, limit=10**12)
+    W, x = np.ones((100, 10), np.float32), np.ones(10, np.float32)
+    assert program(W=W, x=x).shape == (100, 100, 10)
+    monkeypatch.setattr(memory, "installed", lambda: 1_000_000)
+    assert program(W=W[:50], x=x).shape == (50, 50, 10)
+    with pytest.raises(TooLarge) as caught:
+        program(W=np.ones((200, 10), np.float32), x=x)
+    assert str(caught.value) == (
+        "∂(W*tanh(x))/∂W needs 1.6 MB at once, and this machine has 1.0 MB of memory; "
+        "apply, pullback, entry and structure answer without forming it"
+    )
+
+
+def test_what_is_traced_is_refused_too(monkeypatch: Any) -> None:
+    jax = pytest.importorskip("jax")
+    program = wrt.derivative("W*tanh(x)", "W").compile("jax", limit=10**12)
+    monkeypatch.setattr(memory, "installed", lambda: 1_000_000)
+    x = np.ones(10, np.float32)
+    with pytest.raises(TooLarge, match="needs 1.6 MB at once"):
+        jax.jit(lambda W: program(W=W, x=x))(np.ones((200, 10), np.float32))
+
+
+class Chip:
+    """A device of JAX's that tells its memory, or does not."""
+
+    platform = "gpu"
+
+    def __init__(self, stats: dict[str, int] | None) -> None:
+        self.stats = stats
+
+    def memory_stats(self) -> dict[str, int] | None:
+        return self.stats
+
+    def __str__(self) -> str:
+        return "chip 0"
+
+
+def test_the_memory_of_devices_counts(monkeypatch: Any) -> None:
+    jax = pytest.importorskip("jax")
+    program = wrt.derivative("W*tanh(x)", "W").compile("jax", limit=10**12)
+    W, x = np.ones((200, 10), np.float32), np.ones(10, np.float32)
+    monkeypatch.setattr(memory, "installed", lambda: 1_000_000)
+    monkeypatch.setattr(jax, "local_devices", lambda: [Chip({"bytes_limit": 1_500_000})])
+    with pytest.raises(TooLarge, match="needs 1.6 MB at once, and chip 0 has 1.5 MB of memory"):
+        jax.jit(lambda W: program(W=W, x=x))(W)
+    for stats in ({"bytes_limit": 2_000_000}, None):
+        monkeypatch.setattr(jax, "local_devices", lambda stats=stats: [Chip(stats)])
+        assert jax.jit(lambda W: program(W=W, x=x))(W).shape == (200, 200, 10)
+
+
 def test_steps_that_are_larger_than_the_result_count(monkeypatch: Any) -> None:
     trace = wrt.derivative("sum(expm(A*B))", "A")
     monkeypatch.setattr(memory, "installed", lambda: 2_000_000)

@@ -79,6 +79,19 @@ class JaxProgram(Elsewhere):
     """
 
     backend = library = "jax"
+    joins = True
+
+    def _memory(self, arrays: Mapping[Variable, Any]) -> tuple[str, int | None]:
+        import jax
+
+        known = [a for a in arrays.values() if not isinstance(a, jax.core.Tracer)]
+        devices = {d for a in known if _is_jax(a) for d in a.devices()} or {*jax.local_devices()}
+        if all(d.platform == "cpu" for d in devices):
+            return super()._memory(arrays)
+        stats = [d.memory_stats() or {} for d in devices]
+        limits = [s["bytes_limit"] for s in stats if "bytes_limit" in s]
+        place = str(next(iter(devices))) if len(devices) == 1 else f"{len(devices)} devices"
+        return place, sum(limits) if len(limits) == len(devices) else None
 
     def _is_plain(self, given: Entered) -> bool:
         return not factorises(given.planned.module.plan)
@@ -182,6 +195,17 @@ class TorchProgram(Elsewhere):
     """
 
     backend = library = "torch"
+
+    def _memory(self, arrays: Mapping[Variable, Any]) -> tuple[str, int | None]:
+        import torch
+
+        device = next((a.device for a in arrays.values()), None)
+        if device is None or device.type == "cpu":
+            return super()._memory(arrays)
+        if device.type == "meta":  # shapes without numbers
+            return "it", None
+        tell = getattr(torch.get_device_module(device), "mem_get_info", None)
+        return str(device), tell(device)[1] if tell else None
 
     def __call__(
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any

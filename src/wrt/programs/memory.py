@@ -25,12 +25,16 @@ IN_PLACE = frozenset({"negate", "add", "multiply", "divide", "power", "increment
 ALLOWED = Path("/sys/fs/cgroup/memory.max")
 
 
-def held(plan: Plan, sizes: Mapping[str, int], itemsize: int) -> int:
-    """The bytes of arrays that the program has at once, at the least."""
+def held(plan: Plan, sizes: Mapping[str, int], itemsize: int, joins: bool = False) -> int:
+    """The bytes of arrays that the program has at once, at the least; where steps are joined into
+    passes, the results alone are sure to be there.
+    """
     steps = plan.steps
     results = sum(
         _bytes(steps, at, sizes, itemsize) for at in {_base(steps, r) for r in plan.results}
     )
+    if joins:
+        return results
     most = max((_during(steps, at, sizes, itemsize) for at in plan.formed()), default=0)
     return max(results, most)
 

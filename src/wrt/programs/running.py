@@ -162,6 +162,8 @@ class Program:
 
     #: the array library that the program is for, and the one that its text is written for
     backend = library = "numpy"
+    #: whether steps are joined into passes, so that not each of them is an array
+    joins = False
 
     @property
     def is_new(self) -> bool:
@@ -309,7 +311,7 @@ class Program:
         key, sizes = self._sizes(arrays, given)
         planned = self._fitting.get(key)
         if planned is None or planned is not self._plans.at(sizes):
-            planned = self._fit(sizes, 4 if _is_single(arrays) else 8)
+            planned = self._fit(sizes, 4 if _is_single(arrays) else 8, arrays)
             keep(self._fitting, key, planned)
         else:  # the plan is settled
             self._remember(given, Entered(planned, arrays, (), sizes))
@@ -401,7 +403,9 @@ class Program:
         if none:  # LAPACK knows no matrix without entries
             raise ValueMistake(empty(self.title, sizes)) from error
 
-    def _fit(self, sizes: Mapping[str, int], itemsize: int) -> Planned:
+    def _fit(
+        self, sizes: Mapping[str, int], itemsize: int, arrays: Mapping[Variable, Any] = MappingProxyType({})
+    ) -> Planned:
         """The plan for these sizes; what would be too large is refused before it is computed."""
         planned = self._plans.at(sizes)
         plan = planned.module.plan
@@ -416,19 +420,25 @@ class Program:
             self._small(root.dims, sizes, itemsize, self.title)
         for dims in plan.shapes():
             self._small(dims, sizes, itemsize, f"a step on the way to {self.title}")
-        if self.library == "numpy":
-            self._room(plan, sizes, itemsize)
+        self._room(plan, sizes, itemsize, arrays)
         self._fits = key
         return planned
 
-    def _room(self, plan: Plan, sizes: Mapping[str, int], itemsize: int) -> None:
-        """Refuse what needs more than the machine's memory."""
-        wanted, there = memory.held(plan, sizes, itemsize), memory.installed()
+    def _room(
+        self, plan: Plan, sizes: Mapping[str, int], itemsize: int, arrays: Mapping[Variable, Any]
+    ) -> None:
+        """Refuse what needs more than the memory of where it is computed."""
+        place, there = self._memory(arrays)
+        wanted = memory.held(plan, sizes, itemsize, self.joins)
         if there is not None and wanted > there:
             raise TooLarge(
-                f"{self.title} needs {memory.told(wanted)} at once, and this machine has "
+                f"{self.title} needs {memory.told(wanted)} at once, and {place} has "
                 f"{memory.told(there)} of memory{self.instead}"
             )
+
+    def _memory(self, arrays: Mapping[Variable, Any]) -> tuple[str, int | None]:
+        """Where arrays are computed with, and the bytes that it has; None where nothing tells."""
+        return "this machine", memory.installed()
 
     def _small(self, dims: Dims, sizes: Mapping[str, int], itemsize: int, what: str) -> None:
         if not all(d.names <= sizes.keys() for d in dims):
