@@ -115,7 +115,7 @@ class JaxProgram(Elsewhere):
     def _tell(self, error: Exception, planned: Planned, sizes: Mapping[str, int]) -> None:
         if isinstance(error, ZeroDivisionError):
             raise ValueMistake(by_zero(self.title, sizes)) from None
-        if isinstance(error, (ValueError, IndexError, RuntimeError)):
+        if isinstance(error, (ValueError, IndexError, RuntimeError, TypeError)):
             raise _told_of(error, self.title, sizes) from None
 
     def entered(
@@ -287,6 +287,11 @@ def _told_of(error: Exception, title: str, sizes: Mapping[str, int]) -> Exceptio
         return TooLarge(f"{title} does not fit in the device's memory: {said}")
     if 0 in sizes.values():
         return ValueMistake(empty(title, sizes))
+    if "omplex" in said and isinstance(error, (NotImplementedError, TypeError)):
+        return ValueMistake(
+            f"{title} has a word that this library knows of real numbers only ({said.rstrip('.')}); "
+            'compile("numpy") computes it'
+        )
     return error
 
 

@@ -19,7 +19,14 @@ from wrt.errors import CheckFailed
 from wrt.expression.meaning import evaluate_all
 from wrt.expression.nodes import Apply, Node, Variable
 from wrt.expression.room import with_room
-from wrt.expression.walk import dimension_names, is_larger, postorder, variables, whole_variables
+from wrt.expression.walk import (
+    dimension_names,
+    holds_complex,
+    is_larger,
+    postorder,
+    variables,
+    whole_variables,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,6 +125,7 @@ def points(
     wanted = conditions((expand(f),), (derivative,))
     whole = whole_variables(f, derivative)
     free = tuple(dict.fromkeys((*variables(f, derivative), *map(variable_of, xs))))
+    turns = holds_complex(f)
     for k in range(POINTS):
         for attempt in range(TRIES):
             values = {v.name: _drawn(v, sizes, 100 * k + attempt, attempt % 5) for v in free}
@@ -125,16 +133,16 @@ def points(
             values = change(values) if change else values
             known = evaluate_all([n for _, n in wanted] + [f], values, sizes)
             fits = (holds(domain, v) for (domain, _), v in zip(wanted, known, strict=False))
-            if all(fits) and _in_range(known[-1], attempt):
+            if all(fits) and _in_range(known[-1], attempt, turns):
                 break
         else:
             return
         yield values
 
 
-def _in_range(value: Array, attempt: int) -> bool:
+def _in_range(value: Array, attempt: int, turns: bool) -> bool:
     """Whether a value leaves room for differences: finite, not huge, and, if that can be
-    had, not tiny.
+    had, not tiny; of complex numbers, which may turn past the cut of a logarithm, small.
     """
     import numpy as np
 
@@ -142,7 +150,8 @@ def _in_range(value: Array, attempt: int) -> bool:
         return False
     size = float(np.abs(value).max(initial=0))
     least = 1e-9 if attempt < 20 else 1e-60 if attempt < 40 else -1.0
-    return least < size < 1e100
+    most = 10 ** (2 + attempt // 10) if turns and attempt < 20 else 1e100
+    return least < size < most
 
 
 def _drawn(variable: Variable, sizes: Mapping[str, int], seed: int, style: int) -> Array:
