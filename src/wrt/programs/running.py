@@ -404,7 +404,10 @@ class Program:
             raise ValueMistake(empty(self.title, sizes)) from error
 
     def _fit(
-        self, sizes: Mapping[str, int], itemsize: int, arrays: Mapping[Variable, Any] = MappingProxyType({})
+        self,
+        sizes: Mapping[str, int],
+        itemsize: int,
+        arrays: Mapping[Variable, Any] = MappingProxyType({}),
     ) -> Planned:
         """The plan for these sizes; what would be too large is refused before it is computed."""
         planned = self._plans.at(sizes)
