@@ -289,7 +289,8 @@ def _told_of(error: Exception, title: str, sizes: Mapping[str, int]) -> Exceptio
         return ValueMistake(empty(title, sizes))
     if "omplex" in said and isinstance(error, (NotImplementedError, TypeError)):
         return ValueMistake(
-            f"{title} has a word that this library knows of real numbers only ({said.rstrip('.')}); "
+            f"{title} has a word that this library knows of real numbers only "
+            f"({said.rstrip('.')}); "
             'compile("numpy") computes it'
         )
     return error
