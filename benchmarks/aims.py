@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.machine import geometric_mean
-from benchmarks.rows import HAND, NEAR, NOISE
+from benchmarks.rows import NEAR, NOISE
 from benchmarks.tasks import OURS
 
 __all__ = ["Aim", "aims", "told"]
@@ -26,6 +26,8 @@ class Aim(NamedTuple):
 
 #: How many rows are named where an aim is missed.
 MOST = 5
+#: Nodes of a formula that is derived within a second.
+MANY = 10_000
 #: Seconds: what the door of a checked function takes that a function by hand does not have.
 A_CALL = 5e-6
 #: How many times ahead of jitted JAX a program was found to come by hand, on another machine:
@@ -98,7 +100,7 @@ def _hand(rows: Rows) -> Iterator[Aim]:
 
 def _beyond(row: Found) -> float:
     """The seconds beyond what is near to the program by hand."""
-    took: float = row["seconds"][OURS] - NEAR * row["seconds"][HAND]
+    took: float = row["seconds"][OURS] * (1 - NEAR / row["to_hand"])
     return took
 
 
@@ -174,11 +176,12 @@ def _listed(times: Mapping[str, float]) -> str:
 
 def _growth(found: Found) -> Iterator[Aim]:
     for name, curve in found.items():
-        if name.startswith("deriving ") and max(curve["sizes"]) >= 10_000:
+        if name.startswith("deriving ") and MANY in curve["sizes"]:
+            took = curve["seconds"][curve["sizes"].index(MANY)]
             yield Aim(
-                f"{name}: linear in its nodes, 10,000 of them within a second",
-                f"to the power {curve['exponent']:.2f}, {curve['seconds'][-1]:.2f} s",
-                met=curve["exponent"] < 1.15 and curve["seconds"][-1] < 1,
+                f"{name}: linear in its nodes, {MANY:,} of them within a second",
+                f"to the power {curve['exponent']:.2f}, {took:.2f} s",
+                met=curve["exponent"] < 1.15 and took < 1,
             )
 
 

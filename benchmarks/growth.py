@@ -17,12 +17,14 @@ from benchmarks.workloads import WORKLOADS
 
 __all__ = ["exponent", "fitted", "measure"]
 
-LENGTHS = (100, 1_000, 10_000)
+NODES = (100, 1_000, 10_000, 50_000)
+#: The nodes of a function of the last one, of a term of the sum, of a step of the DAG.
+OF_A_STEP = {CHAIN: 1, WIDE: 5, SHARED: 3}
 #: Steps of a net that is written out.
 UNROLLED = (6, 12, 24, 48)
 #: Peers go on to longer formulas until one takes this many seconds, or fails.
 LIMIT = 5.0
-PEER_LENGTHS = (10, 30, 100, 300, 1_000, 3_000, 10_000)
+PEER_NODES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
 FRESH = count()  # a new name each time, so that nothing is remembered
 
 Curve = dict[str, Any]
@@ -76,6 +78,11 @@ def unrolled(steps: int) -> object:
 DAGS: Mapping[str, Callable[[int], object]] = {CHAIN: chain, WIDE: wide, SHARED: shared}
 
 
+def _of(name: str, make: Callable[[int], object]) -> Callable[[int], object]:
+    """A formula by its nodes instead of by its steps."""
+    return lambda nodes: make(nodes // OF_A_STEP[name])
+
+
 def exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
     """The slope of the line through the logarithms."""
     return statistics.linear_regression(
@@ -85,8 +92,10 @@ def exponent(sizes: Sequence[int], times: Sequence[float]) -> float:
 
 def measure(quick: bool) -> dict[str, Curve]:
     """Curves with their fitted exponents."""
-    lengths = LENGTHS[:2] if quick else LENGTHS
-    found = {f"deriving {name}": _curve(name, make, lengths) for name, make in DAGS.items()}
+    nodes = NODES[:2] if quick else NODES
+    found = {
+        f"deriving {name}": _curve(name, _of(name, make), nodes) for name, make in DAGS.items()
+    }
     steps = UNROLLED[:2] if quick else UNROLLED
     name = "a net of T steps written out, and its program"
     found[f"deriving {name}"] = _curve(name, unrolled, steps)
@@ -159,13 +168,13 @@ def _of_peer(
         return None
     sizes, medians, end = [], [], ""
     try:
-        make = dag(name)
-        limited(lambda: make(2), 10 * limit)
+        make = _of(name, dag(name))
+        limited(lambda: make(10), 10 * limit)
     except Exception as error:
         print(f"left out: {title} ({type(error).__name__}: {error})"[:100])
         return None
     print(f"\n{title}")
-    for length in PEER_LENGTHS:
+    for length in PEER_NODES:
         try:
             took = [limited(lambda n=length: make(n), limit)]
             if took[0] < limit / 10:
