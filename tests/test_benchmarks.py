@@ -18,6 +18,8 @@ from benchmarks.machine import Rates
 from benchmarks.timing import Spread, Times, alternating
 from benchmarks.workloads import WORKLOADS
 
+from wrt.expression.walk import postorder
+
 #: What PyTorch says of itself when its maps of derivatives are loaded.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
