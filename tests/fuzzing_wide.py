@@ -282,7 +282,8 @@ class Complex(Writer):
         return Said(f"1 + {square.at(PRODUCT)}", SUM)
 
     def small(self, depth: int, body: Maker, by: float = 1) -> Said:
-        made = self.call(self.random.choice(("sin", "tanh", "erf", "erfc")), self.part(body(depth)))
+        words = ("sin", "tanh", "erf", "erfc", "erfcx", "normcdf")
+        made = self.call(self.random.choice(words), self.part(body(depth)))
         return made if by == 1 else self.times(made, Said("2"), "/")
 
     def reduced(self, depth: int) -> Said:
