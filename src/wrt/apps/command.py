@@ -107,6 +107,22 @@ class Question(click.Command):
         return click.UsageError(f"no option is called {name}; {hint}", ctx)
 
 
+#: What is asked of programs, of a formula as of the lines of a recurrence.
+CODE = click.option(
+    "--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only."
+)
+PLAN = click.option(
+    "--plan", is_flag=True, help="Print the steps of the program with their costs only."
+)
+SIZES = click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="N=NUMBER,…",
+    help="With --code and --plan: the sizes to plan for.",
+)
+
+
 @click.command(name="wrt", cls=Question, epilog=EXAMPLES)
 @click.argument("formula")
 @click.argument("names", nargs=-1, metavar="NAME...")
@@ -141,18 +157,12 @@ class Question(click.Command):
 )
 @click.option("--form", type=click.Choice(FORMS), help="Print this form only, as text or LaTeX.")
 @click.option("--bold", is_flag=True, help="Print LaTeX, vectors and matrices in bold type.")
-@click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
+@CODE
 @click.option(
     "--custom", is_flag=True, help="With --code: FORMULA itself, with the derived backward pass."
 )
-@click.option("--plan", is_flag=True, help="Print the steps of the program with their costs only.")
-@click.option(
-    "--size",
-    "sizes",
-    multiple=True,
-    metavar="N=NUMBER,…",
-    help="With --code and --plan: the sizes to plan for.",
-)
+@PLAN
+@SIZES
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
 @click.version_option(__version__, prog_name="wrt", message="%(prog)s %(version)s")

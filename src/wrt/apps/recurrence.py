@@ -12,7 +12,7 @@ import click
 from wrt import __version__
 from wrt.apps import values
 from wrt.apps.answer_text import described, numbers, proof, spaced
-from wrt.apps.command import Question, page_of, text_of
+from wrt.apps.command import CODE, PLAN, SIZES, Question, page_of, text_of
 from wrt.errors import NameMistake, SyntaxMistake, TooLarge
 
 if TYPE_CHECKING:
@@ -54,15 +54,9 @@ Examples:
 @click.option("--horizon", is_flag=True, help="How far back it reaches, at the values of --at.")
 @click.option("--picture", metavar="FILE", help="Draw the horizon as an SVG.")
 @click.option("--latex", is_flag=True, help="Print LaTeX only.")
-@click.option("--code", type=click.Choice(["numpy", "jax", "torch"]), help="Print a program only.")
-@click.option("--plan", is_flag=True, help="Print the steps of the program with their costs only.")
-@click.option(
-    "--size",
-    "sizes",
-    multiple=True,
-    metavar="N=NUMBER,…",
-    help="With --code and --plan: the sizes to plan for.",
-)
+@CODE
+@PLAN
+@SIZES
 @click.option("--json", "as_data", is_flag=True, help="Print the answer for a machine.")
 @click.option("--full", is_flag=True, help="Shorten nothing.")
 @click.help_option("--help")

@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import Any
 
 from wrt.programs.quiet import silent
+from wrt.programs.watching import is_suspicious
 
 __all__ = ["Call", "looking", "plainly", "repeated"]
 
@@ -45,13 +46,8 @@ def repeated(
             return None
         if own is not None:
             found = own(found, arrays)
-        if is_result_looked_at:
-            for array in found if type(found) is tuple else (found,):
-                flat = array.ravel("K")
-                highest = flat.item(flat.argmax())
-                if highest != highest:  # as NaN is, which is above all numbers to NumPy
-                    return None
-        return found
+        results = found if type(found) is tuple else (found,)
+        return None if is_result_looked_at and any(map(is_suspicious, results)) else found
 
     return call
 
