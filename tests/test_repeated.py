@@ -203,3 +203,23 @@ def test_nan_in_real_questions_called_again(case: dict[str, Any]) -> None:
         spoiled[tuple(rng.integers(spoiled.shape))] = np.nan
         with pytest.raises(ValueMistake):
             program(values | {name: spoiled})
+
+
+def test_calls_with_many_shapes_in_turn() -> None:
+    program = wrt.derivative("c*tanh(A*x)", "x").compile()
+    rng = np.random.default_rng(5)
+    drawn = [
+        {"c": rng.normal(), "A": rng.normal(size=(1 + k, 2)), "x": rng.normal(size=2)}
+        for k in range(20)
+    ]
+    wanted = [wrt.derivative("c*tanh(A*x)", "x").compile()(values) for values in drawn]
+    for _ in range(4):
+        for values, want in zip(drawn, wanted, strict=True):
+            np.testing.assert_array_equal(program(values), want)
+    assert 1 < len(program._repeated) < 20
+    assert len(set(program._remembered)) == len(program._repeated)
+    for _ in range(3):
+        with pytest.raises(ValueMistake, match=r"x\[2\] is NaN"):
+            program(drawn[-1] | {"x": np.array([1.0, np.nan])})
+    assert len(set(program._remembered)) == len(program._repeated)
+    np.testing.assert_array_equal(program(**drawn[-1]), wanted[-1])

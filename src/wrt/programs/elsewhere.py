@@ -7,7 +7,7 @@ libraries come in as by the door of NumPy's programs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +57,7 @@ class Elsewhere(Program):
     def _once_more(
         self, planned: Planned, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]
     ) -> Call:
-        def once_more(given: Sequence[Any]) -> Any:
+        def once_more(*given: Any) -> Any:
             try:
                 return self._as_asked(planned.run(*given))
             except Exception:  # a slower call finds what it means

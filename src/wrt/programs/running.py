@@ -19,7 +19,7 @@ from wrt.programs.backends import find, installed, is_installed
 from wrt.programs.module import Module, linear, module
 from wrt.programs.plan import Plan
 from wrt.programs.quiet import quietly
-from wrt.programs.repeated import Call, looking, plainly, repeated
+from wrt.programs.repeated import Call, Taken, alike, looking, repeated, taken
 from wrt.programs.sized import Planned, Plans
 from wrt.programs.steps import is_new
 from wrt.programs.watching import told
@@ -35,6 +35,8 @@ __all__ = ["Program", "compile", "singular"]
 INSTEAD = "; apply, pullback, entry and structure answer without forming it"
 #: How many shapes of arrays a program remembers to have found right.
 MOST_KNOWN = 64
+#: Of how many of them, the last ones, it remembers what is left to do.
+MOST_REPEATED = 16
 
 
 def compile(  # noqa: A001  # the word that people know for this
@@ -156,9 +158,9 @@ class Program:
         #: of shapes and types that came in before: the sizes, and the plan that was found to fit
         self._known: dict[Hashable, Mapping[str, int]] = {}
         self._fitting: dict[Hashable, Planned] = {}
-        #: the names, and by types and shapes what is left to do where these come in once more
-        self._names = tuple(self._wanted)
-        self._repeated: dict[Hashable, Call] = {}
+        #: what is left to do where arrays of the last types and shapes come in once more, and these
+        self._repeated: tuple[Taken, ...] = ()
+        self._remembered: tuple[Hashable, ...] = ()
 
     #: the array library that the program is for, and the one that its text is written for
     backend = library = "numpy"
@@ -208,11 +210,10 @@ class Program:
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
     ) -> Any:
         """The value at these arrays: an array, 0-dimensional for a scalar."""
-        if self._repeated and not unnamed and (mapping is None or not values):
-            key, plain = plainly(self._names, values if mapping is None else mapping)
-            call = self._repeated.get(key)
-            if call is not None:
-                found = call(plain)
+        if not unnamed and (mapping is None or not values):
+            asked = values if mapping is None else mapping
+            for once_more in self._repeated if type(asked) is dict else ():
+                found = once_more(asked)
                 if found is not None:
                     return found
         given = door.collected(self._wanted, mapping, values, self._module.arguments, unnamed)
@@ -320,12 +321,17 @@ class Program:
     def _remember(self, given: Mapping[str, Any], entered: Entered) -> None:
         """Keep what is left of a call with such arrays, if they are computed with as they came."""
         planned, arrays, _, sizes = entered
-        key, plain = plainly(self._names, given)
-        if not plain or key in self._repeated or 0 in sizes.values():
+        values = [given[v.name] for v in arrays]
+        key = tuple([alike(value) for value in values])
+        if len(values) < len(self._wanted) or key in self._remembered or 0 in sizes.values():
             return
-        taken = all(a is given[v.name] or type(given[v.name]) is float for v, a in arrays.items())
-        if taken and len({a.dtype for a in plain}) == 1 and self._is_plain(entered):
-            keep(self._repeated, key, self._once_more(planned, arrays, sizes))
+        pairs = zip(values, arrays.values(), strict=True)
+        as_they_came = all(a is value or type(value) is float for value, a in pairs)
+        if as_they_came and len({kind for _, kind, _ in key}) == 1 and self._is_plain(entered):
+            names = [v.name for v in arrays]
+            known = taken(names, values, self._once_more(planned, arrays, sizes))
+            self._repeated = (known, *self._repeated[: MOST_REPEATED - 1])
+            self._remembered = (key, *self._remembered[: MOST_REPEATED - 1])
 
     def _is_plain(self, given: Entered) -> bool:
         """Whether nothing but NaN can be wrong with the entries of arrays."""

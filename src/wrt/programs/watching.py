@@ -99,4 +99,4 @@ def is_suspicious(array: Any) -> bool:
     """
     flat = array.ravel("K")
     highest = flat.item(flat.argmax()) if flat.size else 0.0
-    return bool(highest != highest)
+    return highest != highest
