@@ -83,7 +83,7 @@ def closed(D: ThroughTime) -> str | None:
         outside = path.begins[1]
         place = str(outside + 1) if outside < 0 else f"{path.rnn.length}+{outside}"
         return _stepped(said, path.k, place)
-    total = f"sum({path.k}, 1, {path.end}, {said})"
+    total = f"sum({path.k}, {path.first}, {path.last}, {said})"
     if path.at_once is None:
         return total
     once = _stepped(path.text(path.at_once) or "", path.k, path.end)
@@ -152,11 +152,11 @@ def costates(D: ThroughTime) -> tuple[str, ...]:
         if here is not None:
             line += f", and at {path.k} = {path.end} also {path.text(here)}"
         lines.append(line)
-    if path.passing:
-        states = [s for s in path.passing if s in path.rnn.carried] or list(path.passing)
-        names = [path.costate(s, path.k).name.partition("[")[0] for s in states]
-        behind = f"{path.k} > {path.end}" if path.way < 0 else f"{path.k} < 1"
-        lines.append(f"{' = '.join(f'{name}[{path.k}]' for name in names)} = 0 for {behind}")
+    states = [s for s in path.passing if s in path.rnn.carried] or list(path.passing)
+    for way, behind in ((-1, f"{path.k} > {path.last}"), (1, f"{path.k} < {path.first}")):
+        names = [path.costate(s, path.k).name for s in states if path.way_of(s) == way]
+        if names:
+            lines.append(f"{' = '.join(names)} = 0 for {behind}")
     return tuple(lines)
 
 
@@ -174,7 +174,7 @@ def index(D: ThroughTime) -> str | None:
         return None
     left, _, right = said.partition(" = ")
     jacobian = notation.matrix(settled(path.at(path.steps[state, state, 1].told, path.j)))
-    low, high, first, last, _ = _bounds(path, path.end)
+    low, high, first, last, _ = _bounds(path, path.seen)
     product = f"prod({path.j}, {first}, {last}, {jacobian})" if jacobian else "the steps"
     return f"{left} = sum({path.k}, {low}, {high}, {right}) where P[{path.k}] = {product}"
 
@@ -191,7 +191,7 @@ def kronecker(D: ThroughTime, order: str) -> str | None:
     inner = notation.kronecker(node, explicit.rows, order)
     if jacobian is None or inner is None:
         return None
-    low, high, first, last, _ = _bounds(path, path.end)
+    low, high, first, last, _ = _bounds(path, path.seen)
     product = f"prod({path.j}, {first}, {last}, {jacobian})"
     return f"sum({path.k}, {low}, {high}, {product}*({inner}))"
 
@@ -205,7 +205,7 @@ def latex(D: ThroughTime, form: str | None, style: notation.Style) -> str | None
         said = notation.latex(settled(path.summand), style=style) if not D.f.ndim else None
         if said is None or path.at_once is not None:
             return None
-        total = rf"\sum_{{{path.k}=1}}^{{{path.end}}}"
+        total = rf"\sum_{{{path.k}={path.first}}}^{{{path.last}}}"
         return f"{total} {said}"
     if form is not None or chain(D) is None:
         return None

@@ -53,13 +53,19 @@ class Path:
         self.rnn, self.target, self.by, self.place = rnn, target, by, at
         self.lines, self.system = rnn.lines, rnn.system
         self.states = tuple(name for name in rnn.carried if self._carries(name))
-        ways = {1 if self.system.lags[name] > 0 else -1 for name in self.states}
-        self.way = ways.pop() if len(ways) == 1 else -1
+        #: The ways of the states: -1 and 1 where some run forward and some back.
+        self.ways = frozenset(map(self.way_of, self.states))
+        self.way = next(iter(self.ways)) if len(self.ways) == 1 else -1
         #: Whether the steps are one chain: all states go one way, by single steps.
-        self.is_chain = not ways and all(abs(self.system.lags[k]) == 1 for k in self.states)
+        lags = [abs(self.system.lags[name]) for name in self.states]
+        self.is_chain = len(self.ways) < 2 and all(lag == 1 for lag in lags)
         taken = {*self.lines.shared, *self.lines.states, *self.lines.series, self.lines.step}
         self.k, self.j = [one for one in "kjlrqw" if one not in taken][:2]
         self.joint = next(one for one in ("z", "q", "v", "joint") if one not in taken)
+
+    def way_of(self, name: str) -> int:
+        """1 where a line reads itself at steps ahead, -1 otherwise."""
+        return 1 if self.system.lags.get(name, 0) > 0 else -1
 
     def _carries(self, name: str) -> bool:
         """Whether a state depends on the variable and is what the target is made of."""
@@ -203,8 +209,23 @@ class Path:
 
     @property
     def end(self) -> str:
-        """The last step that counts."""
+        """The step of the target; without one, the last."""
         return self.rnn.length if self.place is None else str(self.place)
+
+    @property
+    def seen(self) -> str:
+        """The step that a state is looked at: without a place, where its run ends."""
+        return "1" if self.place is None and self.way > 0 else self.end
+
+    @property
+    def first(self) -> str:
+        """The first step that counts: states that run back owe nothing to what is before them."""
+        return "1" if self.place is None or self.ways != {1} else str(self.place)
+
+    @property
+    def last(self) -> str:
+        """The last step that counts."""
+        return self.rnn.length if 1 in self.ways else self.end
 
     @cached_property
     def summand(self) -> Node:
