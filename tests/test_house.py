@@ -13,7 +13,7 @@ import pytest
 
 import wrt
 from wrt.answers.shown.views import VIEWS
-from wrt.apps import command
+from wrt.apps import options
 from wrt.functions import BOOK
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,7 +139,7 @@ def test_installing_brings_four_packages_and_no_tools_for_tests() -> None:
 
 
 def test_the_command_offers_all_views() -> None:
-    assert command.VIEWS == VIEWS
+    assert options.VIEWS == VIEWS
 
 
 def test_the_version_is_told_once() -> None:

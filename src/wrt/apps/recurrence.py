@@ -12,7 +12,8 @@ import click
 from wrt import __version__
 from wrt.apps import values
 from wrt.apps.answer_text import described, numbers, proof, spaced
-from wrt.apps.command import CODE, PLAN, SIZES, Question, page_of, text_of
+from wrt.apps.options import CODE, PLAN, SIZES, Question
+from wrt.apps.question import formula_of, page_of, text_of
 from wrt.errors import NameMistake, SyntaxMistake, TooLarge
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def recurrence_(
         names = tuple(D.wanted[0].variable.name for D in rnn.gradients(of=loss, at=place))
     if not names:
         _overview(rnn, page)
-        click.echo(page, color=page.colour)
+        print(page)
         return
     filled, _ = values.arrays(given)
     found = [_found(rnn, text_of(name), loss, state, place) for name in names]
@@ -119,21 +120,21 @@ def recurrence_(
             | _program(D, code, plan, told)
             for D in found
         ]
-        click.echo(json.dumps(made, indent=2, ensure_ascii=False))
+        print(json.dumps(made, indent=2, ensure_ascii=False))
         return
     if code or plan:
-        click.echo(_programmed(found, code, told))
+        print(_programmed(found, code, told))
         return
     for k, D in enumerate(found):
         if latex:
-            click.echo(_latex(D))
+            print(_latex(D))
         else:
             page.lines += [""] * bool(k)
             _write(D, page, expand, steps)
             if given:
                 page.block("value", page.shortened(numbers(D(_needed(rnn, filled)), page)))
     if page.lines:
-        click.echo(page, color=page.colour)
+        print(page)
 
 
 def _refuse_apart(as_data: bool, **chosen: Any) -> None:
@@ -168,7 +169,7 @@ def _reach(
     filled, _ = values.arrays(given)
     by = [text_of(name) for name in names] or None
     found = rnn.horizon(filled, of=state, by=by, loss=loss)
-    click.echo(str(found))
+    print(str(found))
     if picture:
         try:
             Path(picture).write_text(found.svg(), "utf-8")
@@ -179,8 +180,6 @@ def _reach(
 
 def _lines(given: str) -> str:
     """The text of the lines: a file's, standard input's, or the argument itself."""
-    from wrt.apps.command import formula_of
-
     said = not given.strip() or any(sign in given for sign in "=\n")
     if given == "-" or (said and not Path(given or "-").exists()):
         return formula_of(given)
