@@ -567,3 +567,19 @@ def test_what_a_function_is_said_to_depend_on_is_left_aside() -> None:
     assert read(r"f(x) = x^\top A x").formula is read("x'*A*x").formula
     with pytest.raises(Mistake, match="left of = stands a name"):
         read("f(2) = x'*x")
+
+
+def test_letters_may_be_called_like_dimensions() -> None:
+    """What stands on the left, and what stands beside it in an entry, is an index there."""
+    X, M, L = (np.random.default_rng(k).normal(size=s) for k, s in enumerate([(5, 3), (4, 3), 3]))
+    shapes = {"X": "N d", "M": "k d", "L": "d"}
+    apart = X[:, None] - M
+    for text, value in [
+        ("Q[n,k,d] = X[n,d] - M[k,d]", apart),
+        ("Q[k,d] = ones[n]*X[n,d]*M[k,d]", X.sum(0) * M),
+        ("Q[n,k] = (X[n,d] - M[k,d])*L[d]", apart @ L),
+        ("Q[i,j] = (X[i,d] - M[j,d])^2*L[d]*ones[d]", apart**2 @ L),
+        ("Q[i,j] = (X[i,a] - M[j,a])*L[d]*ones[a]", apart.sum(2) * L[-1]),  # d by itself: a size
+    ]:
+        one = read(text, shapes={k: v for k, v in shapes.items() if f"{k}[" in text})
+        np.testing.assert_allclose(evaluate(one.formula, {"X": X, "M": M, "L": L}), value)

@@ -328,3 +328,15 @@ def test_directions_change_as_they_should_far_out(scale: float, backend: str) ->
     node = wrt.derivative("norm2(x)", "x", "x").formula
     wanted = (np.eye(3) - np.outer(x, x) / 25) / 5 / scale
     np.testing.assert_allclose(evaluated(node, {"x": scale * x}, backend), wanted, rtol=1e-14)
+
+
+def test_what_is_normalised_again_and_again_is_left_as_it_is_written() -> None:
+    """Sinkhorn's steps: every scaling of rows and columns would search all entries anew."""
+    steps = "u1 = a./(exp(-C)*ones(m)); v1 = b./(exp(-C)'*u1)"
+    for k in (1, 2):
+        steps += f"; u{k + 1} = a./(exp(-C)*v{k}); v{k + 1} = b./(exp(-C)'*u{k + 1})"
+    found = wrt.derivative(f"u3'*(exp(-C).*C)*v3 where {steps}", "C", shapes={"C": "n m"})
+    text = found.source()
+    assert "np.max" not in text
+    assert text.count("np.exp(") == 2  # one of them in softmax
+    assert found.check().passed

@@ -232,6 +232,7 @@ def _line(made: Elaboration, line: Line) -> None:
 def _in_order(made: Elaboration, line: Line) -> list[Syntax]:
     """The parts of a line that are formulas, operands first; names get their roles on the way."""
     found: list[Syntax] = []
+    letters = _letters(made, line)
     stack: list[tuple[Syntax, frozenset[str]]] = [(line.body, frozenset())]
     while stack:
         part, bound = stack.pop()
@@ -245,7 +246,7 @@ def _in_order(made: Elaboration, line: Line) -> list[Syntax]:
                 variable = part.arguments[0]
                 assert isinstance(variable, Name)
                 stack[-1] = (stack[-1][0], bound | {variable.name})
-        elif isinstance(part, Index) and line.indices is not None and _by_letters(made, part):
+        elif isinstance(part, Index) and not letters.isdisjoint(part.names) and _by_letters(part):
             made.indexed[part] = line
             if not _delta(made, part):
                 stack.append((part.base, bound))
@@ -273,11 +274,25 @@ def _scalars_beside_letters(made: Elaboration, parts: list[Syntax]) -> None:
         made.constraints.append(Constraint(rule, (slot,), 0, parts[-1], bare=True))
 
 
-def _by_letters(made: Elaboration, part: Index) -> bool:
-    """Whether an entry is in index form: every item an index name or a whole number."""
-    return all(isinstance(i, (Name, Number, Joined)) for i in part.items) and any(
-        name not in made.sizes for name in part.names
-    )
+def _letters(made: Elaboration, line: Line) -> frozenset[str]:
+    """The index letters of a line in index form: those on its left, names that are no sizes, and
+    what stands beside a letter, so that dimensions may be called like the letters of their axes.
+    """
+    if line.indices is None:
+        return frozenset()
+    entries = [p for p in _under((line.body,)) if isinstance(p, Index) and _by_letters(p)]
+    names = [frozenset(part.names) for part in entries]
+    found = frozenset(line.indices).union(*names) - (made.sizes - frozenset(line.indices))
+    while True:
+        beside = found.union(*(one for one in names if not one.isdisjoint(found)))
+        if beside == found:
+            return found
+        found = beside
+
+
+def _by_letters(part: Index) -> bool:
+    """Whether every item of an entry is a name or a whole number."""
+    return all(isinstance(i, (Name, Number, Joined)) for i in part.items)
 
 
 def _delta(made: Elaboration, part: Index) -> bool:

@@ -26,6 +26,9 @@ _GROWING = ("exp", "expm1", "sinh", "cosh", "erfcx")
 _VANISHING = ("sigmoid", "erfc")
 #: That a scale is at least another one is looked for so deep.
 MOST_STEPS = 3
+#: A scale is the largest of what holds largest scales, so often. A formula that is normalised again
+#: and again is left as it is written: every time all entries would be searched anew.
+MOST_NESTED = 2
 
 
 class Pair(NamedTuple):
@@ -125,12 +128,15 @@ class _Scaling:
         self.pairs: dict[Node, Pair] = {}
         #: the scales that are the largest of several
         self.largest: dict[Node, tuple[Node, ...]] = {}
+        #: of a pair how often its scale is the largest along axes of what is such a largest one
+        self.nested: dict[Node, int] = {}
 
     def of(self, order: Sequence[Node]) -> Node:
-        """The last node of an order."""
+        """What takes the place of the last node of an order; that node where scales nest."""
         for node in order:
             self.settle(node)
-        return self.plain[order[-1]]
+        nested = any(often > MOST_NESTED for often in self.nested.values())
+        return order[-1] if nested else self.plain[order[-1]]
 
     def settle(self, node: Node) -> None:
         """Find what takes the place of a node whose parts have theirs."""
@@ -140,6 +146,9 @@ class _Scaling:
         pair = self.pair(node)
         if pair is not None:
             self.pairs[node] = pair
+            inner = () if isinstance(node, Apply) else node.children
+            often = max((self.nested.get(c, 0) for c in inner), default=0)
+            self.nested[node] = max(often, self.nested.get(node, 0))
         if node in self.wanted:
             self.plain[node] = self.written(node)
 
@@ -220,6 +229,7 @@ class _Scaling:
             assert whole is not None
             kept = sum(i not in summed for i in axes)
             top = Apply(BOOK["max"], (whole,), kept)
+            self.nested[node] = 1 + max(self.nested.get(c, 0) for c in node.children)
             least = _placed(top, -1, tuple(range(kept)), lengths)
             shift = _added([*_terms(whole), least])
             if shift is not None:
