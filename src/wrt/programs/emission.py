@@ -449,8 +449,14 @@ class Emission(NewArrays):
             base = self.constant(step.args[0], base)
         elif step.data == HALF:
             base = self.strictly(step.args[0], base)
+        elif step.dims and step.data in self.library.by_roots:
+            base = self.named(step.args[0])
         if step.data == HALF:
             return py.call(self.word("sqrt"), base)
+        if step.dims and step.data in self.library.by_roots:
+            root = py.call(self.word("sqrt"), base)
+            whole = base if step.data < 2 else py.binary("**", base, py.literal(2))
+            return py.binary("*", whole, root)
         return py.binary("**", base, py.exponent(step.data))
 
     def _matmul(self, step: Step, arguments: Sequence[Code]) -> Code:

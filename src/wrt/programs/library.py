@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from math import inf
 
 from wrt.programs import code as py
@@ -40,7 +41,8 @@ class Library:
     strided = True
     #: whether a vector is better multiplied from the left than by a transposed matrix
     from_the_left = False
-
+    #: powers that are products with a root: by themselves they take ten times as long
+    by_roots: frozenset[Fraction] = frozenset({Fraction(3, 2), Fraction(5, 2)})
     #: a square of so many entries is an array of its own between two steps
     most_kept = inf
 
@@ -200,6 +202,7 @@ class Jax(Library):
     manner = "again"
     symmetric = strided = False
     joins = fuses = True
+    by_roots = frozenset[Fraction]()  # twice differentiated they would not be finite at 0
     from_the_left = True  # in a loop XLA lays the transposed matrix out anew at every step
 
     def own(self, a: Code) -> Code:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from fractions import Fraction
 
 from wrt.programs import code as py
 from wrt.programs.code import Code
@@ -23,6 +24,7 @@ class Torch(Library):
     manner = "apart"
     lenient = symmetric = strided = False
     joins = True
+    by_roots = frozenset[Fraction]()
     axis = "dim"
     behind = "cat"
     diagonal_words = ("dim1", "dim2")

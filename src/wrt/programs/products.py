@@ -59,6 +59,10 @@ def lower_product(
     return _placed(steps, node, core, carried, bases, spots, places)
 
 
+#: Powers whose sum is taken as a product of two arrays.
+HALVED = range(2, 9)
+
+
 def _sorted(
     steps: Steps, node: Einsum, tensors: Sequence[Tensor | None]
 ) -> tuple[list[tuple[Pattern, Sequence[int]]], list[Operand]]:
@@ -72,9 +76,10 @@ def _sorted(
             continue
         own = tuple(indices[axis] for axis in tensor.axes)
         operands.append(Operand(tensor.step, own, exponent < 0))
-        squared = exponent == 2 and len(node.factors) == 1 and not node.output
-        if squared and len(set(own)) == len(own) and steps[tensor.step].kind == "real":
-            operands.append(operands[0])
+        summed = exponent in HALVED and len(node.factors) == 1 and not node.output
+        if summed and len(set(own)) == len(own) and steps[tensor.step].kind == "real":
+            parts = (exponent - exponent // 2, exponent // 2)
+            operands = [Operand(steps.power(tensor.step, e), own, False) for e in parts]
         elif abs(exponent) != 1:
             powered = steps.power(tensor.step, abs(Fraction(exponent)))
             operands[-1] = Operand(powered, own, exponent < 0)
