@@ -114,10 +114,6 @@ _TOKEN = re.compile(
 #: One spelling for operators that are written in several ways and are no entry of the table.
 _SAME = {"∥": "‖", "||": "‖", "→": "->"}
 
-#: Before their dot stand words that stand alone here.
-_LIBRARIES = frozenset({"np", "numpy", "jnp", "jax", "torch", "tf", "math", "scipy"})
-_WORD_AFTER = re.compile(r"\.(?:\w+\.)*([^\W\d]\w*)")
-_WORD_BEFORE = re.compile(r"[^\W\d]\w*$")
 _HINTS = {
     "|": "abs(x), norm2(x) or ‖x‖, det(X)",
     "√": "sqrt(x)",
@@ -128,6 +124,8 @@ _HINTS = {
     "{": "round brackets, as in 2*(x+y)",
     "}": "round brackets, as in 2*(x+y)",
     ".": "entry by entry is .* ./ .^",
+    "<": "step(x), which is 1 where x > 0; relu(x); max(x, y)",
+    ">": "step(x), which is 1 where x > 0; relu(x); max(x, y)",
     "!": "the words of the language are listed by `wrt functions`",
     '"': 'a quoted text ends with the same mark, as in einsum("ij,j->i", A, x)',
 }
@@ -252,19 +250,11 @@ def _unknown(text: str, at: int) -> Mistake:
         message = f"the character {char} means nothing here"
     else:
         message = f"a character that cannot be printed ({ord(char):#06x}) means nothing here"
-    hint = _of_python(text, at) or _HINTS.get(char)
+    hint = _HINTS.get(char)
+    if char == ".":
+        from wrt.language.foreign import after_a_dot
+
+        hint = after_a_dot(text, at) or hint
     return SyntaxMistake(
         message, text=text, span=(at, at + 1), hint=f"perhaps {hint}" if hint else None
     )
-
-
-def _of_python(text: str, at: int) -> str | None:
-    """What a dot between names would be here: X.T is X', np.exp is exp."""
-    after, before = _WORD_AFTER.match(text, at), _WORD_BEFORE.search(text, 0, at)
-    if after is None:
-        return None
-    if before and before[0] in _LIBRARIES:
-        return f"{after[1]} without {before[0]}."
-    if after[1] in ("T", "H", "mT", "mH"):
-        return "X' is the transpose" if after[1][-1] == "T" else "X^H is the conjugate transpose"
-    return None

@@ -17,6 +17,7 @@ from wrt.language.syntax import (
     Infix,
     Line,
     Name,
+    Number,
     Postfix,
     Syntax,
     Words,
@@ -89,6 +90,7 @@ def call(
     text: str, part: Call, functions: Mapping[str, Function], variables: Iterable[str]
 ) -> Mistake:
     """A call of something that is no function, or with another number of arguments."""
+    from wrt.language.foreign import said_here
     from wrt.language.words import BOUNDED, SIZED, all_words, book
 
     word = part.word
@@ -122,7 +124,16 @@ def call(
             span=part.word_span,
             hint=f"perhaps {word}*{inside.lstrip(chr(39))}",
         )
-    near = did_you_mean(word, [*all_words(), *functions])
+    if part.arguments and all(isinstance(one, Number) for one in part.arguments):
+        entry = text[part.word_span[1] + 1 : part.span[1] - 1]
+        if letter_class(word) != "scalar" and entry.strip():
+            return NameMistake(
+                f"nobody knows a function {word}",
+                text=text,
+                span=part.word_span,
+                hint=f"perhaps {word}[{entry}], an entry",
+            )
+    near = said_here(word) or did_you_mean(word, [*all_words(), *functions])
     declare = f"declare it, as in `{word}: entrywise` on a line of its own"
     if _is_latex(text):
         shown = text[slice(*part.word_span)]
@@ -143,8 +154,18 @@ def _is_latex(text: str) -> bool:
 
 def einsum(text: str, part: Call) -> SyntaxMistake:
     """An einsum whose letters do not fit."""
+    message = "einsum wants its letters first, one group for each array"
+    letters = (
+        part.arguments[0].text if part.arguments and isinstance(part.arguments[0], Words) else ""
+    )
+    left, arrow, right = letters.partition("->")
+    lost = "".join(sorted({*right} - {*left}))
+    if letters and not arrow:
+        message = "einsum wants an arrow and the letters of the result"
+    elif lost:
+        message = f"the letter {lost[0]} of the result stands on none of the arrays"
     return SyntaxMistake(
-        "einsum wants its letters first, one group for each array",
+        message,
         text=text,
         span=part.span,
         hint='as in einsum("ijk,k->ij", T, x)',
@@ -214,11 +235,12 @@ def variable_as_size(text: str, part: Name) -> NameMistake:
             hint="sums over entries have letters and no range, as in f = x[i]*y[i], "
             "or are sums of arrays, as sum(x.*y)",
         )
+    before = text[: part.span[0]]
+    hint = "sizes are whole numbers and the names of dimensions"
+    if before.count("[") > before.count("]"):
+        hint = "entries by letters need a line that says which are kept, as in y[i] = A[i,j]*x[j]"
     return NameMistake(
-        f"a size is wanted here, and {part.name} is none",
-        text=text,
-        span=part.span,
-        hint="sizes are whole numbers and the names of dimensions",
+        f"a size is wanted here, and {part.name} is none", text=text, span=part.span, hint=hint
     )
 
 

@@ -160,12 +160,17 @@ def _line(segment: list[Token], text: str, starts: bool) -> Line:
     equals = next((k for k, t in enumerate(segment) if t.kind == "="), None)
     if equals is None:
         return Line(None, None, _Parser(segment, text).expression(), span)
+    if segment[equals + 1].kind == "=":
+        both = (segment[equals].span[0], segment[equals + 1].span[1])
+        _refuse(text, both, "== compares, and a formula compares nothing", _NO_TRUTH)
     target, indices, groups = _target(segment[:equals], segment[equals], text, starts)
     body = _Parser(segment[equals + 1 :], text).expression()
     return Line(target, indices, body, span, groups)
 
 
 Target = tuple[str, tuple[str, ...] | None, tuple[int, ...]]
+
+_NO_TRUTH = "perhaps =, behind a name that a line defines; or x - y, which is 0 where they agree"
 
 
 def _target(left: list[Token], equals: Token, text: str, starts: bool) -> Target:
@@ -179,6 +184,16 @@ def _target(left: list[Token], equals: Token, text: str, starts: bool) -> Target
         if re.fullmatch(_INDICES, said):
             groups = tuple(one.count("n") for one in re.findall(r"\([n,]*\)|n", said))
             return left[0].text, tuple(t.text for t in left[2:-1] if t.kind == "name"), groups
+    if kinds.count("(") > kinds.count(")") and kinds[-1] == "name":
+        span, word = (left[-1].span[0], equals.span[1]), left[0].text
+        _refuse(
+            text,
+            span,
+            "the arguments of a function have no names",
+            f"perhaps {word}(X,1), over each column, or {word}(X,2), over each row"
+            if left[-1].text in ("axis", "dim")
+            else "they are told apart by their places, as in f(x, y)",
+        )
     span = (left[0].span[0], left[-1].span[1]) if left else equals.span
     _refuse(
         text,
@@ -300,7 +315,8 @@ class _Parser:
             _refuse(self.text, _back(self.text, token.span), "the formula is missing here")
         if token.kind in (")", "]"):
             _refuse(self.text, token.span, f"{token.text} closes nothing")
-        _refuse(self.text, token.span, f"{token.text} has nothing on its left")
+        hint = "perhaps ' behind what is transposed, as in x'" if token.text == "'" else None
+        _refuse(self.text, token.span, f"{token.text} has nothing on its left", hint)
 
     # What may follow an operand
 
@@ -459,11 +475,25 @@ class _Parser:
         shown = f"{_short(before)} and {token.text}"
         hint = None
         if token.kind in ("name", "number", "imaginary", "("):
-            rest = token.text if token.kind != "(" else "(…)"
-            hint = f"perhaps {_short(before)}*{rest}"
-            if isinstance(left, Name) and len(before) > 2:
-                hint += f", or {_short(before)}({token.text})" if token.kind == "name" else ""
+            hint = self._between(left, _short(before), token, frame)
         _refuse(self.text, span, f"an operator is missing between {shown}", hint)
+
+    def _between(self, left: Syntax, before: str, token: Token, frame: _Frame) -> str:
+        """What could stand between two parts: a product, the brackets of a function, a comma."""
+        from wrt.language.words import all_words
+
+        words, rest = all_words(), token.text if token.kind != "(" else "(…)"
+        if isinstance(left, Name) and before in words:
+            return f"perhaps {before}({rest}{'(…)' if rest in words else ''})"
+        power = frame.operators and frame.operators[-1][0].name == "power"
+        raised = frame.operands[-2] if power else None
+        if isinstance(raised, Name) and raised.name in words and token.kind == "(":
+            return f"perhaps {raised.name}(…)^{before}"
+        if frame.kind == "[":
+            return f"perhaps {before}, {rest}"
+        call = isinstance(left, Name) and len(before) > 2 and "_" not in before
+        more = f", or {before}({rest})" if call and token.kind == "name" else ""
+        return f"perhaps {before}*{rest}{more}"
 
     def _finish(self, token: Token) -> Syntax:
         frame = self.frames[-1]

@@ -341,7 +341,8 @@ def read_wrt(text: str, reading: Reading) -> Wanted:
             hint = "a derivative by an expression is no derivative; name a variable, " + hint
         raise NameMistake(f"{text.strip()} is no variable", text=text, span=body.span, hint=hint)
     variable, assumed = _named(base.name, text, base, reading, conjugate)
-    selection = _selection(body, variable, reading) if isinstance(body, Index) else None
+    sizes = Elaboration(text, program, {}, {}, reading.dimensions)
+    selection = _selection(body, variable, sizes) if isinstance(body, Index) else None
     return Wanted(name, variable, selection, conjugate, assumed)
 
 
@@ -439,19 +440,17 @@ def by_letter(name: str, reading: Reading, is_complex: bool = False) -> Variable
     return Variable(name, tuple(Dimension.of(n) for n in free[:count]), properties)
 
 
-def _selection(body: Index, variable: Variable, reading: Reading) -> Selection:
-    text = reading.text
+def _selection(body: Index, variable: Variable, sizes: Elaboration) -> Selection:
     if len(body.items) != variable.ndim:
         raise ShapeMistake(
             f"{variable.name} has {variable.ndim} axes, and {len(body.items)} indices are given",
             text=body_text(body, variable),
         )
-    sizes = Elaboration(text, parse(text), {}, {}, reading.dimensions)
     found: list[Dimension | tuple[Dimension, Dimension]] = []
     one = Dimension.of(1)
     for item, dim in zip(body.items, variable.dims, strict=True):
         if isinstance(item, Joined):
-            raise ShapeMistake(f"one axis of {variable.name} has one index", text=text)
+            raise ShapeMistake(f"one axis of {variable.name} has one index", text=sizes.text)
         if not isinstance(item, Slice):
             found.append(_inside(size_of(item, sizes), dim, variable) - 1)
             continue
