@@ -246,7 +246,7 @@ class _Binding:
 def _is_cheap(root: Node) -> bool:
     """Whether every product within sums and products has a factor with all of its indices: then
     nothing is formed that its parts have not, nor much computed. Nothing is cheap that has zeros
-    by its form.
+    by its form; a slice has none.
     """
     stack, seen = [root], {root}
     while stack:
@@ -255,6 +255,8 @@ def _is_cheap(root: Node) -> bool:
             return False
         if isinstance(node, (Sum, Einsum)):
             fresh = {c for c in node.children if c not in seen}
+            if isinstance(node, Einsum):
+                fresh -= {f[0] for f in node.factors if isinstance(f[0], Pattern)}
             seen |= fresh
             stack += fresh
     return not isinstance(root, Einsum) or bool(root.children)
@@ -284,10 +286,54 @@ def _volume(dims: Sequence[Dimension]) -> int:
 
 
 def _is_covered(node: Einsum) -> bool:
+    """Whether one factor has all indices, but for those that others pick an entry by."""
     if node.repeats:
         return False
-    count = len(node.index_dims)
-    return not node.children or any(len(set(indices)) == count for indices in node.indices)
+    picked = _picked(node)
+    if picked is None:
+        return False
+    wanted = set(range(len(node.index_dims))) - picked.keys()
+    found = [{picked.get(i, i) for i in f[2]} for f in node.factors]
+    return not node.children or any(wanted <= own for own in found)
+
+
+def _picked(node: Einsum) -> dict[int, int | None] | None:
+    """The summed indices that patterns give by one other index, wherever that is, or by a number;
+    None where patterns say anything else: there are zeros.
+    """
+    found: dict[int, int | None] = {}
+    for mask, _, indices in node.factors:
+        if not isinstance(mask, Pattern):
+            continue
+        place = _slice(mask)
+        if place is None or indices[place] in node.output or indices[place] in found:
+            return None
+        found[indices[place]] = indices[1 - place] if len(indices) == 2 else None
+    return None if any(i in found for i in found.values()) else found
+
+
+@lru_cache(maxsize=512)
+def _slice(mask: Pattern) -> int | None:
+    """The axis of a pattern that is given by the other one, each of whose entries is met."""
+    if len(mask.relations) != 1 or mask.ndim > 2 or mask.relations[0].kind != "==":
+        return None
+    (relation,) = mask.relations
+    slopes, start = dict(relation.terms), relation.constant.value
+    sizes = [d.value for d in mask.dims]
+    if start is None or None in sizes or len(slopes) != mask.ndim:
+        return None
+    for place in reversed(range(mask.ndim)):
+        slope = slopes[place]
+        if abs(slope) != 1:
+            continue
+        ends = (
+            [start]
+            if mask.ndim == 1
+            else [start, start + slopes[1 - place] * (sizes[1 - place] - 1)]
+        )
+        if all(0 <= -slope * end < sizes[place] for end in ends):
+            return place
+    return None
 
 
 def _properties(node: Node) -> list[str]:

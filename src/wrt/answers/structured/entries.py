@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["count", "entries"]
+__all__ = ["count", "entries", "pattern"]
 
 Condition = tuple[tuple[tuple[int, int], ...], int, str]
 
@@ -64,6 +64,20 @@ def count(formula: Node) -> int:
     return sum(plan.count for plan in _plans(formula))
 
 
+def pattern(formula: Node, rows: int) -> Any:
+    """Where a tensor may have entries, each place once, as SciPy's csr_array of ones."""
+    import numpy as np
+    from scipy.sparse import coo_array
+
+    sizes = [d.value or 0 for d in formula.dims]
+    found = [plan.laid(rows, *plan.places()) for plan in _plans(formula)]
+    above, below = (np.concatenate(part) for part in zip(*found, strict=True))
+    shape = (prod(sizes[:rows]), prod(sizes[rows:]))
+    made = coo_array((np.ones(len(above), np.int8), (above, below)), shape).tocsr()
+    made.data[:] = 1  # equal places were added
+    return made
+
+
 @lru_cache(maxsize=128)
 def _plans(formula: Node) -> tuple[_Plan, ...]:
     return tuple(_Plan(term) for term in terms(formula) if term.coefficient.value)
@@ -96,6 +110,17 @@ class _Plan:
 
     def run(self, D: Structured) -> tuple[Array, Array, Array]:
         """Rows, columns and values."""
+        at, count = self.places()
+        return *self.laid(D.rows, at, count), self.values(D, at, count)
+
+    def laid(self, rows: int, at: Mapping[int, Array], count: int) -> tuple[Array, Array]:
+        """Rows and columns of places, the axes of each laid end to end."""
+        output, sizes = self.term.output, self.sizes
+        above = _laid([(at[i], sizes[i]) for i in output[:rows]], count)
+        return above, _laid([(at[i], sizes[i]) for i in output[rows:]], count)
+
+    def places(self) -> tuple[Mapping[int, Array], int]:
+        """What each open index is at the entries, and how many of them there are."""
         import numpy as np
 
         at: dict[int, Array] = {}
@@ -111,11 +136,7 @@ class _Plan:
             keep &= (value == 0) if condition[2] == "==" else (value >= 0)
         if not keep.all():
             at = {i: where[keep] for i, where in at.items()}
-        count = int(keep.sum())
-        output = self.term.output
-        rows = _laid([(at[i], self.sizes[i]) for i in output[: D.rows]], count)
-        columns = _laid([(at[i], self.sizes[i]) for i in output[D.rows :]], count)
-        return rows, columns, self.values(D, at, count)
+        return at, int(keep.sum())
 
     def values(self, D: Structured, at: Mapping[int, Array], count: int) -> Array:
         """The product of what the factors have at these places."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 __all__ = [
+    "SCREEN",
     "Cut",
     "Solver",
     "cut",
@@ -28,6 +29,8 @@ __all__ = [
     "in_common",
     "is_hermitian",
     "is_lost",
+    "is_noise",
+    "is_vanishing",
     "rank",
     "signs",
     "singular",
@@ -44,6 +47,8 @@ WIDE = 2000
 EVEN = 300
 #: Matrices of so many rows to so many SciPy factorises in threads that wait for those of NumPy.
 TORN = (128, 600)
+#: Pivots that differ by less than so many roundings of each row say that a matrix is regular.
+SCREEN = 100
 #: The functions of LAPACK that are called here.
 LAPACK = (
     *("potrf", "potrs", "getrf", "getrs", "trtrs"),
@@ -75,6 +80,29 @@ def is_lost(first: Any, x: Any) -> bool:
 
     much = np.finfo(x.dtype).eps ** -LOST
     return not abs(first).max(initial=0) <= much * abs(x).max(initial=0)
+
+
+def is_vanishing(small: Array, V: Array, moved: Array) -> bool:
+    """Whether a small matrix I + V U, of U that was solved with, may be what rounding left of
+    more: no digit of its inverse is right then.
+    """
+    import numpy as np
+
+    if not small.size:
+        return False
+    one, other = (np.linalg.norm(half, axis=-1) for half in (V, moved))
+    sizes = np.eye(small.shape[-1]) + one[..., :, None] * other[..., None, :]
+    return is_noise(np.linalg.inv(small), sizes)
+
+
+def is_noise(inverse: Array, sizes: Array) -> bool:
+    """Whether a matrix is singular but for rounding, whatever the units of its rows and columns
+    are: by its inverse, and by how large the numbers are that its entries are the sums of.
+    """
+    import numpy as np
+
+    lost = (np.abs(inverse) @ sizes).max(initial=0) * _kind(inverse.dtype.char).grain
+    return not 10 * lost < 1
 
 
 def turned(matrix: Any) -> Any:
@@ -322,7 +350,7 @@ def _watch(
     if not least:
         raise singular()
     eps = _kind(matrix.dtype.char).grain
-    if least > len(matrix) * eps * most:
+    if least > SCREEN * len(matrix) * eps * most:
         return
     matrix = matrix if again is None else again()
     finite(matrix)

@@ -17,10 +17,14 @@ from wrt.answers.structured.factors import (
     Solver,
     factorised,
     is_lost,
+    is_noise,
+    is_vanishing,
+    singular,
     turned,
 )
 from wrt.answers.structured.routes import route
 from wrt.answers.structured.sparse import sparse_factorised
+from wrt.answers.structured.summed import Commuting
 from wrt.answers.structured.sums import commuting
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.expression.dataclass import replace
@@ -144,12 +148,12 @@ def system(D: Structured) -> System:
             return System(D, _Kronecker(D, found))
         case systems.Woodbury() if D.backend == "numpy" or type(found.core) is systems.Kronecker:
             return System(D, _Woodbury(D, found))
-        case systems.Commuting():
+        case Commuting():
             way = commuting(D, found)
             if way is not None:
                 return System(D, way)
         case systems.Sparse() if D.backend == "numpy":
-            return System(D, _Sparse(D, found.formula))
+            return System(D, _Sparse(D, found))
     raise ValueMistake(
         f"the structure of {D} does not tell how to solve with it: it is no product of systems in "
         "single axes, with few columns added to it; linear_operator() is a map for iterative "
@@ -224,12 +228,19 @@ class _Block:
         """Right sides along the last axis of each block."""
         thin = None if self.found.thin is None else self.thin
         found = None if thin is None else thin.solve(b)
-        return self.whole.solve(b) if found is None else found
+        return self.formed.solve(b) if found is None else found
 
     def logdet(self) -> Any:
         """Of each block."""
         found = None if self.thin is None else self.thin.logdet()
-        return self.whole.logdet() if found is None else found
+        return self.formed.logdet() if found is None else found
+
+    @cached_property
+    def formed(self) -> Solver:
+        """What solves with the blocks formed, where they may be diagonals with columns added."""
+        if self.thin is not None and self.D.backend == "numpy":
+            _refuse_noise(self.whole, self.matrix(), self.thin.U, self.thin.V)
+        return self.whole
 
     @cached_property
     def thin(self) -> _Thin | None:
@@ -247,8 +258,8 @@ class _Block:
     @cached_property
     def whole(self) -> Solver:
         """What solves with the blocks formed."""
-        if self.found.sparse and self.D.backend == "numpy":
-            return _Sparse(self.D, self.found.matrix, 1).solver
+        if self.found.sparse is not None and self.D.backend == "numpy":
+            return _Sparse(self.D, self.found.sparse, 1).solver
         known: Sequence[Solver] | None = self.D.__dict__.get("_solvers")
         if known is not None:
             return known[self.place]
@@ -276,7 +287,7 @@ class _Woodbury:
         if isinstance(core, systems.Kronecker):
             self.core = _Kronecker(D, core)
         else:
-            self.core = _Sparse(D, core.formula)
+            self.core = _Sparse(D, core)
         self.whole = None if found.whole is None else _Kronecker(D, found.whole)
         self.U, self.V = _halves(D, found.cuts)
 
@@ -303,7 +314,7 @@ class _Woodbury:
         except np.linalg.LinAlgError:
             return None
         try:
-            return factorised(self.D.library, small)
+            return _regular(self.D.library, small, self.V, self.moved)
         except np.linalg.LinAlgError:
             if self.whole is None:
                 raise
@@ -318,14 +329,16 @@ class _Woodbury:
             return self.formed.solve(b)
         return x + self.once(self.solver, b - self.applied(x))[1]
 
-    @property
+    @cached_property
     def formed(self) -> _Kronecker:
-        """The one matrix that it is."""
+        """The one matrix that it is, where it is regular."""
         if self.whole is None:
             raise ValueMistake(
                 f"{self.D} without what has few columns is singular, or nearly: no way to solve "
                 "with it is told by that; linear_operator() is a map for iterative solvers"
             )
+        (block,) = self.whole.blocks
+        _refuse_noise(block.whole, block.matrix(), self.U, self.V)
         return self.whole
 
     def once(self, solver: Solver, b: Any) -> tuple[Any, Any]:
@@ -348,6 +361,25 @@ class _Woodbury:
         return self.core.logdet() + self.solver.logdet().sum()
 
 
+def _regular(library: Library, small: Any, V: Any, moved: Any) -> Solver:
+    """A small matrix factorised; refused where rounding may be all that is left of it."""
+    if library.name == "numpy" and is_vanishing(small, V, moved):
+        raise singular()
+    return factorised(library, small)
+
+
+def _refuse_noise(whole: Any, matrix: Any, U: Any, V: Any) -> None:
+    """Refuse a matrix, to which U' V was added, that is singular but for rounding: its own entries
+    need not tell.
+    """
+    import numpy as np
+
+    sizes = abs(matrix - turned(U) @ V) + turned(abs(U)) @ abs(V)
+    unit = np.broadcast_to(np.eye(matrix.shape[-1], dtype=matrix.dtype), matrix.shape)
+    if is_noise(whole.solve(unit), sizes):
+        raise singular()
+
+
 class _Thin:
     """Blocks that are diagonals with few columns added each, never formed."""
 
@@ -362,7 +394,7 @@ class _Thin:
 
         small = self.library.eye(self.U.shape[-2], self.U) + self.V @ turned(self.moved)
         try:
-            return factorised(self.library, small)
+            return _regular(self.library, small, self.V, self.moved)
         except np.linalg.LinAlgError:
             return None
 
@@ -402,13 +434,14 @@ class _Thin:
 class _Sparse:
     """A matrix with few entries in each row, between tensors laid end to end."""
 
-    def __init__(self, D: Structured, formula: Node, rows: int | None = None) -> None:
-        self.D = replace(D, formula=formula, rows=rows or D.rows, groups=())
+    def __init__(self, D: Structured, found: systems.Sparse, rows: int | None = None) -> None:
+        self.D = replace(D, formula=found.formula, rows=rows or D.rows, groups=())
+        self.order = found.layout.order
 
     @cached_property
     def solver(self) -> Solver:
         """The entries, factorised."""
-        return sparse_factorised(entries(self.D, self.D.limit))
+        return sparse_factorised(entries(self.D, self.D.limit), self.order)
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""

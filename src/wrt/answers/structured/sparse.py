@@ -3,23 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wrt.answers.structured.factors import Solver, finite, in_common, signs, singular
+from wrt.answers.structured.factors import SCREEN, Solver, finite, in_common, signs, singular
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["sparse_factorised"]
+__all__ = ["Layout", "layout", "sparse_factorised"]
 
 #: A matrix with so many diagonals is a band; with more of them, what is between may be zeros.
 MOST_DIAGONALS = 256
+#: A matrix with so few entries in each row, or whose band takes so small a part of the rows, is
+#: solved with as it is.
+FEW, PART = 16, 4
 
 
-def sparse_factorised(matrix: Any) -> Solver:
-    """A matrix given by its entries (SciPy's coo_array), factorised once.
+class Layout(NamedTuple):
+    """How the rows and columns of a matrix with few entries are ordered to be near the diagonal,
+    None: as they are; how many diagonals it has then; about what it costs to factorise.
+    """
+
+    order: Array | None
+    diagonals: int
+    operations: float
+
+
+def layout(pattern: Any) -> Layout | None:
+    """How to solve with a matrix that has entries where the pattern has; None where they are too
+    many for that to pay.
+
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> ring = np.eye(90) + np.roll(np.eye(90), 1, 0) + np.roll(np.eye(90), -1, 0)
+    >>> layout(csr_array(ring)).diagonals
+    5
+    """
+    rows, entries = pattern.shape[0], pattern.nnz
+    order, diagonals = None, _diagonals(pattern)
+    if diagonals > 3 + 2 * entries // max(rows, 1):
+        found = _near(pattern)
+        closer = _diagonals(pattern[found][:, found])
+        if 2 * closer < diagonals:
+            order, diagonals = found, closer
+    few = entries <= min(FEW * rows, rows**2 // 4)
+    if not few and PART * diagonals > rows:
+        return None
+    return Layout(order, diagonals, rows * min(diagonals, rows) ** 2)
+
+
+def _diagonals(pattern: Any) -> int:
+    """How many diagonals there are between the outermost ones."""
+    found = pattern.tocoo()
+    offsets = found.col - found.row
+    return 1 + int(offsets.max(initial=0)) - int(offsets.min(initial=0))
+
+
+def _near(pattern: Any) -> Array:
+    """An order in which rows and columns that meet are near one another: Cuthill's and McKee's."""
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    found: Array = reverse_cuthill_mckee((pattern + pattern.T).tocsr(), symmetric_mode=True)
+    return found
+
+
+def sparse_factorised(matrix: Any, order: Array | None = None) -> Solver:
+    """A matrix given by its entries (SciPy's coo_array), factorised once; its rows and columns in
+    the order that is given.
 
     >>> import numpy as np
     >>> from scipy.sparse import coo_array
@@ -28,11 +80,25 @@ def sparse_factorised(matrix: Any) -> Solver:
     array([1., 2., 3.])
     """
     finite(matrix.data)
+    if order is not None:
+        return _ordered(matrix, order)
     offsets = matrix.col - matrix.row
     above, below = int(offsets.max(initial=0)), -int(offsets.min(initial=0))
     if above + below >= MOST_DIAGONALS:
         return _scattered(matrix)
     return _symmetric_band(matrix, below) or _band(matrix, above, below)
+
+
+def _ordered(matrix: Any, order: Array) -> Solver:
+    """With rows and columns in another order."""
+    import numpy as np
+    from scipy.sparse import coo_array
+
+    back = np.argsort(order)
+    inner = sparse_factorised(
+        coo_array((matrix.data, (back[matrix.row], back[matrix.col])), matrix.shape)
+    )
+    return Solver(lambda b: inner.solve(b[order])[back], inner.logdet)
 
 
 def _symmetric_band(matrix: Any, below: int) -> Solver | None:
@@ -104,7 +170,7 @@ def _watch(matrix: Any, pivots: Array, solve: Callable[[Array], Array]) -> None:
     import numpy as np
 
     eps = float(np.finfo(matrix.dtype).eps)
-    if pivots.min() > len(pivots) * eps * pivots.max():
+    if pivots.min() > SCREEN * len(pivots) * eps * pivots.max():
         return
     rows = abs(matrix).max(axis=1).toarray()
     even = abs(matrix).multiply(1 / rows[:, None])

@@ -1,17 +1,21 @@
-"""Systems that are sums of Kronecker products, each of one matrix for an axis or none: A X B + c X.
+"""Systems that are sums of Kronecker products of two matrices for each axis: A X B + C X D.
 
-Symmetric matrices have eigenvectors: in these every entry is a system of its own. Others have
-Schur's triangular form: two axes are solved a column at a time.
+Symmetric matrices have eigenvectors, also two at once of which one is definite: in these every
+entry is a system of its own. Others have Schur's triangular form: two axes are solved a column at
+a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wrt.answers.structured import systems
 from wrt.answers.structured.factors import is_hermitian, singular, turned
+from wrt.answers.structured.summed import Commuting
+from wrt.expression.nodes import Node
 
 if TYPE_CHECKING:
     from wrt.answers.structured.tensor import Structured
@@ -19,50 +23,100 @@ if TYPE_CHECKING:
 __all__ = ["commuting"]
 
 
-def commuting(D: Structured, found: systems.Commuting) -> Any:
+#: Both matrices of an axis; None is the identity.
+Two = tuple[Any, Any]
+
+
+def commuting(D: Structured, found: Commuting) -> Any:
     """By eigenvectors where all matrices are symmetric; None where that is not known, nor what else
     to do.
     """
     sizes = D.axes[: D.rows]
-    matrices = [
-        D._value(node).reshape((size, size))
-        for node, size in zip(found.matrices, sizes, strict=True)
+    pairs = [
+        (_matrix(D, one, size), None if other is None else _matrix(D, other, size))
+        for (one, other, _), size in zip(found.pairs, sizes, strict=True)
     ]
-    if found.symmetric or (D.backend == "numpy" and all(map(is_hermitian, matrices))):
-        return _Commuting(D, found, matrices)
-    if D.backend != "numpy" or len(matrices) != 2:
+    numpy = D.backend == "numpy"
+    if found.symmetric or (numpy and all(is_hermitian(M) for M in chain(*pairs) if M is not None)):
+        spectra = [
+            _spectrum(D, *pair, told.definite)
+            for pair, told in zip(pairs, found.pairs, strict=True)
+        ]
+        if all(spectra):
+            return _Commuting(D, found, [one for one in spectra if one])
+    if not numpy or len(pairs) != 2:
         return None
     if found.otherwise is None:
-        return _Triangular(D, found, matrices)
+        return _Triangular(D, found, pairs)
     P, Q = (D._value(node).reshape([d.value or 0 for d in node.dims]) for node in found.otherwise)
     return _Sylvester(D, P, Q)
 
 
-class _Commuting:
-    """A sum of Kronecker products of symmetric matrices, one for each axis: by eigenvectors."""
+def _matrix(D: Structured, node: Node, size: int) -> Any:
+    return D._value(node).reshape((size, size))
 
-    def __init__(self, D: Structured, found: systems.Commuting, matrices: Sequence[Any]) -> None:
-        self.D, self.found = D, found
-        self.spectra = [D.library.words.linalg.eigh(M) for M in matrices]
+
+class Spectrum(NamedTuple):
+    """Vectors in which both matrices of an axis are diagonal, with what each has there; and the
+    logarithm of the square of their determinant.
+    """
+
+    one: Any
+    other: Any
+    vectors: Any
+    logdet: Any
+
+
+def _spectrum(D: Structured, one: Any, other: Any, sure: bool) -> Spectrum | None:
+    """Those of two symmetric matrices of which one is definite; None where that is not known."""
+    import numpy as np
+
+    words, library = D.library.words, D.library
+    if other is None:
+        values, vectors = words.linalg.eigh(one)
+        return Spectrum(values, words.ones_like(values), vectors, 0)
+    if D.backend != "numpy" and not sure:
+        return None
+    for swapped in (False, True) if D.backend == "numpy" else (False,):
+        P, Q = (other, one) if swapped else (one, other)
+        try:
+            L = words.linalg.cholesky(Q)
+        except np.linalg.LinAlgError:
+            continue
+        half = words.linalg.solve(L, P)
+        values, turns = words.linalg.eigh(words.linalg.solve(L, library.conj(turned(half))))
+        vectors = words.linalg.solve(library.conj(turned(L)), turns)
+        units, size = words.ones_like(values), -2 * words.log(words.abs(L.diagonal())).sum()
+        both = (units, values) if swapped else (values, units)
+        return Spectrum(*both, vectors, size)
+    return None
+
+
+class _Commuting:
+    """A sum of Kronecker products of symmetric matrices, by vectors in which all are diagonal."""
+
+    def __init__(self, D: Structured, found: Commuting, spectra: Sequence[Spectrum]) -> None:
+        self.D, self.found, self.spectra = D, found, spectra
 
     @cached_property
     def values(self) -> Any:
         """The eigenvalues of the sum, an axis for those of each matrix."""
         count, total = len(self.spectra), 0
-        for number, places in self.found.weights:
+        for number, chosen in self.found.weights:
             product = self.D._value(number).reshape((1,) * count)
-            for at in places:
+            for at, (spectrum, first) in enumerate(zip(self.spectra, chosen, strict=True)):
                 spread = [1] * count
                 spread[at] = -1
-                product = product * self.spectra[at][0].reshape(spread)
+                product = product * (spectrum.one if first else spectrum.other).reshape(spread)
             total = total + product
-        return _regular(self.D, total, max(len(p) for p, _ in self.spectra))
+        return _regular(self.D, total, max(len(s.one) for s in self.spectra))
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
         values, library = self.values, self.D.library
-        x = self._turned([library.conj(Q) for _, Q in self.spectra], b) / values
-        return library.permuted(self._turned([turned(Q) for _, Q in self.spectra], x), self.last)
+        vectors = [spectrum.vectors for spectrum in self.spectra]
+        x = self._turned([library.conj(Q) for Q in vectors], b) / values
+        return library.permuted(self._turned([turned(Q) for Q in vectors], x), self.last)
 
     @property
     def last(self) -> tuple[int, ...]:
@@ -78,8 +132,11 @@ class _Commuting:
 
     def logdet(self) -> Any:
         """By the eigenvalues."""
-        words = self.D.library.words
-        return words.log(words.abs(self.values)).sum()
+        words, values = self.D.library.words, self.values
+        found = words.log(words.abs(values)).sum()
+        for size, spectrum in zip(values.shape, self.spectra, strict=True):
+            found = found - spectrum.logdet * prod(values.shape) / size
+        return found
 
 
 def _regular(D: Structured, values: Any, size: int) -> Any:
@@ -137,44 +194,45 @@ class _Sylvester:
 
 
 class _Triangular:
-    """A sum of products c P X Q', with or without P and Q, in two axes, by Schur's form of both."""
+    """A sum of products c P X Q', with two choices of P and of Q, by Schur's form of both."""
 
-    def __init__(self, D: Structured, found: systems.Commuting, matrices: Sequence[Any]) -> None:
-        self.D, self.found, self.matrices = D, found, matrices
+    def __init__(self, D: Structured, found: Commuting, pairs: Sequence[Two]) -> None:
+        self.D, self.found, self.pairs = D, found, pairs
 
     @cached_property
-    def forms(self) -> tuple[Any, Any]:
-        """Schur's forms of P and of Q', upper triangles, with the changes of axes."""
-        from scipy.linalg import schur
-
-        P, Q = self.matrices
-        return schur(P, output="complex"), schur(Q.T, output="complex")
+    def forms(self) -> tuple[Form, Form]:
+        """Schur's forms of the matrices of the rows, and of the transposed ones of the columns."""
+        (P, Q), (R, S) = self.pairs
+        return _form(P, Q), _form(R.T, None if S is None else S.T)
 
     @cached_property
     def numbers(self) -> Any:
-        """How much of X, X Q', P X and P X Q' is added."""
+        """How much of each product is added, by which of the matrices it takes."""
         import numpy as np
 
-        found = np.zeros((2, 2), np.result_type(*(form for form, _ in self.forms)))
-        for number, places in self.found.weights:
-            found[int(0 in places), int(1 in places)] += self.D._value(number)
+        found = np.zeros((2, 2), self.forms[0].both.dtype)
+        for number, chosen in self.found.weights:
+            found[chosen] += self.D._value(number)
         return found
 
     @cached_property
     def values(self) -> Any:
         """The eigenvalues."""
-        (p, q), ((a, b), (c, d)) = (form.diagonal() for form, _ in self.forms), self.numbers
-        found = a + b * q + (c + d * q) * p[:, None]
+        import numpy as np
+
+        left, right = (np.diagonal(form.both, axis1=1, axis2=2) for form in self.forms)
+        found = np.einsum("ab,ai,bj->ij", self.numbers, left, right)
         return _regular(self.D, found, max(found.shape))
 
     def solve(self, b: Any) -> Any:
         """Many right sides along the first axis."""
         import numpy as np
 
-        (_, U), (_, V) = self.forms
-        right = (U.conj().T @ b @ V).transpose(2, 1, 0)  # columns first, then entries, then many
-        found = U @ self._columns(right).transpose(2, 1, 0) @ V.conj().T
-        kind = np.result_type(b, *self.matrices)
+        left, right = self.forms
+        turn = left.rows.conj().T @ b @ right.columns
+        laid = turn.transpose(2, 1, 0)  # columns first, then entries, then many
+        found = left.columns @ self._columns(laid).transpose(2, 1, 0) @ right.rows.conj().T
+        kind = np.result_type(b, *(M for M in chain(*self.pairs) if M is not None))
         found = found if kind.kind == "c" else found.real
         return found.astype(kind, copy=False).transpose(self.found.last)
 
@@ -183,19 +241,38 @@ class _Triangular:
         import numpy as np
         from scipy.linalg import get_lapack_funcs
 
-        (P, _), (Q, _) = self.forms
-        (trtrs,) = get_lapack_funcs(("trtrs",), (P, Q))
-        (a, b), (c, d) = self.numbers
-        unit, values, found = np.eye(len(P)), self.values, np.empty(right.shape, trtrs.dtype)
+        left, above = (form.both for form in self.forms)
+        (trtrs,) = get_lapack_funcs(("trtrs",), (left,))
+        values, found = self.values, np.empty(right.shape, trtrs.dtype)
         for k, column in enumerate(right):
-            before = np.tensordot(Q[:k, k], found[:k], 1)
-            triangle = (a + b * Q[k, k]) * unit + (c + d * Q[k, k]) * P
+            before = np.tensordot(self.numbers @ above[:, :k, k], found[:k], 1)
+            triangle = np.tensordot(self.numbers @ above[:, k, k], left, 1)
             np.fill_diagonal(triangle, values[:, k])
-            found[k] = trtrs(triangle, column - b * before - d * (P @ before))[0]
+            found[k] = trtrs(triangle, column - (left @ before).sum(axis=0))[0]
         return found
 
     def logdet(self) -> Any:
-        """By the eigenvalues."""
+        """By the eigenvalues: the changes of axes have determinants of size 1."""
         import numpy as np
 
         return np.log(np.abs(self.values)).sum()
+
+
+class Form(NamedTuple):
+    """Two matrices, the other one first, as upper triangles between two changes of axes."""
+
+    both: Any
+    rows: Any
+    columns: Any
+
+
+def _form(one: Any, other: Any) -> Form:
+    """Schur's form of a matrix beside the identity, or of two matrices."""
+    import numpy as np
+    from scipy.linalg import qz, schur
+
+    if other is None:
+        triangle, change = schur(one, output="complex")
+        return Form(np.stack([np.eye(len(one)), triangle]), change, change)
+    first, second, rows, columns = qz(other, one, output="complex")
+    return Form(np.stack([first, second]), rows, columns)

@@ -17,22 +17,21 @@ from typing import NamedTuple
 from wrt.algebra import is_symmetric
 from wrt.algebra.definite import definite
 from wrt.algebra.triangles import triangle
-from wrt.answers.structured.entries import count
+from wrt.answers.structured.entries import count, pattern
 from wrt.answers.structured.factors import Cut, cut, rank, singular
 from wrt.answers.structured.operations import terms as terms_of
+from wrt.answers.structured.sparse import Layout, layout
+from wrt.answers.structured.summed import Commuting, Row, commuting
 from wrt.answers.structured.terms import Term, component, joined
 from wrt.expression import build
-from wrt.expression.coefficient import ONE
 from wrt.expression.nodes import Node
 from wrt.expression.products import connected
 from wrt.expression.walk import holds_complex
 
 __all__ = [
     "Block",
-    "Commuting",
     "Kronecker",
     "Sparse",
-    "Sylvester",
     "Thin",
     "Turn",
     "Woodbury",
@@ -40,8 +39,8 @@ __all__ = [
 ]
 
 Axes = tuple[int, ...]
-#: A matrix of at least so many rows with at most so many entries in each is sparse.
-LARGE, FEW = 64, 16
+#: A matrix of at least so many rows may be sparse: where terms have entries so often for a row.
+LARGE, MANY_TIMES = 64, 512
 #: Where right sides stand among the axes while factors are solved one after another; as many as
 #: there are.
 MANY = -1
@@ -54,11 +53,18 @@ class Thin(NamedTuple):
     cuts: tuple[Cut, ...]
 
 
+class Sparse(NamedTuple):
+    """So few entries in each row that they tell how to solve, in some order."""
+
+    formula: Node
+    layout: Layout
+
+
 class Block(NamedTuple):
     """A factor: one matrix, or one for each entry of tied axes of the sizes `many`.
 
     `matrix` has these axes and then rows and columns, of the length `height`; `known` is what its
-    form shows: lower, upper, definite or symmetric; `sparse` whether it has few entries in a row.
+    form shows: lower, upper, definite or symmetric; `sparse` where it has few entries in a row.
     """
 
     matrix: Node
@@ -66,7 +72,7 @@ class Block(NamedTuple):
     height: int
     known: str
     thin: Thin | None
-    sparse: bool
+    sparse: Sparse | None
 
     @property
     def shape(self) -> Axes:
@@ -97,12 +103,6 @@ class Kronecker(NamedTuple):
     dense: bool
 
 
-class Sparse(NamedTuple):
-    """So few entries in each row that they tell how to solve."""
-
-    formula: Node
-
-
 class Woodbury(NamedTuple):
     """A simpler system with U V' added; `whole` is the one matrix that it is, if it is one, for
     where the simpler system alone is singular.
@@ -111,29 +111,6 @@ class Woodbury(NamedTuple):
     core: Kronecker | Sparse
     cuts: tuple[Cut, ...]
     whole: Kronecker | None
-
-
-class Sylvester(NamedTuple):
-    """P X + X Q in two axes."""
-
-    P: Node
-    Q: Node
-
-
-class Commuting(NamedTuple):
-    """A sum of Kronecker products of which each takes, along an axis, the identity or the one
-    matrix of that axis. They all have the same eigenvectors where these matrices are symmetric:
-    `symmetric` where their forms show that, `otherwise` what it is where they are not.
-
-    `weights` are a number for each product with the axes that it has a matrix along; `last` is
-    the order of the axes at the end.
-    """
-
-    matrices: tuple[Node, ...]
-    weights: tuple[tuple[Node, Axes], ...]
-    last: Axes
-    symmetric: bool
-    otherwise: Sylvester | None
 
 
 Way = Kronecker | Woodbury | Commuting | Sparse
@@ -273,51 +250,27 @@ class _Shape:
 
     def sparse(self, formula: Node) -> Sparse | None:
         """A formula with few entries in each row; None where there may be many."""
-        return Sparse(formula) if _is_sparse(formula, self.size) else None
+        return _sparse(formula, self.rows, self.size)
 
     # Sums of Kronecker products
 
     def commuting(self) -> Commuting | None:
-        """A sum of products of one matrix for each axis; None where there are others."""
+        """A sum of products of one matrix or two for each axis; None where there are others."""
         groups = self.groups(self.terms)
         if any(len(g.rows) != 1 or len(g.columns) != 1 for g in groups):
             return None
-        matrices: dict[int, Node] = {}
-        weights = []
+        rows = []
         for term in self.terms:
-            places = []
-            for place, group in enumerate(groups):
-                node = _inside(term, group)
-                if _pairs(group, node) and not getattr(node, "children", ()):
-                    continue  # the identity
-                if matrices.setdefault(place, node) is not node:
-                    return None
-                places.append(place)
-            weights.append((_inside(term, Group((), ()), numbers=True), tuple(places)))
-        if any(place not in matrices for place in range(len(groups))):
-            return None
-        made = tuple(matrices[place] for place in range(len(groups)))
+            nodes = [_inside(term, group) for group in groups]
+            plain = [
+                _pairs(group, node) and not getattr(node, "children", ())
+                for group, node in zip(groups, nodes, strict=True)
+            ]
+            matrices = [None if same else n for same, n in zip(plain, nodes, strict=True)]
+            rows.append(Row(_inside(term, Group((), ()), numbers=True), tuple(matrices)))
         meets = {group.columns[0]: 1 + place for place, group in enumerate(groups)}
         last = (0, *(meets[a] for a in range(self.rows, len(self.axes))))
-        symmetric = all(not holds_complex(node) and is_symmetric(node) for node in made)
-        return Commuting(made, tuple(weights), last, symmetric, _sylvester(made, weights, last))
-
-
-def _sylvester(
-    matrices: Sequence[Node], weights: Sequence[tuple[Node, Axes]], last: Axes
-) -> Sylvester | None:
-    """Two axes, each product the identity along one of them."""
-    if last != (0, 1, 2) or any(len(places) > 1 for _, places in weights):
-        return None
-    sides: dict[int, list[Node]] = {0: [], 1: []}
-    for number, places in weights:
-        (at,) = places or (0,)
-        node = matrices[at] if places else build.identity(matrices[0].dims[0])
-        sides[at].append(
-            build.product(ONE, [(number, 1, ()), (node, 1, (0, 1))], (0, 1), node.dims)
-        )
-    P, Q = (build.add(*own) for own in sides.values())
-    return Sylvester(P, build.transpose(Q))
+        return commuting(rows, [self.formula.dims[g.rows[0]] for g in groups], last)
 
 
 def _inside(term: Term, group: Group, numbers: bool = False) -> Node:
@@ -370,7 +323,7 @@ class _Part:
         matrix = build.add(*(_along(t, output) for t in terms_of(self.node)))
         known = _known(matrix) if self.rows and not tied else ""
         large = bool(self.rows) and not tied and self.height >= LARGE
-        sparse = large and _is_sparse(matrix, self.height)
+        sparse = _sparse(matrix, 1, self.height) if large else None
         return Block(matrix, self.many, self.height, known, self.thin(), sparse)
 
     def thin(self) -> Thin | None:
@@ -391,9 +344,12 @@ class _Part:
         return Thin(build.add(*(_along(t, (*many, row)) for t in flat)), tuple(cuts))
 
 
-def _is_sparse(matrix: Node, rows: int) -> bool:
-    """Whether a matrix, between tensors laid end to end, has few entries in each row."""
-    return count(matrix) <= min(FEW * rows, rows**2 // 4)
+def _sparse(formula: Node, rows: int, size: int) -> Sparse | None:
+    """A formula with few entries in each row; None where there may be many."""
+    if count(formula) > min(MANY_TIMES * size, size**2):
+        return None
+    found = layout(pattern(formula, rows))
+    return None if found is None else Sparse(formula, found)
 
 
 def _along(term: Term, output: Sequence[int]) -> Node:
