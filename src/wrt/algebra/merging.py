@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from wrt.algebra.equality import Sampling, ratio, seeds
@@ -22,6 +23,8 @@ __all__ = ["merged"]
 #: Formulas with more nodes, sums with more terms, terms with more axes are left as they are
 #: spelled.
 MOST_NODES, MOST_TERMS, MOST_AXES = 1500, 40, 5
+#: Nor are sums that have so many entries by sizes given as numbers.
+MOST_ENTRIES = 500_000
 #: Nor are formulas where so many nodes would be evaluated, all for every sum.
 MOST_EVALUATED = 20_000
 #: Ranges of more terms in all are not evaluated to compare.
@@ -55,6 +58,8 @@ def merged(root: Node) -> Node:
 def _worth_it(total: Sum) -> bool:
     """Whether two terms hold the same variables, so that they could be equal."""
     if len(total.children) > MOST_TERMS or total.ndim > MOST_AXES:
+        return False
+    if prod(d.value or 1 for d in total.dims) > MOST_ENTRIES:
         return False
     names = [term.names for term in total.children if term.names]
     return len(set(names)) < len(names)

@@ -319,19 +319,13 @@ def _slice(mask: Pattern) -> int | None:
         return None
     (relation,) = mask.relations
     slopes, start = dict(relation.terms), relation.constant.value
-    sizes = [d.value for d in mask.dims]
-    if start is None or None in sizes or len(slopes) != mask.ndim:
+    sizes = [d.value for d in mask.dims if d.value is not None]
+    if start is None or len(sizes) < mask.ndim or len(slopes) < mask.ndim:
         return None
     for place in reversed(range(mask.ndim)):
-        slope = slopes[place]
-        if abs(slope) != 1:
-            continue
-        ends = (
-            [start]
-            if mask.ndim == 1
-            else [start, start + slopes[1 - place] * (sizes[1 - place] - 1)]
-        )
-        if all(0 <= -slope * end < sizes[place] for end in ends):
+        slope, steps = slopes[place], [slopes[k] * (sizes[k] - 1) for k in slopes if k != place]
+        ends = start, start + sum(steps)
+        if abs(slope) == 1 and all(0 <= -slope * end < sizes[place] for end in ends):
             return place
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,8 @@ EVEN = 300
 TORN = (128, 600)
 #: Pivots that differ by less than so many roundings of each row say that a matrix is regular.
 SCREEN = 100
+#: So many factors that both sides might have are tried on each.
+MOST_FREE = 8
 #: The functions of LAPACK that are called here.
 LAPACK = (
     *("potrf", "potrs", "getrf", "getrs", "trtrs"),
@@ -434,10 +437,10 @@ class Cut(NamedTuple):
 
 def rank(term: Term, rows: Sequence[int], columns: Sequence[int]) -> float:
     """How many products of a column and a row a term is made of at most, between some of the
-    indices of its axes and others; infinity where a factor or a tie has both.
+    indices of its axes and others; infinity where a tie has both.
     """
     sides = _sides(term, rows, columns) if term.output else None
-    return float("inf") if sides is None else prod(_sizes(term, sides))
+    return float("inf") if sides is None else prod(_sizes(term, sides, rows, columns))
 
 
 def cut(term: Term, rows: Sequence[int], columns: Sequence[int], shared: Sequence[int] = ()) -> Cut:
@@ -446,13 +449,13 @@ def cut(term: Term, rows: Sequence[int], columns: Sequence[int], shared: Sequenc
     """
     sides = _sides(term, rows, columns)
     assert sides is not None
-    link = _link(term, sides)
+    link, sizes = _link(term, sides, rows, columns), _sizes(term, sides, rows, columns)
     lead = tuple(term.dims[i].value or 0 for i in shared)
     found = []
     for places, ends, number in zip(sides, (rows, columns), (term.coefficient, ONE), strict=True):
         node = build.scale(number, component(term, places, (*shared, *link, *ends)))
         size = prod(term.dims[i].value or 0 for i in ends)
-        found.append((node, (*lead, prod(_sizes(term, sides)), size)))
+        found.append((node, (*lead, prod(sizes), size)))
     (U, height), (V, width) = found
     return Cut(U, V, height, width)
 
@@ -461,29 +464,34 @@ Sides = tuple[list[int], list[int]]
 
 
 def _sides(term: Term, rows: Sequence[int], columns: Sequence[int]) -> Sides | None:
-    """Factors on the side of the rows and the others; None where they hang together by an axis.
-
-    The cut goes through the fewer numbers: behind the factors of the rows, or before those of the
-    columns.
+    """Factors on the side of the rows and the others, so that the cut between them goes through the
+    fewest numbers; None where an axis of the rows is tied to one of the columns.
     """
     above, below = set(rows), set(columns)
     if above & below:
         return None
     held = [set(f[2]) for f in term.factors]
-    first = [k for k, own in enumerate(held) if own & above]
-    last = [k for k, own in enumerate(held) if own & below]
-    if set(first) & set(last):
-        return None
-    cuts = [(first, [k for k in range(len(held)) if k not in first])]
-    cuts.append(([k for k in range(len(held)) if k not in last], last))
-    return min(cuts, key=lambda sides: prod(_sizes(term, sides)))
+    free = [k for k, own in enumerate(held) if bool(own & above) == bool(own & below)]
+    first = [k for k, own in enumerate(held) if own & above and k not in free]
+    if len(free) > MOST_FREE:
+        others = [k for k in range(len(held)) if k not in first]
+        return first, others
+    cuts = []
+    for chosen in product((True, False), repeat=len(free)):
+        moved = {k for k, taken in zip(free, chosen, strict=True) if taken}
+        one = sorted({*first, *moved})
+        cuts.append((one, [k for k in range(len(held)) if k not in one]))
+    return min(cuts, key=lambda sides: prod(_sizes(term, sides, rows, columns)))
 
 
-def _link(term: Term, sides: Sides) -> list[int]:
-    """The indices that both sides of a cut have."""
+def _link(term: Term, sides: Sides, rows: Sequence[int], columns: Sequence[int]) -> list[int]:
+    """The indices that a cut goes through: those that both sides have, those of rows in factors on
+    the side of the columns, and the other way about.
+    """
     one, two = ({i for k in side for i in term.factors[k][2]} for side in sides)
-    return sorted((one & two) - set(term.output))
+    shared = set(term.output) - set(rows) - set(columns)
+    return sorted((one & two | set(rows) & two | set(columns) & one) - shared)
 
 
-def _sizes(term: Term, sides: Sides) -> list[int]:
-    return [term.dims[i].value or 0 for i in _link(term, sides)]
+def _sizes(term: Term, sides: Sides, rows: Sequence[int], columns: Sequence[int]) -> list[int]:
+    return [term.dims[i].value or 0 for i in _link(term, sides, rows, columns)]

@@ -42,8 +42,8 @@ __all__ = ["System", "system"]
 class System:
     """A tensor and the way to solve with it."""
 
-    def __init__(self, D: Structured, way: Any) -> None:
-        self.D, self.way = D, way
+    def __init__(self, D: Structured, way: Any, plain: systems.Way | None) -> None:
+        self.D, self.way, self.plain = D, way, plain
 
     def solve(self, right: Any) -> Any:
         """The solution, of many right sides along leading axes at once."""
@@ -76,9 +76,8 @@ class System:
         """Tensors of these shapes are solved with in one step from here on, where that is known."""
         D = self.D
         if not D._routes:
-            found, hidden = _way(D.formula, D.rows)
-            plain = found if isinstance(found, systems.Kronecker) and not hidden else None
-            D._routes[True] = None if plain is None else route(D, plain)
+            plain = self.plain
+            D._routes[True] = route(D, plain) if isinstance(plain, systems.Kronecker) else None
 
     def _look(self, b: Any = None) -> None:
         """Refuse NaN, where it came in."""
@@ -138,22 +137,15 @@ def system(D: Structured) -> System:
     if prod(D.row_shape) != prod(D.column_shape):
         raise ShapeMistake(f"{D} is not square")
     try:
-        found, hidden = _way(D.formula, D.rows)
+        found = _told_ways(D.formula, D.rows)
+        for way, hidden in found:
+            made = _way(D, way)
+            if made is not None:
+                for name in hidden if D.backend == "numpy" else ():
+                    D.library.plain(name, D.values[name])
+                return System(D, made, way if not hidden else None)
     except Exception as error:
         raise _told(D, error) from None
-    for name in hidden if D.backend == "numpy" else ():
-        D.library.plain(name, D.values[name])
-    match found:
-        case systems.Kronecker():
-            return System(D, _Kronecker(D, found))
-        case systems.Woodbury() if D.backend == "numpy" or type(found.core) is systems.Kronecker:
-            return System(D, _Woodbury(D, found))
-        case Commuting():
-            way = commuting(D, found)
-            if way is not None:
-                return System(D, way)
-        case systems.Sparse() if D.backend == "numpy":
-            return System(D, _Sparse(D, found))
     raise ValueMistake(
         f"the structure of {D} does not tell how to solve with it: it is no product of systems in "
         "single axes, with few columns added to it; linear_operator() is a map for iterative "
@@ -161,17 +153,35 @@ def system(D: Structured) -> System:
     )
 
 
+def _way(D: Structured, found: systems.Way) -> Any:
+    """A way with arrays in it; None where they are of another library, or show something else."""
+    match found:
+        case systems.Kronecker():
+            return _Kronecker(D, found)
+        case Commuting():
+            return commuting(D, found)
+        case systems.Sparse():
+            return _Sparse(D, found) if D.backend == "numpy" else None
+        case systems.Woodbury():
+            core = _way(D, found.core)
+            return None if core is None else _Woodbury(D, found, core)
+        case systems.Scaled():
+            inner = next((w for w in (_way(D, way) for way in found.ways) if w is not None), None)
+            return None if inner is None else _Scaled(D, found, inner)
+
+
 @lru_cache(maxsize=256)
-def _way(formula: Node, rows: int) -> tuple[systems.Way | None, Sequence[str]]:
-    """The way to solve with a tensor, and the names of the arrays in which NaN may not show then,
-    neither in a solution nor because there is none.
+def _told_ways(formula: Node, rows: int) -> Sequence[tuple[systems.Way, Sequence[str]]]:
+    """The ways to solve with a tensor, each with the names of the arrays in which NaN may not show
+    then, neither in a solution nor because there is none.
     """
-    found = systems.system(formula, rows)
-    shown = frozenset[Variable]()
-    if isinstance(found, systems.Kronecker):
-        shown = shown.union(*(told(block.matrix) for block in found.blocks))
     given = {v for v in formula.names if COMPUTED not in v.properties}
-    return found, sorted(v.name for v in given - shown)
+    found = []
+    for way in systems.ways(formula, rows):
+        blocks = way.blocks if isinstance(way, systems.Kronecker) else ()
+        shown = frozenset[Variable]().union(*(told(block.matrix) for block in blocks))
+        found.append((way, sorted(v.name for v in given - shown)))
+    return found
 
 
 def _value(D: Structured, node: Node, shape: Sequence[int]) -> Any:
@@ -281,13 +291,8 @@ class _Woodbury:
     `whole` is the one matrix that it is, where the core alone is nearly singular.
     """
 
-    def __init__(self, D: Structured, found: systems.Woodbury) -> None:
-        self.D, core = D, found.core
-        self.core: _Kronecker | _Sparse
-        if isinstance(core, systems.Kronecker):
-            self.core = _Kronecker(D, core)
-        else:
-            self.core = _Sparse(D, core)
+    def __init__(self, D: Structured, found: systems.Woodbury, core: Any) -> None:
+        self.D, self.core = D, core
         self.whole = None if found.whole is None else _Kronecker(D, found.whole)
         self.U, self.V = _halves(D, found.cuts)
 
@@ -337,8 +342,9 @@ class _Woodbury:
                 f"{self.D} without what has few columns is singular, or nearly: no way to solve "
                 "with it is told by that; linear_operator() is a map for iterative solvers"
             )
-        (block,) = self.whole.blocks
-        _refuse_noise(block.whole, block.matrix(), self.U, self.V)
+        if self.whole.found.dense and self.D.backend == "numpy":
+            (block,) = self.whole.blocks
+            _refuse_noise(block.whole, block.matrix(), self.U, self.V)
         return self.whole
 
     def once(self, solver: Solver, b: Any) -> tuple[Any, Any]:
@@ -426,6 +432,43 @@ class _Thin:
             return None
         words = self.library.words
         return words.log(words.abs(self.diagonal)).sum(-1) + self.solver.logdet()
+
+
+# Factors of rows and columns
+
+
+class _Scaled:
+    """A simpler system of which rows and columns are multiplied by numbers."""
+
+    def __init__(self, D: Structured, found: systems.Scaled, inner: Any) -> None:
+        self.D, self.found, self.inner = D, found, inner
+
+    @cached_property
+    def scales(self) -> tuple[Any, Any]:
+        """The numbers of the rows and of the columns, 1 where there are none."""
+        one, other = (self._scale(found) for found in (self.found.rows, self.found.columns))
+        return one, other
+
+    def _scale(self, found: systems.Scale | None) -> Any:
+        if found is None:
+            return self.D.library.words.ones_like(self.D.like)
+        scale = _value(self.D, found.formula, found.shape)
+        if self.D.backend == "numpy" and not scale.all():
+            raise singular()
+        return scale
+
+    def solve(self, b: Any) -> Any:
+        """Many right sides along the first axis."""
+        rows, columns = self.scales
+        return self.inner.solve(b / rows) / columns
+
+    def logdet(self) -> Any:
+        """That of the simpler system, and of every number as often as it counts."""
+        words, found = self.D.library.words, self.inner.logdet()
+        count = prod(self.D.axes[: self.D.rows])
+        for scale in self.scales:
+            found = found + words.log(words.abs(scale)).sum() * count / max(prod(scale.shape), 1)
+        return found
 
 
 # Few entries

@@ -14,33 +14,42 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
-from wrt.algebra import is_symmetric
+from wrt.algebra import is_symmetric, normal_form
 from wrt.algebra.definite import definite
 from wrt.algebra.triangles import triangle
 from wrt.answers.structured.entries import count, pattern
 from wrt.answers.structured.factors import Cut, cut, rank, singular
 from wrt.answers.structured.operations import terms as terms_of
+from wrt.answers.structured.operations import transposed
 from wrt.answers.structured.sparse import Layout, layout
 from wrt.answers.structured.summed import Commuting, Row, commuting
-from wrt.answers.structured.terms import Term, component, joined
+from wrt.answers.structured.terms import Term, component, flattened, joined
 from wrt.expression import build
-from wrt.expression.nodes import Node
+from wrt.expression.coefficient import ONE
+from wrt.expression.nodes import Factor, Node, Pattern
 from wrt.expression.products import connected
 from wrt.expression.walk import holds_complex
 
 __all__ = [
     "Block",
     "Kronecker",
+    "Scale",
+    "Scaled",
     "Sparse",
     "Thin",
     "Turn",
+    "Way",
     "Woodbury",
-    "system",
+    "ways",
 ]
 
 Axes = tuple[int, ...]
 #: A matrix of at least so many rows may be sparse: where terms have entries so often for a row.
 LARGE, MANY_TIMES = 64, 512
+#: A matrix between several axes at once is formed where it has so many entries.
+ROOM = 2**20
+#: About how many products of numbers it costs to find eigenvectors, for every n³.
+EIGEN = 10
 #: Where right sides stand among the axes while factors are solved one after another; as many as
 #: there are.
 MANY = -1
@@ -108,28 +117,46 @@ class Woodbury(NamedTuple):
     where the simpler system alone is singular.
     """
 
-    core: Kronecker | Sparse
+    core: Kronecker | Sparse | Commuting
     cuts: tuple[Cut, ...]
     whole: Kronecker | None
 
 
-Way = Kronecker | Woodbury | Commuting | Sparse
+class Scale(NamedTuple):
+    """A factor of every row, or of every column: a formula, and its shape beside their axes."""
+
+    formula: Node
+    shape: Axes
+
+
+class Scaled(NamedTuple):
+    """A simpler system, told in several ways, of which every row and every column is multiplied by
+    a number.
+    """
+
+    ways: tuple[Way, ...]
+    rows: Scale | None
+    columns: Scale | None
+
+
+Way = Kronecker | Woodbury | Commuting | Sparse | Scaled
 
 
 @lru_cache(maxsize=256)
-def system(formula: Node, rows: int) -> Way | None:
-    """The way to solve with a tensor whose first axes are rows; None where the structure does not
-    tell one. Raises NumPy's LinAlgError where there is none whatever the numbers are.
+def ways(formula: Node, rows: int) -> tuple[Way, ...]:
+    """The ways to solve with a tensor whose first axes are rows, the best first; none where the
+    structure does not tell one. Raises NumPy's LinAlgError where there is none whatever the
+    numbers are.
 
     >>> from wrt.expression.dimensions import Dimension
     >>> from wrt.expression.nodes import Variable
     >>> two, three = map(Dimension.of, (2, 3))
     >>> A, B = Variable("A", (two, two)), Variable("B", (three, three))
-    >>> found = system(build.einsum("ij,kl->ikjl", A, B), 2)
+    >>> (found,) = ways(build.einsum("ij,kl->ikjl", A, B), 2)
     >>> [(block.matrix, often) for block, often in zip(found.blocks, found.often)]
     [(<A : 2, 2>, 3), (<B : 3, 3>, 2)]
     """
-    return _Shape(formula, rows).system()
+    return _Shape(formula, rows).ways()
 
 
 class Group(NamedTuple):
@@ -146,23 +173,41 @@ class _Shape:
         self.formula, self.rows = formula, rows
         self.axes = tuple(d.value or 0 for d in formula.dims)
         self.size = prod(self.axes[:rows])
-        self.terms = [t for t in terms_of(formula) if t.coefficient.value]
+        self.terms = [flattened(t) for t in terms_of(formula) if t.coefficient.value]
 
-    def system(self) -> Way | None:
+    def ways(self) -> tuple[Way, ...]:
         if not self.terms or not all(part.is_square for part in self.parts(self.terms)):
             raise singular()
         whole = self.kronecker(self.terms)
         if whole is not None and not whole.dense:
-            return whole
-        found = self.woodbury(whole) or whole or self.commuting()
-        return found or self.sparse(self.formula)
+            return (whole,)
+        dense = whole or self.kronecker(self.terms, self.room)
+        first = self.woodbury(dense, plain=True)
+        if first is not None and type(first.core) is Kronecker:
+            return (first,)
+        found = [
+            first,
+            whole,
+            *self.summed(),
+            self.woodbury(dense, plain=False) if whole is None else None,
+            self.scaled(),
+            dense if whole is None else None,
+        ]
+        return tuple(way for way in found if way is not None)
+
+    @property
+    def room(self) -> int:
+        """How many entries one matrix may have."""
+        return max(ROOM, sum(prod(d.value or 0 for d in v.dims) for v in self.formula.names))
 
     # Kronecker products of blocks
 
-    def kronecker(self, terms: Sequence[Term]) -> Kronecker | None:
-        """The terms as a Kronecker product of systems; None where they are none."""
+    def kronecker(self, terms: Sequence[Term], room: int = 0) -> Kronecker | None:
+        """The terms as a Kronecker product of systems; None where they are none: in several axes
+        at once they may have so many entries.
+        """
         parts = self.parts(terms)
-        return self.route(parts) if all(part.is_solved for part in parts) else None
+        return self.route(parts) if all(part.is_solved(room) for part in parts) else None
 
     def parts(self, terms: Sequence[Term]) -> list[_Part]:
         """The factors of a Kronecker product."""
@@ -231,20 +276,74 @@ class _Shape:
 
     # Few columns added
 
-    def woodbury(self, whole: Kronecker | None) -> Woodbury | None:
-        """A product of factors with few columns added; None where it is none."""
+    def woodbury(self, whole: Kronecker | None, plain: bool) -> Woodbury | None:
+        """A simpler system with few columns added, one of factors or of few entries where `plain`,
+        else a sum; None where it is none.
+        """
         ends = [(t.output[: self.rows], t.output[self.rows :]) for t in self.terms]
         ranks = [rank(t, *sides) for t, sides in zip(self.terms, ends, strict=True)]
         thin = [k for k, found in enumerate(ranks) if 2 * found <= self.size]
         rest = [t for k, t in enumerate(self.terms) if k not in thin]
         if not thin or not rest or 2 * sum(ranks[k] for k in thin) > self.size:
             return None
-        core: Kronecker | Sparse | None = self.kronecker(rest)
-        if not isinstance(core, Kronecker) or core.dense:
-            core = self.sparse(build.add(*(build.product_carried(*t) for t in rest)))
+        core: Kronecker | Sparse | Commuting | None
+        if plain:
+            core = self.kronecker(rest)
+            if not isinstance(core, Kronecker) or core.dense:
+                core = self.sparse(build.add(*(build.product_carried(*t) for t in rest)))
+        else:
+            core = self.commuting(rest)
         if core is None:
             return None
         return Woodbury(core, tuple(cut(self.terms[k], *ends[k]) for k in thin), whole)
+
+    # Factors of rows and columns
+
+    def scaled(self) -> Scaled | None:
+        """What is left where all terms have factors of rows alone, or of columns; None where they
+        have none.
+        """
+        found = [self.beside(term) for term in self.terms]
+        gone: list[set[int]] = [set() for _ in found]
+        common: list[Factor] = []
+        for key in found[0]:
+            places = [own.get(key, -1) for own in found]
+            if all(k >= 0 and k not in out for k, out in zip(places, gone, strict=True)):
+                common.append(key)
+                for k, out in zip(places, gone, strict=True):
+                    out.add(k)
+        if not common:
+            return None
+        rest = []
+        for term, out in zip(self.terms, gone, strict=True):
+            factors = tuple(f for k, f in enumerate(term.factors) if k not in out)
+            rest.append(build.product_carried(*term._replace(factors=factors)))
+        inner = ways(build.add(*rest), self.rows)
+        sides = range(self.rows), range(self.rows, len(self.axes))
+        above, below = ([k for k in common if k[2][0] in side] for side in sides)
+        rows, columns = map(self.scale, (above, below), sides)
+        return Scaled(inner, rows, columns) if inner else None
+
+    def beside(self, term: Term) -> dict[Factor, int]:
+        """The places of the factors that have axes of the rows alone, or of the columns: by these
+        axes. What is tied may be on either side.
+        """
+        found: dict[Factor, int] = {}
+        sides = term.output[: self.rows], term.output[self.rows :]
+        for start, side in zip((0, self.rows), sides, strict=True):
+            for place, (node, exponent, indices) in enumerate(term.factors):
+                if indices and not isinstance(node, Pattern) and set(indices) <= set(side):
+                    axes = tuple(start + side.index(i) for i in indices)
+                    found.setdefault((node, exponent, axes), place)
+        return found
+
+    def scale(self, factors: Sequence[Factor], side: Sequence[int]) -> Scale | None:
+        """The product of factors along axes of one side."""
+        if not factors:
+            return None
+        own = sorted({axis for _, _, axes in factors for axis in axes})
+        node = build.product_carried(ONE, factors, own, self.formula.dims)
+        return Scale(node, tuple(self.axes[k] if k in own else 1 for k in side))
 
     # Few entries
 
@@ -254,13 +353,22 @@ class _Shape:
 
     # Sums of Kronecker products
 
-    def commuting(self) -> Commuting | None:
+    def summed(self) -> list[Way]:
+        """Ways by eigenvectors and by few entries, what costs less first."""
+        found, few = self.commuting(self.terms), self.sparse(self.formula)
+        ways: list[Way] = [way for way in (found, few) if way is not None]
+        if found is None or few is None:
+            return ways
+        by_vectors = EIGEN * sum(n**3 for n in self.axes[: self.rows])
+        return ways[::-1] if few.layout.operations < by_vectors else ways
+
+    def commuting(self, terms: Sequence[Term]) -> Commuting | None:
         """A sum of products of one matrix or two for each axis; None where there are others."""
-        groups = self.groups(self.terms)
+        groups = self.groups(terms)
         if any(len(g.rows) != 1 or len(g.columns) != 1 for g in groups):
             return None
         rows = []
-        for term in self.terms:
+        for term in terms:
             nodes = [_inside(term, group) for group in groups]
             plain = [
                 _pairs(group, node) and not getattr(node, "children", ())
@@ -303,10 +411,12 @@ class _Part:
         height, width = (prod(axes[a] for a in own) for own in group)
         self.is_square = height == width
 
-    @property
-    def is_solved(self) -> bool:
-        """Whether it is no system in several axes at once."""
-        return self.height == self.width and len(self.rows) < 2 and len(self.columns) < 2
+    def is_solved(self, room: int) -> bool:
+        """Whether it is no system in several axes at once, or one of no more entries than these."""
+        if self.height != self.width:
+            return False
+        single = len(self.rows) < 2 and len(self.columns) < 2
+        return single or prod(self.many) * self.height**2 <= room
 
     @property
     def is_identity(self) -> bool:
@@ -321,14 +431,14 @@ class _Part:
         tied = len(output)
         output += [self.places[k] for k in (*self.rows, *self.columns)]
         matrix = build.add(*(_along(t, output) for t in terms_of(self.node)))
-        known = _known(matrix) if self.rows and not tied else ""
-        large = bool(self.rows) and not tied and self.height >= LARGE
+        known = _known(matrix, len(self.rows)) if self.rows and not tied else ""
+        large = len(self.rows) == len(self.columns) == 1 and not tied and self.height >= LARGE
         sparse = _sparse(matrix, 1, self.height) if large else None
         return Block(matrix, self.many, self.height, known, self.thin(), sparse)
 
     def thin(self) -> Thin | None:
         """The blocks as diagonals with few columns added; None where they are of another kind."""
-        if self.height == 1 or not self.rows:
+        if self.height == 1 or len(self.rows) != 1 or len(self.columns) != 1:
             return None
         row, column = self.places[self.rows[0]], self.places[self.columns[0]]
         many = [self.places[r] for r, _ in self.pairs]
@@ -372,8 +482,11 @@ def _pairs(group: Group, node: Node) -> list[tuple[int, int]]:
     return found
 
 
-def _known(matrix: Node) -> str:
+def _known(matrix: Node, rows: int) -> str:
     """What the form of a matrix shows that makes it easier to solve with."""
+    if rows > 1 or matrix.ndim != 2:
+        same = normal_form(transposed(matrix, rows)) is normal_form(matrix)
+        return "definite" if same and not holds_complex(matrix) and definite(matrix) > 0 else ""
     side = triangle(matrix)
     if side:
         return "lower" if side > 0 else "upper"

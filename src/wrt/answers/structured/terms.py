@@ -15,7 +15,7 @@ from wrt.expression.coefficient import ONE, ZERO, Coefficient
 from wrt.expression.dimensions import Dimension
 from wrt.expression.nodes import Constant, Einsum, Factor, Node, Pattern, Sum
 
-__all__ = ["Term", "component", "inlined", "joined", "terms"]
+__all__ = ["Term", "component", "flattened", "inlined", "joined", "terms"]
 
 #: Brackets with zeros in them are multiplied out into so many terms at most, others into so many.
 MOST_TERMS, FEW_TERMS = 64, 6
@@ -158,6 +158,16 @@ def inlined(term: Term, place: int, inner: Term) -> Term:
         tuple(names.find(i) for i in term.output),
         dims,
     )
+
+
+def flattened(term: Term) -> Term:
+    """A term with the products in it opened that have more axes than matrices: what they are made
+    of may connect few of these.
+    """
+    for place, (node, exponent, _) in enumerate(term.factors):
+        if exponent == 1 and isinstance(node, Einsum) and node.ndim > 2:
+            return flattened(inlined(term, place, _term(node)))
+    return term
 
 
 class _United:
