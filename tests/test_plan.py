@@ -573,3 +573,13 @@ def test_zeros_around_what_stands_in_few_places_are_not_multiplied(text: str) ->
     want = np.einsum("ik,kb,kd,ia->ibad", mask, given["V"], given["V"], np.eye(4))
     want = 2 * scale * want + 2 * float(given["l"]) * np.eye(8).reshape(4, 2, 4, 2)
     np.testing.assert_allclose(D(given), want, rtol=1e-12)
+
+
+def test_a_plan_of_what_is_computed_with_the_derivative() -> None:
+    newton = wrt.gradients("x'*A*x", "x", ("x", "x"))
+    assert len(newton.plan(value=True).lines) > len(newton.plan().lines)
+    D = wrt.derivative("norm2(A*x-b)^2", "x", "x")
+    along, whole = D.plan(direction="V", n=1000, m=1000), D.plan(n=1000, m=1000)
+    assert along.total.flops < 10**7
+    assert whole.total.flops >= 10**9
+    assert str(D.plan(entry=(1, 1), n=9)) != str(D.plan(n=9))

@@ -13,7 +13,7 @@ import pytest
 
 import wrt
 from wrt import programs
-from wrt.errors import TooLarge, ValueMistake
+from wrt.errors import NameMistake, TooLarge, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import ONE, Coefficient
 from wrt.expression.dimensions import Dimension
@@ -545,3 +545,30 @@ def test_equal_formulas_share_a_program_whatever_their_text():
     one, other = wrt.derivative("tanh(W*x)", "x"), wrt.derivative("tanh((W * x))", "x")
     assert one.compile() is one.compile()
     assert one.compile().function is other.compile().function
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_no_line_of_a_program_is_long(backend: str) -> None:
+    net = "norm2(tanh(X*W1 + ones(N)*b1')*w2 + c*ones(N) - y)^2/N"
+    assert wrt.gradients("x'*A*x").compile().source.count("def gradients(") == 1
+    text = wrt.gradients(net, "W1", "b1", "w2", "c", shapes={"c": ""}).source(backend, value=True)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_minus_minus_is_nothing() -> None:
+    text = wrt.derivative("sum(log(1+exp(-y.*(X*w))))", "w").source()
+    assert "np.exp(np.minimum(y * (X @ w), 709))" in text
+
+
+@pytest.mark.parametrize("direction", [True, 3, "2*v", ""])
+def test_a_direction_has_a_name(direction: object) -> None:
+    with pytest.raises(NameMistake, match="is no name for a direction"):
+        wrt.derivative("x'*A*x", "x").compile(direction=direction)
+
+
+def test_other_libraries_are_told_which_there_are() -> None:
+    D = wrt.derivative("x'*A*x", "x")
+    with pytest.raises(ValueMistake, match="and auto chooses"):
+        D.compile("tensorflow")
+    with pytest.raises(ValueMistake, match="a text is for numpy, jax or torch"):
+        D.source("auto")

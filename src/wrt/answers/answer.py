@@ -356,9 +356,12 @@ class Derivative(Found):
         told = told_sizes(self.question, sizes)
         return programs.source(node, backend, arguments=arguments, doc=f"{doc}.", sizes=told)
 
-    def plan(self, **sizes: int) -> programs.Explanation:
-        """The steps of the program with what each costs, at these sizes of dimensions; NameMistake
-        for a size that the formula does not have.
+    # `Any`, because checkers of types would not let `**sizes` pass beside anything narrower
+    def plan(
+        self, *, entry: Any = None, direction: Any = None, **sizes: int
+    ) -> programs.Explanation:
+        """The steps of the program (of one `entry`, or along a `direction`) with what each costs,
+        at these sizes of dimensions; NameMistake for a size that the formula does not have.
 
         >>> derivative("x'*A*x", "x").plan(n=1000)
         step          shape  operations  bytes
@@ -369,7 +372,8 @@ class Derivative(Found):
         floor                4.0 M       8.0 MB
         at n = 1000
         """
-        return programs.explained(self.formula, told_sizes(self.question, sizes))
+        node, _, _ = self.part(entry, direction)
+        return programs.explained(node, told_sizes(self.question, sizes))
 
     def __call__(
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any

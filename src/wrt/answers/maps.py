@@ -54,7 +54,7 @@ class Maps:
         """A direction of the last variable, with its linear properties. Raises NameMistake for what
         is no name.
         """
-        if not name.isidentifier():
+        if not (isinstance(name, str) and name.isidentifier()):
             raise NameMistake(
                 f"{name or 'nothing'} is no name for a direction",
                 hint="a name as V stands for it; its numbers are given with the other values",

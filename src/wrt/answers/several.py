@@ -52,7 +52,9 @@ class Gradients(tuple[Derivative, ...]):
             return Binders(Binder(D, backend, programs.MOST_ENTRIES) for D in self)
         formulas, arguments, title = self.part(value)
         told = told_sizes(self[0].question, sizes)
-        return programs.compile(formulas, backend, arguments=arguments, title=title, sizes=told)
+        return programs.compile(
+            formulas, backend, arguments=arguments, title=title, sizes=told, name="gradients"
+        )
 
     def part(self, value: bool = False) -> tuple[tuple[Node, ...], tuple[Variable, ...], str]:
         """The formulas, of f's value first where it is wanted; their variables in order; and what
@@ -79,17 +81,18 @@ class Gradients(tuple[Derivative, ...]):
             if value or sizes:
                 raise ValueMistake("a backward pass has its value beside it, and no sizes")
             return with_backward(self, backend)
+        formulas, arguments = self._formulas(value), self._arguments
         text = " ".join(self[0].question.text.split())
         names = ", ".join(_by(D.wanted) for D in self)
         doc = f"{'The value and the' if value else 'The'} derivatives of {text} by {names}."
-        formulas, arguments = self._formulas(value), self._arguments
         told = told_sizes(self[0].question, sizes)
         return programs.source(
             formulas, backend, "gradients", arguments=arguments, doc=doc, sizes=told
         )
 
-    def plan(self, **sizes: int) -> programs.Explanation:
-        """The steps of the program for all of them, with what each costs at these sizes.
+    def plan(self, *, value: Any = False, **sizes: int) -> programs.Explanation:
+        """The steps of the program for all of them (with `value`, of f too), with what each costs
+        at these sizes.
 
         >>> gradients("norm2(A*x)^2", "A", "x").plan(n=1000, m=1000)
         step               shape  operations  bytes
@@ -102,7 +105,7 @@ class Gradients(tuple[Derivative, ...]):
         floor                     5.0 M       16 MB
         at n = 1000, m = 1000
         """
-        return programs.explained(self._formulas(False), told_sizes(self[0].question, sizes))
+        return programs.explained(self._formulas(value), told_sizes(self[0].question, sizes))
 
     def __call__(
         self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any

@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wrt import programs
 from wrt.answers.claims.printed import point_of, refuse_misprints, refuse_misprograms
-from wrt.answers.parts import told_sizes
 from wrt.errors import NameMistake, ValueMistake
 from wrt.expression.dataclass import dataclass, field
 from wrt.language.lexer import spelled
@@ -128,8 +126,7 @@ def _program(D: Derivative, asked: Asked, point: Point | None) -> dict[str, Any]
         if asked.entry is None:
             refuse_misprograms(D, point, asked.direction)
     if asked.plan:
-        node, _, _ = D.part(asked.entry, asked.direction)
-        made["plan"] = programs.explained(node, told_sizes(D.question, asked.sizes))
+        made["plan"] = D.plan(entry=asked.entry, direction=asked.direction, **asked.sizes)
     return made
 
 

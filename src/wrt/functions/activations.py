@@ -10,7 +10,7 @@ __all__ = ["RECORDS"]
 #: exp is finite up to 709
 _SIGMOID = """\
 def sigmoid(x):
-    return 1 / (1 + np.exp(-np.maximum(x, -709)))"""
+    return 1 / (1 + np.exp(np.minimum(-x, 709)))"""
 _SIGMOID_ALONG = """\
 def sigmoid_along(x):
     e = np.exp(np.where(x.real < 0, x, -x))

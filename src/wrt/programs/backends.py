@@ -42,8 +42,8 @@ BACKENDS: Mapping[str, Backend] = MappingProxyType(
 )
 
 
-def find(name: str) -> Backend:
-    """The backend of a name; ValueMistake where there is none.
+def find(name: str, chosen: str = "") -> Backend:
+    """The backend of a name; ValueMistake where there is none, which tells what else is `chosen`.
 
     >>> find("numpi")
     Traceback (most recent call last):
@@ -51,7 +51,9 @@ def find(name: str) -> Backend:
     """
     backend = BACKENDS.get(name)
     if backend is None:
-        raise ValueMistake(f"no array library is called {name}; numpy, jax and torch are")
+        if name == "auto":
+            raise ValueMistake("auto is chosen at each call; a text is for numpy, jax or torch")
+        raise ValueMistake(f"no array library is called {name}; numpy, jax and torch are{chosen}")
     return backend
 
 

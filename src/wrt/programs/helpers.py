@@ -158,6 +158,11 @@ def _filled(tree: Any, values: Mapping[str, Code]) -> Any:
         return [_filled(part, values) for part in tree]
     if not isinstance(tree, ast.AST):
         return tree
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+        inner = _filled(tree.operand, values)
+        if isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.USub):
+            return inner.operand
+        return ast.UnaryOp(tree.op, inner)
     return type(tree)(**{name: _filled(part, values) for name, part in ast.iter_fields(tree)})
 
 

@@ -265,15 +265,36 @@ def _docstring(doc: str | None, roots: Sequence[Node], given: Mapping[Variable, 
     said = ", ".join(f"{word} ({show_dimensions(v.dims)})" for v, word in given.items())
     line = f"{shapes}, for {said}." if said else f"{shapes}."
     if doc is None:
-        parts = wrap(line[0].upper() + line[1:], 88)
+        parts = _wrapped(line[0].upper() + line[1:], 88)
         return "\n    ".join(parts if len(parts) == 1 else [*parts, ""])
-    first = doc.strip()
+    first = "\n    ".join(_folded(doc.strip(), 92))
     single = f"{first.removesuffix('.')}: {line}"
     whole = line[0].upper() + line[1:]
     if len(single) < 84 and "\n" not in first:
         return single
-    lines = "\n    ".join(wrap(whole, 92))
+    lines = "\n    ".join(_wrapped(whole, 92))
     return f"{first}\n\n    {lines}\n    "
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """A sentence in lines; shapes are not broken."""
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(_unbroken(text), width)]
+
+
+def _unbroken(text: str) -> str:
+    return re.sub(" (×|\\() ?", lambda m: m[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+
+
+def _folded(text: str, width: int) -> list[str]:
+    """A text in lines of so many letters where it can be parted: at spaces, behind + and *."""
+    lines = [""]
+    for line in text.split("\n"):
+        for piece in re.findall(r".+?(?:[+*,]|\s|$)", line):
+            if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+                lines.append("")
+            lines[-1] += piece
+        lines.append("")
+    return [line.strip() for line in lines[:-1]]
 
 
 def _shapes(roots: Sequence[Node]) -> str:
@@ -309,9 +330,19 @@ def _definition(
     safe = text.replace("\\", "\\\\").replace('"""', "'''")
     lines = [head, f'    """{safe}"""']
     for statement in body:
-        written = ast.unparse(statement)
-        lines += ["    " + line for line in written.split("\n")]
+        lines += ["    " + line for line in _lines(statement).split("\n")]
     return "\n".join(lines)
+
+
+def _lines(statement: ast.stmt) -> str:
+    """A statement; several results that fill more than a line stand below each other."""
+    text = ast.unparse(statement)
+    if len(text) <= 96 or not isinstance(statement, ast.Return):
+        return text
+    if not isinstance(statement.value, ast.Tuple):
+        return text
+    results = [f"    {ast.unparse(one)},\n" for one in statement.value.elts]
+    return f"return (\n{''.join(results)})"
 
 
 def _recycled(body: list[ast.stmt], temporaries: set[str], taken: set[str]) -> list[ast.stmt]:

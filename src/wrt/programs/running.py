@@ -99,7 +99,7 @@ def _compiled(
             other = module(formula, "jax", name, arguments, doc, sizes)
             automatic.other = elsewhere.JaxProgram(formula, other, limit, title, told)
         return automatic
-    library = installed(find(backend))
+    library = installed(find(backend, ", and auto chooses"))
     kind = {"jax": elsewhere.JaxProgram, "torch": elsewhere.TorchProgram}[library.name]
     made = module(formula, backend, name, arguments, doc, sizes)
     return kind(formula, made, limit, title, told)
