@@ -191,7 +191,7 @@ def test_states_through_time_take_time_in_proportion() -> None:
     b = normal(T, k)
     S.solve(b)
     tracemalloc.start()
-    found = S.at(dict(S.values)).solve(b)
+    found = S.frame.over(S.values).solve(b)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 400 * b.nbytes

@@ -12,6 +12,7 @@ import pytest
 
 import wrt
 from wrt.answers.structured import Structured
+from wrt.answers.structured.frame import Frame
 from wrt.answers.structured.sparse import sparse_factorised
 from wrt.errors import ValueMistake
 from wrt.expression import build
@@ -232,15 +233,14 @@ def test_sums_of_products_along_three_axes(kind: str) -> None:
             factors.append((names[k], 1, (k, columns[k])))
         columns = [columns[k] for k in (2, 0, 1)]
         terms.append(build.product(Coefficient.of(3), factors, (*rows, *columns), lengths))
-    S = Structured(build.add(*terms), values, 3, like=np.zeros(()))
+    S = Frame(build.add(*terms), 3, like=np.zeros(())).over(values)
     dense, right = S.dense().reshape(24, 24), rng.normal(size=(2, *sizes)) + 1j
     want = np.linalg.solve(dense, right.reshape(2, 24).T).T.reshape(2, 4, 2, 3)
     assert close(S.solve(right), want)
     assert close(S.logdet(), np.linalg.slogdet(dense)[1])
     values["A2"] = 0 * values["A2"]
-    flat = Structured(terms[1], values, 3, like=np.zeros(())) + Structured(
-        terms[2], values, 3, like=np.zeros(())
-    )
+    one, other = (Frame(term, 3, like=np.zeros(())).over(values) for term in terms[1:3])
+    flat = one + other
     with pytest.raises(ValueMistake, match="singular"):
         flat.solve(np.ones(sizes))
 

@@ -14,6 +14,7 @@ import pytest
 
 import wrt
 from wrt.answers.structured import Structured
+from wrt.answers.structured.frame import Frame
 from wrt.errors import ShapeMistake, TooLarge, ValueMistake
 from wrt.expression import build
 from wrt.expression.coefficient import Coefficient
@@ -123,11 +124,11 @@ def all_equal(S: Structured, dense: np.ndarray, rows: int) -> None:
         assert not S.is_symmetric or close(square, square.T)
     for key in (0, -1, slice(1, None), slice(None, None, -1), slice(0, None, 2), Ellipsis):
         sliced = isinstance(key, slice)
-        if S.ndim and not (sliced and (S.groups or 1 in S.shape)):
+        if S.ndim and not (sliced and (S.frame.groups or 1 in S.shape)):
             assert close(S[key].dense(), dense[key])
             if key is not Ellipsis:
                 assert close(S[..., key].dense(), dense[..., key])
-    if S.ndim > 1 and not S.groups and 1 not in S.shape:
+    if S.ndim > 1 and not S.frame.groups and 1 not in S.shape:
         part = S[::2, 1:]
         assert close(part.dense(), dense[::2, 1:])
         assert part.rows == rows
@@ -190,7 +191,7 @@ def random_tensor(rng: np.random.Generator) -> tuple[Node, dict[str, np.ndarray]
 def test_random_tensors_are_what_they_are_made_of(seed: int) -> None:
     node, values, rows = random_tensor(np.random.default_rng(seed))
     dense = np.asarray(evaluate(node, values), dtype=float)
-    all_equal(Structured(node, values, rows, like=np.zeros(())), dense, rows)
+    all_equal(Frame(node, rows, like=np.zeros(())).over(values), dense, rows)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 import wrt
 from wrt import programs
+from wrt.answers.structured.calling import Second
 from wrt.answers.structured.gathering import gathered
 from wrt.errors import ShapeMistake, ValueMistake
 from wrt.programs.watching import is_suspicious, told
@@ -139,6 +140,29 @@ def test_a_direction_is_looked_at_where_zeros_would_hide_it() -> None:
             D.apply(direction)
 
 
+@pytest.mark.parametrize("text", [LOGISTIC, "sum(exp(x)) + c*x'*x", "x'*S*x + y'*x", "x'*x"])
+def test_arrays_that_came_in_often_are_kept_by_their_own_names(text: str) -> None:
+    D = wrt.derivative(
+        text,
+        *(["w"] if "w" in text else ["x"]) * 2,
+        shapes={"S": "n n symmetric"} if "S" in text else {},
+    )
+    bind = D.compile(structured=True)
+    for turn in range(12):
+        n = 2 + turn % 3
+        values: dict[str, Any] = logistic(5, n) if "w" in text else {"x": RNG.normal(size=n)}
+        if "S" in text:
+            S = RNG.normal(size=(n, n))
+            values |= {"S": S + S.T, "y": RNG.normal(size=n)}
+        if "c" in text:
+            values["c"] = RNG.normal() if turn % 2 else np.array(RNG.normal())
+        dense, v = D(values), RNG.normal(size=n)
+        for H in (bind(values), bind(**values), bind(dict(reversed(values.items())))):
+            assert close(H.apply(v), dense @ v)
+            assert set(H.values) == {u.name for u in H.formula.names}
+            assert close(H.dense(), dense)
+
+
 def test_infinity_passes() -> None:
     bind = wrt.derivative("norm2(T - U*V')^2", "U", "U").compile(structured=True)
     H = bind(T=np.eye(2), U=np.ones((2, 1)), V=np.array([[np.inf], [1.0]]))
@@ -186,7 +210,7 @@ def test_every_kind_of_array_comes_in_after_many_products(operation: str, often:
     want = np.tensordot(dense, v, 2)
     for _ in range(often):
         times(v)
-    assert H._lines[operation == "pullback"].now.is_plain
+    assert getattr(H, "backward" if operation == "pullback" else "forward").now.is_plain
     whole = RNG.integers(-3, 4, size=(30, 2))
     turned = np.asfortranarray(v)
     strided = np.repeat(v, 2, axis=0)[::2]
@@ -220,7 +244,7 @@ def test_products_share_no_memory_with_anything(often: int) -> None:
     v = RNG.normal(size=(30, 2))
     for _ in range(often):
         last = H.apply(v)
-    found, line = H.apply(v), H._lines[False]
+    found, line = H.apply(v), H.forward
     assert (line.now is line.first) == (often == 1)
     for other in (v, last, *H.values.values(), *line.run.__defaults__):
         assert not np.shares_memory(found, other)
@@ -254,7 +278,7 @@ def test_products_in_several_threads() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(4)))
-    assert H._lines[False].now is not H._lines[False].first
+    assert H.forward.now is not H.forward.first
 
 
 def test_what_is_written_into_bound_arrays_is_met() -> None:
@@ -274,15 +298,15 @@ def test_one_product_never_pays_for_the_next() -> None:
     values, v = factors(30, 2), np.ones((30, 2))
     H = bind(values)
     H.apply(v)
-    after = H._lines[False].first.other.after
+    after = H.forward.first.other.after
     for _ in range(3):
         fresh = bind(values)
         for _ in range(after - 1):
             fresh.apply(v)
-        line = fresh._lines[False]
-        assert line.now is line.first
+        line = fresh.forward
+        assert isinstance(line, Second) or line.now is line.first
         fresh.apply(v)
-        assert line.now is not line.first
+        assert fresh.forward.now is fresh.forward.first.other.product
 
 
 def test_what_a_formula_tells_of() -> None:
@@ -358,7 +382,7 @@ def test_parts_are_computed_by_jax_where_that_pays(
         assert H.backend == "numpy"
         assert close(H.apply(v), D(given) @ v)
     (form,) = bind._forms.values()
-    assert "Automatic" in form.run.__qualname__
+    assert "Automatic" in form.function.__qualname__
     with pytest.raises(ValueMistake, match=r"w\[2\] is NaN"):
         bind({**values, "w": np.array([0, np.nan, 0, 0])})
     programs.running._compiled.cache_clear()
@@ -441,7 +465,7 @@ def test_products_go_over_to_what_they_read_once_it_has_paid() -> None:
     values |= {name: RNG.normal(size=(n, 2)) for name in "UV"}
     H, v = bind(values), RNG.normal(size=(n, 2))
     first = H.apply(v)
-    times = H._lines[False]
+    times = H.forward
     other = times.first.other
     assert 0 < times.left <= times.waited
     while times.left:
@@ -452,14 +476,18 @@ def test_products_go_over_to_what_they_read_once_it_has_paid() -> None:
     assert close(H.apply(v), first)
     again = bind(values)
     again.apply(v)
-    assert again._lines[False].waited == other.after  # found for these shapes
+    assert again.forward is again.frame.forward.second  # nothing is kept for one product
+    again.apply(v)
+    assert again.forward.waited == other.after  # found for these shapes
     V = values["V"].copy()
     V[0, 0] = np.nan
     broken = bind({**values, "V": V})
+    with pytest.raises(ValueMistake, match="V has entries that are NaN"):
+        broken.apply(v)
     for left in (0, 1, 1, 0):
         with pytest.raises(ValueMistake, match="V has entries that are NaN"):
             broken.apply(v)
-        broken._lines[False].left = left
+        broken.forward.left = left
 
 
 def test_products_that_went_over_hold_no_circle() -> None:

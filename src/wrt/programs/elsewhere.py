@@ -325,16 +325,16 @@ class Automatic(Program):
             return tuple(np.array(r) for r in result)
         return np.array(result)
 
-    def ready(self, itemsize: int = 8) -> Callable[..., Any]:
+    def settled(self, itemsize: int = 8) -> tuple[Callable[..., Any], Callable[[Exception], None]]:
         if self._chosen({}) == "numpy":
-            return super().ready(itemsize)
+            return super().settled(itemsize)
         names = [v.name for v in self._module.arguments]
 
         def run(*arguments: Any) -> Any:
             found = self(dict(zip(names, arguments, strict=True)))
             return found[0] if type(found) is tuple and len(found) == 1 else found
 
-        return run
+        return run, lambda error: None
 
     def _chosen(self, sizes: Mapping[str, int]) -> str:
         """The library for these sizes, counted once."""

@@ -32,9 +32,12 @@ def alike(value: Any) -> tuple[type, Any, Any]:
     return type(value), getattr(value, "dtype", None), getattr(value, "shape", None)
 
 
-def taken(names: Sequence[str], values: Sequence[Any], then: Call) -> Taken:
+def taken(
+    names: Sequence[str], values: Sequence[Any], then: Call, read: Sequence[int] | None = None
+) -> Taken:
     """What hands on the values of some names, in order, where they are of the kinds, types and
     shapes of these: written out for the names, for this is half of what a small call costs.
+    `read` are the places of those that are wanted, if not all are.
 
     >>> import numpy as np
     >>> once_more = taken(["x", "n"], [np.ones(2), 3.0], lambda x, n: x * n)
@@ -48,13 +51,13 @@ def taken(names: Sequence[str], values: Sequence[Any], then: Call) -> Taken:
     for k, value in enumerate(values):
         if k not in floats:
             known |= {f"kind{k}": type(value), f"type{k}": value.dtype, f"shape{k}": value.shape}
-    exec(_text(tuple(names), floats), known)
+    exec(_text(tuple(names), floats, tuple(range(len(names)) if read is None else read)), known)
     made: Taken = known["taken"]
     return made
 
 
 @lru_cache(maxsize=256)
-def _text(names: tuple[str, ...], floats: frozenset[int]) -> Any:
+def _text(names: tuple[str, ...], floats: frozenset[int], read: tuple[int, ...]) -> Any:
     """The function of `taken`, compiled: kinds, types and shapes are found where it is run."""
     tests, arrays = [f"len(given) == {len(names)}"], []
     for k in range(len(names)):
@@ -73,7 +76,7 @@ def _text(names: tuple[str, ...], floats: frozenset[int]) -> Any:
         "    except KeyError:",
         "        return None",
         f"    if {' and '.join(tests)}:",
-        f"        return then({', '.join(arrays)})",
+        f"        return then({', '.join(arrays[k] for k in read)})",
     ]
     return compile("\n".join(lines), "<taken>", "exec")
 

@@ -17,8 +17,8 @@ from wrt.algebra.bounds import bounds
 from wrt.algebra.definite import definite
 from wrt.algebra.reshaping import axis_groups, reshaped
 from wrt.answers.parts import unused
+from wrt.answers.structured.frame import PLAIN, Ways
 from wrt.answers.structured.operations import product
-from wrt.answers.structured.tensor import PLAIN, Ways
 from wrt.answers.structured.terms import terms
 from wrt.expression import build
 from wrt.expression.coefficient import ONE

@@ -3,19 +3,22 @@
 Names, shapes and types are settled before the first call. After that an array is asked for its
 type and its shape, and the result whether it is a number: NaN in what is bound, or in what comes
 in, shows there.
+
+What gives the next product of a tensor changes with how many there were: of the first one nothing
+is kept, for arrays are often bound for a single product; with the second they are counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from math import ceil
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from wrt import programs
-from wrt.answers.structured.arrays import Library, width
+from wrt.answers.structured.arrays import width
 from wrt.answers.structured.gathering import entries, gathered
 from wrt.errors import TooLarge, ValueMistake
 from wrt.expression.nodes import Node, Variable
@@ -24,7 +27,11 @@ from wrt.programs.quiet import quietly, silent
 from wrt.programs.sized import nanoseconds, widest
 from wrt.programs.watching import COMPUTED, is_suspicious, told
 
-__all__ = ["Product", "Setting", "Times"]
+if TYPE_CHECKING:
+    from wrt.answers.structured.frame import Frame
+    from wrt.answers.structured.tensor import Structured
+
+__all__ = ["First", "Line", "Product", "Times", "Unknown"]
 
 #: A formula of a product and the variable in it that stands for what comes in.
 Way = tuple[Node, Variable]
@@ -37,28 +44,42 @@ LOOKING = 2e6
 SAVED = 0.1
 
 
+class Line(Protocol):
+    """What gives the next product of a tensor."""
+
+    def of(self, tensor: Structured, value: Any, /) -> Any:
+        """The product with an array that is right as it is; None where one has to look closer."""
+
+
+class Unknown:
+    """Before the first product of all."""
+
+    def of(self, tensor: Structured, value: Any) -> Any:
+        """Nothing is known of these shapes."""
+
+
 class Product:
-    """The product of a tensor with one array of its own type, for all arrays of some shapes;
-    `name` says what comes in.
+    """The product of a tensor with one array of its own type, for all arrays of some shapes, as a
+    function of that and of what stands still; `name` says what comes in.
     """
 
-    def __init__(self, way: Way, name: str, of: Setting) -> None:
-        self.way, self.name, self.of = way, name, of
+    def __init__(self, way: Way, name: str, frame: Frame, fixed: Sequence[Variable]) -> None:
+        self.way, self.name, self.frame = way, name, frame
         node, variable = way
-        fixed = sorted(node.names - {variable}, key=lambda v: v.name)
         program = programs.compile(
-            node, of.library.name, [variable, *fixed], limit=of.limit, brisk=True
+            node, frame.backend, [variable, *fixed], limit=frame.limit, brisk=True
         )
-        numpy = of.library.name == "numpy"
-        self.function, self.tell = program.settled(width(of.like))
+        self.function, self.tell = program.settled(width(frame.like))
         self.names = [v.name for v in fixed]
-        self.is_numpy, self.room = numpy, silent()
+        self.is_numpy, self.room = frame.backend == "numpy", silent()
         #: whether NaN in what comes in shows in the result, which can be handed out as it is
         self.is_plain = variable in told(node) and program.is_new and node.ndim > 0
         #: what an array is that comes in as it is
-        self.kind = type(of.like) if numpy else None
-        self.dtype, self.shape = of.like.dtype, tuple(d.value for d in variable.dims)
-        self.given = [v.name for v in fixed if COMPUTED not in v.properties]
+        self.kind = type(frame.like) if self.is_numpy else None
+        self.dtype, self.shape = frame.like.dtype, tuple(d.value for d in variable.dims)
+        given = [v for v in fixed if v in node.names and COMPUTED not in v.properties]
+        #: the names of arrays that came in, NaN in which shows in the result
+        self.given: Collection[str] = [v.name for v in given]
 
     def bound(self, fixed: Iterable[Any]) -> Callable[[Any], Any]:
         """The product with arrays that stand still, as a function of the one that does not."""
@@ -68,6 +89,30 @@ class Product:
             return FunctionType(code, space, function.__name__, tuple(fixed))
         given = tuple(fixed)
         return lambda value: function(value, *given)
+
+    def looked_at(self, found: Any, value: Any, tensor: Structured) -> Any:
+        """A product that is no part of anything else, without NaN that nobody was told of."""
+        if not self.is_plain:
+            found = self.owned(found, value, tensor)
+            if is_suspicious(value):
+                self.look(value, tensor)
+        flat = found.ravel("K")
+        highest = flat.item(flat.argmax())
+        if highest != highest:  # as NaN is, which is above all numbers to NumPy
+            self.look(value, tensor)
+        return found
+
+    def owned(self, result: Any, value: Any, tensor: Structured) -> Any:
+        """A result as an array that shares no memory with what came in."""
+        given = {**tensor.values, self.name: value}
+        return self.frame.library.own(result, given, self.frame.single)
+
+    def look(self, value: Any, tensor: Structured) -> None:
+        """Refuse NaN, where it came in."""
+        library = self.frame.library
+        library.plain(self.name, value)
+        for name in self.given:
+            library.plain(name, tensor.values[name])
 
     @cached_property
     def patience(self) -> int:
@@ -93,22 +138,17 @@ class Product:
         saved = nanoseconds(node) - nanoseconds(found.formula)
         if saved < SAVED * nanoseconds(node) or widest(parts) > sum(map(entries, fixed)):
             return None
-        program = programs.compile(parts, arguments=fixed, limit=self.of.limit, brisk=True)
+        program = programs.compile(parts, arguments=fixed, limit=self.frame.limit, brisk=True)
+        still = sorted(found.formula.names - {variable}, key=lambda v: v.name)
+        product = Product((found.formula, variable), self.name, self.frame, still)
+        product.given = self.given
         return Other(
             1 + ceil(nanoseconds(parts) / saved),
-            Product((found.formula, variable), self.name, self.of),
-            program.ready(width(self.of.like)),
+            product,
+            program.ready(width(self.frame.like)),
             [v.name for v in fixed],
             [v.name for v in found.parts],
         )
-
-
-class Setting(NamedTuple):
-    """The library of a tensor, a number of its type, and the most entries that are formed."""
-
-    library: Library
-    like: Any
-    limit: int
 
 
 class Other(NamedTuple):
@@ -130,6 +170,39 @@ class Other(NamedTuple):
         return [known[name] for name in self.product.names]
 
 
+class First:
+    """The first product of every tensor of a frame: all that stands still is handed in."""
+
+    def __init__(self, product: Product, place: str) -> None:
+        self.product, self.place, self.second = product, place, Second(product, place)
+
+    def of(self, tensor: Structured, value: Any) -> Any:
+        """The product with an array that is right as it is; None where one has to look closer."""
+        one = self.product
+        if type(value) is not one.kind or value.dtype is not one.dtype or value.shape != one.shape:
+            return None
+        setattr(tensor, self.place, self.second)
+        try:
+            found = one.room.copy().run(one.function, value, *tensor.arrays)
+        except Exception as error:
+            one.tell(error)
+            raise
+        return one.looked_at(found, value, tensor)
+
+
+class Second(NamedTuple):
+    """The second product, from which on they are counted."""
+
+    product: Product
+    place: str
+
+    def of(self, tensor: Structured, value: Any) -> Any:
+        """The same."""
+        times = Times(self.product, tensor.arrays, 1)
+        setattr(tensor, self.place, times)
+        return times.of(tensor, value)
+
+
 class Times:
     """The product of one tensor, of which it has the values, with arrays of its own type.
 
@@ -137,54 +210,46 @@ class Times:
     model of costs they take no more than twice the time of the better way, however many will come.
     """
 
-    __slots__ = ("first", "left", "now", "run", "values", "waited")
+    __slots__ = ("first", "left", "now", "run", "waited")
 
-    def __init__(self, product: Product, values: Mapping[str, Any]) -> None:
+    def __init__(self, product: Product, arrays: Sequence[Any], done: int = 0) -> None:
         self.first = self.now = product
-        self.values = values
-        self.run = product.bound(map(values.__getitem__, product.names))
+        self.run = product.bound(arrays)
         #: products up to the one before which one chooses, of those in all; 0: nothing is chosen
-        self.left = self.waited = product.patience
+        self.waited = product.patience
+        self.left = max(0, self.waited - done)
 
-    def of(self, value: Any) -> Any:
+    def of(self, tensor: Structured, value: Any) -> Any:
         """The product with an array that is right as it is; None where one has to look closer."""
         now = self.now
         if type(value) is not now.kind or value.dtype is not now.dtype or value.shape != now.shape:
             return None
         if self.left:
-            now = self._counted()
+            now = self._counted(tensor)
         try:
             found = now.room.copy().run(self.run, value)
         except Exception as error:
             now.tell(error)
             raise
-        if not now.is_plain:
-            found = self._owned(found, value)
-            if is_suspicious(value):
-                self._look(value)
-        flat = found.ravel("K")
-        highest = flat.item(flat.argmax())
-        if highest != highest:  # as NaN is, which is above all numbers to NumPy
-            self._look(value)
-        return found
+        return now.looked_at(found, value, tensor)
 
-    def __call__(self, value: Any) -> Any:
+    def any(self, tensor: Structured, value: Any) -> Any:
         """The product with an array of the right type and shape, in any library."""
-        found = self.of(value)
+        found = self.of(tensor, value)
         if found is not None:
             return found
-        now = self._counted() if self.left else self.now
+        now = self._counted(tensor) if self.left else self.now
         try:
             found = quietly(self.run, value)
         except Exception as error:
             now.tell(error)
             raise
-        found = self._owned(found, value)
+        found = now.owned(found, value, tensor)
         if now.is_numpy and is_suspicious(found):
-            self._look(value)
+            now.look(value, tensor)
         return found
 
-    def _counted(self) -> Product:
+    def _counted(self, tensor: Structured) -> Product:
         """The way of one product more: another one from here on, where that has come to pay."""
         self.left -= 1
         other = None if self.left else self.first.other
@@ -194,18 +259,6 @@ class Times:
             self.left, self.waited = other.after - self.waited, other.after
             return self.now
         with suppress(TooLarge, ValueMistake):  # the first way is still there
-            self.run = other.product.bound(quietly(other.read, self.values))
+            self.run = other.product.bound(quietly(other.read, tensor.values))
             self.now = other.product
         return self.now
-
-    def _owned(self, result: Any, value: Any) -> Any:
-        """A result as an array that shares no memory with what came in."""
-        library, like, _ = self.first.of
-        return library.own(result, {**self.values, self.first.name: value}, width(like) <= 4)
-
-    def _look(self, value: Any) -> None:
-        """Refuse NaN, where it came in."""
-        library = self.first.of.library
-        library.plain(self.first.name, value)
-        for name in self.first.given:
-            library.plain(name, self.values[name])

@@ -80,7 +80,7 @@ def moved(D: Structured, backend: str) -> Structured:
     like = there.like([D.like])
     plain = {name: _plain(value) for name, value in D.values.items()}
     values = {name: there.taken(name, value, like) for name, value in plain.items()}
-    return replace(D, values=values, backend=backend, like=like)
+    return replace(D.frame, backend=backend, like=like).over(values)
 
 
 def _plain(value: Any) -> Any:
@@ -95,16 +95,17 @@ def as_tree() -> None:
     import jax
     import numpy as np
 
+    from wrt.answers.structured.frame import Frame
     from wrt.answers.structured.tensor import Structured
 
-    def taken_apart(D: Structured) -> tuple[list[Any], tuple[Any, ...]]:
-        names = tuple(sorted(D.values))
-        told = (names, D.formula, D.rows, D.limit, str(D.like.dtype), D.ways, D.groups)
-        return [D.values[name] for name in names], told
+    def taken_apart(D: Structured) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        frame = D.frame
+        kind = str(frame.like.dtype)
+        return D.arrays, (frame.formula, frame.rows, frame.limit, kind, frame.ways, frame.groups)
 
     def put_together(told: tuple[Any, ...], arrays: Any) -> Structured:
-        names, formula, rows, limit, kind, ways, groups = told
-        values = dict(zip(names, arrays, strict=True))
-        return Structured(formula, values, rows, limit, "jax", np.zeros((), kind), ways, groups)
+        formula, rows, limit, kind, ways, groups = told
+        like = np.zeros((), kind)
+        return Structured(Frame(formula, rows, limit, "jax", like, ways, groups), tuple(arrays))
 
     jax.tree_util.register_pytree_node(Structured, taken_apart, put_together)

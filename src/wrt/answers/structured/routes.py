@@ -6,79 +6,141 @@ them, what their forms show, and how right sides are turned was found for the fi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from wrt.answers.structured.factors import Solver, factorised
-from wrt.answers.structured.systems import Block, Kronecker, Turn
-from wrt.programs.quiet import quietly
-from wrt.programs.watching import is_suspicious
+from wrt.answers.structured.factors import FEW_ROWS, Solver, factorised
+from wrt.answers.structured.systems import MANY, Block, Kronecker
+from wrt.programs.quiet import silent
 
 if TYPE_CHECKING:
+    from wrt.answers.structured.frame import Frame, Route
     from wrt.answers.structured.tensor import Structured
 
-__all__ = ["Route", "route"]
+__all__ = ["laying", "route"]
+
+Laying = Callable[[Any], Any]
+Shape = tuple[int, ...]
 
 
-def route(D: Structured, found: Kronecker) -> Route | None:
-    """How a tensor that was solved with is solved with again, with other arrays; None where it is
-    no product of systems of one matrix each, or of one for each entry of tied axes.
+def route(frame: Frame, found: Kronecker) -> Route | None:
+    """How tensors of a frame that was solved with are solved with again, for right sides of their
+    own type, one at a time; None where it is no product of systems of one matrix each, or of one
+    for each entry of tied axes.
     """
-    if not found.blocks or D.backend != "numpy" or D.dtype != D.like.dtype:
+    if not found.blocks or frame.backend != "numpy" or frame.dtype != frame.like.dtype:
         return None
-    formed = all(b.thin is None and not b.sparse and b.matrix in D._ready for b in found.blocks)
-    named = formed and all(D._ready[b.matrix][1] for b in found.blocks)
-    return Route(D, found) if named else None
+    ready = [frame.ready.get(b.matrix) for b in found.blocks if b.thin is None and b.sparse is None]
+    if len(ready) < len(found.blocks) or not all(known and known[1] for known in ready):
+        return None
+    factors = [Factor(frame, block) for block in found.blocks]
+    work = _one(factors[0], frame, found) if len(factors) == 1 else _several(factors, frame, found)
+    kind, dtype, shape, room = type(frame.like), frame.like.dtype, frame.row_shape, silent()
+
+    def solved(tensor: Structured, right: Any) -> Any:
+        if type(right) is not kind or right.dtype is not dtype or right.shape != shape:
+            return None
+        try:
+            x = room.copy().run(work, tensor, right)
+        except Exception:  # it will be raised again, and told
+            return None
+        flat = x.ravel("K")
+        highest = flat.item(flat.argmax())
+        return x if highest == highest else None
+
+    return solved
 
 
 class Factor:
-    """A factor of the product: the program of its matrix, and how its right sides are laid out."""
+    """A factor of the product: the program of its matrix."""
 
-    def __init__(self, D: Structured, block: Block, turn: Turn) -> None:
-        self.run, self.names, self.is_new = D._ready[block.matrix]
-        self.library, self.dtype, self.known = D.library, D.like.dtype, block.known
+    def __init__(self, frame: Frame, block: Block) -> None:
+        self.run, names, is_new = frame.ready[block.matrix]
+        self.places = [frame.names.index(name) for name in names]
+        self.library, self.dtype, self.known = frame.library, frame.like.dtype, block.known
         self.formed = (*block.shape, block.height)
-        self.order, self.laid, self.made = turn
+        self.is_spare = is_new and block.height > FEW_ROWS
 
-    def factorised(self, values: Any) -> Solver:
+    def factorised(self, arrays: Sequence[Any]) -> Solver:
         """What solves with its matrix at some arrays."""
-        matrix = self._matrix(values)
-        again = partial(self._matrix, values) if self.is_new else None
-        return factorised(self.library, matrix, self.known, again)
+        again = partial(self.matrix, arrays) if self.is_spare else None
+        return factorised(self.library, self.matrix(arrays), self.known, again)
 
-    def _matrix(self, values: Any) -> Any:
-        made = self.run(*[values[name] for name in self.names]).reshape(self.formed)
-        return made if made.dtype == self.dtype else made.astype(self.dtype)
+    def matrix(self, arrays: Sequence[Any]) -> Any:
+        """Its matrix, or many."""
+        made = self.run(*[arrays[place] for place in self.places])
+        if made.shape != self.formed:
+            made = made.reshape(self.formed)
+        return made if made.dtype is self.dtype else made.astype(self.dtype)
 
 
-class Route:
-    """The way of all tensors of one formula, with right sides of their own type, one at a time."""
+def _one(factor: Factor, frame: Frame, found: Kronecker) -> Route:
+    """A single factor: what most systems are."""
+    enter, leave = _layings(frame, found)
 
-    def __init__(self, D: Structured, found: Kronecker) -> None:
-        pairs = zip(found.blocks, found.turns, strict=True)
-        self.factors = [Factor(D, block, turn) for block, turn in pairs]
-        self.kind, self.dtype = type(D.like), D.like.dtype
-        # right sides as they come in, with their axes apart, and as they go out
-        self.taken, self.apart = D.row_shape, (1, *D.axes[: D.rows])
-        self.last, self.given = found.last, D.column_shape
+    def work(tensor: Structured, right: Any) -> Any:
+        if tensor.solvers is None:
+            tensor.solvers = (factor.factorised(tensor.arrays),)
+        return leave(tensor.solvers[0].solve(enter(right)))
 
-    def __call__(self, D: Structured, right: Any) -> Any:
-        """The solution; None where something asks for a closer look."""
-        if type(right) is not self.kind or right.dtype != self.dtype or right.shape != self.taken:
-            return None
-        try:
-            x = quietly(self._solved, D, right)
-        except Exception:  # it will be raised again, and told
-            return None
-        return None if is_suspicious(x) else x
+    return work
 
-    def _solved(self, D: Structured, right: Any) -> Any:
-        solvers = D.__dict__.get("_solvers")
-        if solvers is None:
-            solvers = [factor.factorised(D.values) for factor in self.factors]
-            D.__dict__["_solvers"] = solvers
-        x = right.reshape(self.apart)
-        for factor, solver in zip(self.factors, solvers, strict=True):
-            laid = x.transpose(factor.order).reshape(factor.laid)
-            x = solver.solve(laid).reshape(factor.made)
-        return x.transpose(self.last).reshape(self.given)
+
+def _several(factors: Sequence[Factor], frame: Frame, found: Kronecker) -> Route:
+    """Factors that are solved one after another."""
+    *enter, leave = _layings(frame, found)
+
+    def work(tensor: Structured, right: Any) -> Any:
+        if tensor.solvers is None:
+            tensor.solvers = tuple([factor.factorised(tensor.arrays) for factor in factors])
+        for laid, solver in zip(enter, tensor.solvers, strict=True):
+            right = solver.solve(laid(right))
+        return leave(right)
+
+    return work
+
+
+def _layings(frame: Frame, found: Kronecker) -> list[Laying]:
+    """How a right side is laid out for each factor, and the solution at last."""
+    size, now, steps = prod(frame.row_shape), frame.row_shape, []
+    apart = (1, *frame.axes[: frame.rows])
+    for turn in found.turns:
+        laid = _filled(turn.laid, size)
+        steps.append(laying(now, apart, turn.order, laid))
+        now, apart = laid, _filled(turn.made, size)
+    return [*steps, laying(now, apart, found.last, frame.column_shape)]
+
+
+def laying(now: Shape, apart: Shape, order: Shape, laid: Shape) -> Laying:
+    """An array of one shape with its axes apart, in another order, in another shape, in as few
+    words as that takes.
+
+    >>> import numpy as np
+    >>> x = np.zeros((2, 6))
+    >>> laying((2, 6), (1, 2, 6), (2, 0, 1), (6, 2))(x).shape
+    (6, 2)
+    """
+    wide = [axis for axis, size in enumerate(apart) if size != 1]
+    runs: list[list[int]] = []
+    for place in (wide.index(axis) for axis in order if axis in wide):
+        if runs and runs[-1][-1] == place - 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    if len(runs) < 2:
+        return (lambda x: x) if now == laid else (lambda x: x.reshape(laid))
+    firsts = sorted(run[0] for run in runs)
+    turned = tuple(firsts.index(run[0]) for run in runs)
+    merged = tuple(prod(apart[wide[place]] for place in run) for run in sorted(runs))
+    if turned == (1, 0) and now == merged and laid == merged[::-1]:
+        return attrgetter("T")
+    return lambda x: x.reshape(merged).transpose(turned).reshape(laid)
+
+
+def _filled(shape: Shape, size: int) -> Shape:
+    """A shape with the axis that was left open."""
+    known = prod(length for length in shape if length != MANY)
+    return tuple(size // known if length == MANY else length for length in shape)

@@ -22,6 +22,7 @@ from wrt.answers.structured.factors import (
     singular,
     turned,
 )
+from wrt.answers.structured.frame import closer, unknown
 from wrt.answers.structured.routes import route
 from wrt.answers.structured.sparse import sparse_factorised
 from wrt.answers.structured.summed import Commuting
@@ -73,11 +74,12 @@ class System:
         return D.library.shaped("the right side", right, D.row_shape, D.like)
 
     def _learn(self) -> None:
-        """Tensors of these shapes are solved with in one step from here on, where that is known."""
-        D = self.D
-        if not D._routes:
+        """Tensors of its frame are solved with in one step from here on, where that is known."""
+        frame = self.D.frame
+        if frame.route is unknown:
             plain = self.plain
-            D._routes[True] = route(D, plain) if isinstance(plain, systems.Kronecker) else None
+            known = isinstance(plain, systems.Kronecker) and route(frame, plain)
+            frame.route = known or closer
 
     def _look(self, b: Any = None) -> None:
         """Refuse NaN, where it came in."""
@@ -219,7 +221,7 @@ class _Kronecker:
         for block, turn in zip(self.blocks, self.found.turns, strict=True):
             x = block.solve(permuted(x, turn.order).reshape(turn.laid)).reshape(turn.made)
         x = permuted(x, self.found.last)
-        return x if self.blocks else self.D.library.own(x, {"": b}, self.D._single)
+        return x if self.blocks else self.D.library.own(x, {"": b}, self.D.frame.single)
 
     def logdet(self) -> Any:
         """The sum over the factors, each as often as the others have entries."""
@@ -270,11 +272,10 @@ class _Block:
         """What solves with the blocks formed."""
         if self.found.sparse is not None and self.D.backend == "numpy":
             return _Sparse(self.D, self.found.sparse, 1).solver
-        known: Sequence[Solver] | None = self.D.__dict__.get("_solvers")
-        if known is not None:
-            return known[self.place]
+        if self.D.solvers is not None:
+            return self.D.solvers[self.place]
         matrix = self.matrix()
-        _, _, is_new = self.D._ready[self.found.matrix]
+        _, _, is_new = self.D.frame.ready[self.found.matrix]
         return factorised(self.D.library, matrix, self.found.known, self.matrix if is_new else None)
 
     def matrix(self) -> Any:
@@ -478,8 +479,8 @@ class _Sparse:
     """A matrix with few entries in each row, between tensors laid end to end."""
 
     def __init__(self, D: Structured, found: systems.Sparse, rows: int | None = None) -> None:
-        self.D = replace(D, formula=found.formula, rows=rows or D.rows, groups=())
-        self.order = found.layout.order
+        frame = replace(D.frame, formula=found.formula, rows=rows or D.rows, groups=())
+        self.D, self.order = frame.over(D.values), found.layout.order
 
     @cached_property
     def solver(self) -> Solver:

@@ -7,45 +7,35 @@ so that what is done a second time is only run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wrt import programs
 from wrt.algebra import normal_form
 from wrt.algebra.definite import definite
 from wrt.answers.parts import unused
 from wrt.answers.structured import operations as said
-from wrt.answers.structured.arrays import Library, library, width
-from wrt.answers.structured.calling import Product, Setting, Times
+from wrt.answers.structured.arrays import Library, width
+from wrt.answers.structured.calling import First, Line, Product, Times, Unknown
+from wrt.answers.structured.frame import PLAIN, Frame, Ways, alike
 from wrt.answers.structured.operations import BATCH, VECTOR
 from wrt.errors import ShapeMistake, ValueMistake
-from wrt.expression.dataclass import dataclass, replace
+from wrt.expression.dataclass import replace
 from wrt.expression.nodes import Node, Variable
-from wrt.expression.walk import holds_complex, variables
+from wrt.expression.walk import variables
 from wrt.programs.watching import COMPUTED
+
+if TYPE_CHECKING:
+    from wrt.answers.structured.factors import Solver
 
 #: An array of NumPy, JAX or PyTorch.
 Array = Any
 
-__all__ = ["Structured", "Ways"]
+__all__ = ["Structured"]
 
 
-class Ways(NamedTuple):
-    """Formulas of the map and of the transposed map that cost less than products with the tensor;
-    each with the variable that stands for what comes in.
-    """
-
-    apply: tuple[Node, Variable] | None = None
-    pullback: tuple[Node, Variable] | None = None
-
-
-#: Products with the tensor itself are the way.
-PLAIN = Ways()
-
-
-@dataclass(frozen=True, eq=False)
 class Structured:
     """A tensor as a formula and the arrays of its names; the first `rows` axes are those of f.
 
@@ -58,22 +48,69 @@ class Structured:
     ((2, 2, 2), array([5., 6.]), 11.045361017187261)
     """
 
-    formula: Node
-    values: Mapping[str, Any]
-    rows: int
-    limit: int = programs.MOST_ENTRIES
-    backend: str = "numpy"
-    like: Any = None
-    ways: Ways = PLAIN
-    #: how many axes of the formula are laid end to end in each axis, where some are
-    groups: tuple[int, ...] = ()
+    def __init__(self, frame: Frame, arrays: tuple[Any, ...]) -> None:
+        self.frame, self.arrays = frame, arrays
+
+    #: what gives the next product, by the columns and by the rows, once there was one
+    forward: Line | None = None
+    backward: Line | None = None
+
+    @property
+    def formula(self) -> Node:
+        """The formula, over the names of the arrays."""
+        return self.frame.formula
 
     @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """The arrays by their names."""
+        return dict(zip(self.frame.names, self.arrays, strict=True))
+
+    @property
+    def rows(self) -> int:
+        """How many axes of the formula are those of f."""
+        return self.frame.rows
+
+    @property
+    def limit(self) -> int:
+        """The most entries that an array may have."""
+        return self.frame.limit
+
+    @property
+    def backend(self) -> str:
+        """The name of the array library."""
+        return self.frame.backend
+
+    @property
+    def library(self) -> Library:
+        """The array library that the arrays are of."""
+        return self.frame.library
+
+    @property
+    def like(self) -> Any:
+        """A number of the type of the arrays."""
+        return self.frame.like
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the entries."""
+        return self.frame.dtype
+
+    @property
     def axes(self) -> tuple[int, ...]:
         """The sizes of the axes of the formula, of which `rows` are those of the rows."""
-        return tuple(d.value or 0 for d in self.formula.dims)
+        return self.frame.axes
 
-    @cached_property
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The sizes of the axes of f, which `apply` gives."""
+        return self.frame.row_shape
+
+    @property
+    def column_shape(self) -> tuple[int, ...]:
+        """The sizes of the axes of the variable, which `apply` takes."""
+        return self.frame.column_shape
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The sizes of the axes."""
         return self.row_shape + self.column_shape
@@ -81,48 +118,12 @@ class Structured:
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return len(self.groups) or self.formula.ndim
+        return len(self.shape)
 
     @property
     def size(self) -> int:
         """The number of entries, zeros counted."""
         return prod(self.shape)
-
-    @cached_property
-    def dtype(self) -> Any:
-        """The type of the entries."""
-        if not holds_complex(self.formula):
-            return self.like.dtype
-        words = self.library.words
-        return self.library.cast(
-            self.like, words.complex64 if self._single else words.complex128
-        ).dtype
-
-    @cached_property
-    def library(self) -> Library:
-        """The array library that the arrays are of."""
-        return library(self.backend)
-
-    @cached_property
-    def row_shape(self) -> tuple[int, ...]:
-        """The sizes of the axes of f, which `apply` gives."""
-        return _laid(self.axes[: self.rows], self._row_groups)
-
-    @cached_property
-    def column_shape(self) -> tuple[int, ...]:
-        """The sizes of the axes of the variable, which `apply` takes."""
-        return _laid(self.axes[self.rows :], self.groups[len(self._row_groups) :])
-
-    @cached_property
-    def _row_groups(self) -> tuple[int, ...]:
-        """Those of the groups that the rows are."""
-        found, count = [], 0
-        for size in self.groups:
-            if count == self.rows:
-                break
-            found.append(size)
-            count += size
-        return tuple(found)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -133,8 +134,9 @@ class Structured:
         return (self[k] for k in range(len(self)))
 
     def __reduce__(self) -> tuple[object, ...]:
-        told = (self.formula, dict(self.values), self.rows, self.limit, self.backend, self.like)
-        return (Structured, (*told, self.ways, self.groups))
+        frame = self.frame
+        told = [getattr(frame, name) for name in frame.__match_args__]
+        return (_again, (told, self.arrays))
 
     def __repr__(self) -> str:
         rows = " × ".join(map(str, self.row_shape)) or "scalar"
@@ -145,74 +147,45 @@ class Structured:
 
     def apply(self, direction: Any, /) -> Array:
         """The product with a tensor shaped as the last axes: a Jacobian times a vector."""
-        line = self._lines.get(False) or self._line(False)
-        found = None if line is None else line.of(direction)
+        found = (self.forward or self.frame.forward).of(self, direction)
         return self._times("the direction", direction, False) if found is None else found
 
     def pullback(self, gradient: Any, /) -> Array:
         """The product of a tensor shaped as the first axes with this one: a vector times it."""
-        line = self._lines.get(True) or self._line(True)
-        found = None if line is None else line.of(gradient)
+        found = (self.backward or self.frame.backward).of(self, gradient)
         return self._times("the gradient", gradient, True) if found is None else found
 
     def _times(self, name: str, value: Any, transposed: bool) -> Array:
-        taken, made = self.column_shape, self.row_shape
+        frame = self.frame
+        taken, made = frame.column_shape, frame.row_shape
         if transposed:
             taken, made = made, taken
-        v, lead = self.library.shaped(name, value, taken, self.like)
-        if v.dtype == self.like.dtype and not lead and not self.groups:
-            line = self._lines.get(transposed) or self._line(transposed)
-            return (line or self._prepared(name, transposed))(v)
+        v, lead = frame.library.shaped(name, value, taken, frame.like)
+        if v.dtype == frame.like.dtype and not lead and not frame.groups:
+            return self._counted(name, transposed).any(self, v)
         node, variable = self._product(transposed, bool(lead), _is_complex(v))
         count = prod(lead)
         v = v.reshape(tuple(count if d.value is None else d.value for d in variable.dims))
         found = self._run(node, {variable.name: v}, {BATCH: count} if lead else None)
-        return found.reshape((*lead, *made)) if lead or self.groups else found
+        return found.reshape((*lead, *made)) if lead or frame.groups else found
 
-    @cached_property
-    def _lines(self) -> dict[bool, Times]:
-        """Products that were asked for: of the columns, and of the rows."""
-        return {}
-
-    def _line(self, transposed: bool) -> Times | None:
-        """A product with arrays of the tensor's own type, where tensors of these shapes know it."""
-        product = self._products.get(transposed)
-        if product is None:
-            return None
-        times = self._lines[transposed] = Times(product, self.values)
+    def _counted(self, name: str, transposed: bool) -> Times:
+        """Products with arrays of the tensor's own type, known to all tensors of its frame."""
+        place, frame = "backward" if transposed else "forward", self.frame
+        known = getattr(self, place)
+        if isinstance(known, Times):
+            return known
+        if isinstance(getattr(frame, place), Unknown):
+            way = self._product(transposed, False, False)
+            setattr(frame, place, First(Product(way, name, frame, frame.variables), place))
+        times = Times(getattr(frame, place).product, self.arrays, int(known is not None))
+        setattr(self, place, times)
         return times
-
-    def _prepared(self, name: str, transposed: bool) -> Times:
-        """A product with arrays of the tensor's own type, known to all tensors of these shapes."""
-        setting = Setting(self.library, self.like, self.limit)
-        way = self._product(transposed, False, False)
-        product = self._products[transposed] = Product(way, name, setting)
-        times = self._lines[transposed] = Times(product, self.values)
-        return times
-
-    @cached_property
-    def _products(self) -> dict[bool, Product]:
-        """What the products of tensors of these shapes have in common."""
-        return {}
-
-    def at(self, values: Mapping[str, Any]) -> Structured:
-        """The tensor with other arrays of the same shapes and types: what they tell is known."""
-        made, known = object.__new__(Structured), self._known.copy()
-        known["_known"], known["values"], known["_lines"] = self._known, values, {}
-        object.__setattr__(made, "__dict__", known)
-        return made
-
-    @cached_property
-    def _known(self) -> dict[str, Any]:
-        """What does not depend on the entries of arrays."""
-        for name in _SHARED:
-            getattr(self, name)
-        mine = self.__dict__
-        return {name: mine[name] for name in (*self.__match_args__, *_SHARED)}
 
     def _product(self, transposed: bool, batch: bool, complex_: bool) -> tuple[Node, Variable]:
         """The formula of a product, and what the tensor is multiplied by in it."""
-        way = self.ways.pullback if transposed else self.ways.apply
+        ways = self.frame.ways
+        way = ways.pullback if transposed else ways.apply
         if way is not None and not batch and not complex_:
             return way
         axes = range(self.formula.ndim)
@@ -230,8 +203,7 @@ class Structured:
         SuperLU. What is factorised is kept. Raises ValueMistake where the structure does not tell
         how, and where the tensor is singular.
         """
-        route = self._routes.get(True)
-        found = None if route is None else route(self, right)
+        found = self.frame.route(self, right)
         return self._system.solve(right) if found is None else found
 
     def logdet(self) -> Array:
@@ -242,14 +214,12 @@ class Structured:
     def _system(self) -> Any:
         from wrt.answers.structured.solving import system
 
-        copy = self.at(self.values)  # what it keeps does not keep it
-        copy.__dict__["_solvers"] = self.__dict__.get("_solvers")
+        copy = Structured(self.frame, self.arrays)  # what it keeps does not keep it
+        copy.solvers = self.solvers
         return system(copy)
 
-    @cached_property
-    def _routes(self) -> dict[bool, Any]:
-        """How tensors of these shapes are solved with again, once it is known (True)."""
-        return {}
+    #: what solves with its matrices, one for each factor of a product, once they are factorised
+    solvers: Sequence[Solver] | None = None
 
     # Composed
 
@@ -284,24 +254,23 @@ class Structured:
             raise ShapeMistake(f"{self} and {other} are laid end to end in other ways")
         formula, values = self._beside(other)
         node = said.composed(self.formula, self.rows, formula, inner)
-        groups = self._sides[0] + other._sides[1]
+        groups = self.frame.sides[0] + other.frame.sides[1]
         return self._made(node, values, self.rows, groups)
 
     @property
     def T(self) -> Structured:
         """The transposed map: rows and columns exchanged."""
         node = said.transposed(self.formula, self.rows)
-        ways = Ways(self.ways.pullback, self.ways.apply)
-        groups, rows = self._sides[1] + self._sides[0], len(self.axes) - self.rows
-        if self.backend == "numpy":
-            groups = groups if self.groups else ()
-            return _alike(node, rows, self.limit, self.like.dtype, ways, groups).at(self.values)
-        return replace(self, formula=node, rows=rows, ways=ways, groups=groups)
+        frame, ways = self.frame, self.frame.ways
+        groups = frame.sides[1] + frame.sides[0] if frame.groups else ()
+        turned = Ways(ways.pullback, ways.apply)
+        rows = len(self.axes) - self.rows
+        return self._framed(node, rows, groups, turned).over(self.values)
 
     def identity(self) -> Structured:
         """The identity between tensors shaped as the last axes: `H + 0.1 * H.identity()`."""
         dims = self.formula.dims[self.rows :]
-        return self._made(said.identity(dims), {}, len(dims), 2 * self._sides[1])
+        return self._made(said.identity(dims), {}, len(dims), 2 * self.frame.sides[1])
 
     # As a tensor
 
@@ -316,7 +285,7 @@ class Structured:
         if self.axes != other.axes:
             raise ShapeMistake(f"{self} and {other} are laid end to end in other ways")
         formula, values = self._beside(other)
-        return self._made(said.added(self.formula, formula), values, self.rows, self.groups)
+        return self._made(said.added(self.formula, formula), values, self.rows, self.frame.groups)
 
     def __neg__(self) -> Structured:
         return self * -1
@@ -340,7 +309,7 @@ class Structured:
             )
         if isinstance(factor, int) and not isinstance(factor, bool):
             node = said.scaled(self.formula, factor)
-            return self._made(node, self.values, self.rows, self.groups)
+            return self._made(node, self.values, self.rows, self.frame.groups)
         if isinstance(factor, float) and factor < 0:
             return -(self * -factor)
         value = self.library.taken("the factor", factor, self.like)
@@ -348,7 +317,7 @@ class Structured:
         kind = ("complex",) if _is_complex(value) else known
         name = unused("c", list(self.values))
         node = said.scaled(self.formula, said.number(name, kind))
-        return self._made(node, {**self.values, name: value}, self.rows, self.groups)
+        return self._made(node, {**self.values, name: value}, self.rows, self.frame.groups)
 
     __rmul__ = __mul__
 
@@ -367,11 +336,11 @@ class Structured:
         """A part, axes counted from 0 as in NumPy: whole numbers, slices with any step."""
         keys = said.keys_of(key, self.shape)
         groups: tuple[int, ...] = ()
-        if self.groups:
+        if self.frame.groups:
             groups = tuple(
-                g for g, k in zip(self.groups, keys, strict=True) if not isinstance(k, int)
+                g for g, k in zip(self.frame.groups, keys, strict=True) if not isinstance(k, int)
             )
-            keys = said.inner_keys(keys, self.groups, self.axes)
+            keys = said.inner_keys(keys, self.frame.groups, self.axes)
         rows = sum(not isinstance(k, int) for k in keys[: self.rows])
         node = said.section(self.formula, keys)
         return self._made(node, self.values, rows, groups)
@@ -384,7 +353,7 @@ class Structured:
             (square,) = self._run_all(nodes[:1])
             return words.sqrt(words.abs(square))
         square, *each = self._run_all(nodes)
-        lost = (1e-3 if self._single else 1e-6) * len(each) * sum(abs(one) for one in each)
+        lost = (1e-3 if self.frame.single else 1e-6) * len(each) * sum(abs(one) for one in each)
         if each and not abs(square) > lost:  # the terms nearly cancel: from the entries then
             from wrt.answers.structured.entries import entries
 
@@ -411,7 +380,7 @@ class Structured:
     def dense(self, limit: int | None = None) -> Array:
         """Every entry; raises TooLarge beyond `limit` of them."""
         found = self._run(self.formula, {}, limit=limit)
-        return found.reshape(self.shape) if self.groups else found
+        return found.reshape(self.shape) if self.frame.groups else found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         import numpy as np
@@ -493,13 +462,13 @@ class Structured:
         return found
 
     def _ran(self, node: Any, more: Mapping[str, Any], sizes: Mapping[str, int], limit: int) -> Any:
-        program = self._programs.get((node, limit))
+        program = self.frame.programs.get((node, limit))
         if program is None:
             program = programs.compile(node, self.backend, limit=limit)
-            self._programs[node, limit] = program
+            self.frame.programs[node, limit] = program
         self._seen  # noqa: B018  # refuses what is bound, the first time
         given = {**self.values, **more}
-        single = self._single and all(width(v) <= 4 for v in more.values())
+        single = self.frame.single and all(width(v) <= 4 for v in more.values())
         result = program.bare(given, sizes, 4 if single else 8)
         if not isinstance(node, tuple):
             return self.library.own(result, given, single)
@@ -508,50 +477,34 @@ class Structured:
 
     def _value(self, node: Node) -> Any:
         """A formula of what is bound, for what is computed with it: it may be a part of that."""
-        known = self._ready.get(node)
+        known = self.frame.ready.get(node)
         if known is None:
             names = variables(node)
             program = programs.compile(node, self.backend, names, limit=self.limit, brisk=True)
             known = program.ready(width(self.like)), [v.name for v in names], program.is_new
-            self._ready[node] = known
+            self.frame.ready[node] = known
         run, wanted, _ = known
         result = run(*[self.values[name] for name in wanted])
         if hasattr(result, "dtype") and result.dtype == self.like.dtype:
             return result
         if not wanted:  # nothing told its program the type
             return self.library.taken("a constant", result, self.like)
-        return self.library.own(result, self.values, self._single)
-
-    @cached_property
-    def _ready(self) -> dict[Node, tuple[Callable[..., Any], list[str], bool]]:
-        """Programs of formulas that need no more than what is bound, its names in order, and
-        whether what they give shares no memory with that.
-        """
-        return {}
-
-    @cached_property
-    def _programs(self) -> dict[tuple[Any, int], programs.Program]:
-        """The programs that were run."""
-        return {}
-
-    @cached_property
-    def _sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """How many axes of the formula stand in each axis of the rows and of the columns."""
-        if not self.groups:
-            return (1,) * self.rows, (1,) * (len(self.axes) - self.rows)
-        count = len(self._row_groups)
-        return self.groups[:count], self.groups[count:]
+        return self.library.own(result, self.values, self.frame.single)
 
     def _made(
         self, formula: Node, values: Mapping[str, Any], rows: int, groups: tuple[int, ...] = ()
     ) -> Structured:
         """Another tensor of the same library, with the values that it needs."""
-        used = {v.name for v in formula.names}
-        kept = {name: value for name, value in values.items() if name in used}
         plain = () if all(count == 1 for count in groups) else groups
-        if self.backend == "numpy":
-            return _alike(formula, rows, self.limit, self.like.dtype, PLAIN, plain).at(kept)
-        return replace(self, formula=formula, values=kept, rows=rows, ways=PLAIN, groups=plain)
+        return self._framed(formula, rows, plain).over(values)
+
+    def _framed(
+        self, formula: Node, rows: int, groups: tuple[int, ...], ways: Ways = PLAIN
+    ) -> Frame:
+        frame = self.frame
+        if frame.backend == "numpy":
+            return alike(formula, rows, frame.limit, frame.like.dtype, ways, groups)
+        return replace(frame, formula=formula, rows=rows, ways=ways, groups=groups)
 
     def _beside(self, other: Structured) -> tuple[Node, dict[str, Any]]:
         """The formula of another with names of its own, and the values of both."""
@@ -571,28 +524,8 @@ class Structured:
         return said.renamed(other.formula, tuple(moved)) if moved else other.formula, values
 
 
-#: What tensors of arrays of the same shapes and types share.
-_SHARED = (
-    *("axes", "library", "row_shape", "column_shape", "_single"),
-    *("_programs", "_products", "_ready", "_routes"),
-)
-
-
-@lru_cache(maxsize=256)
-def _alike(
-    formula: Node, rows: int, limit: int, kind: Any, ways: Ways, groups: tuple[int, ...]
-) -> Structured:
-    """What tensors of one formula share, however often they are put together anew."""
-    like = library("numpy").words.zeros((), kind)
-    return Structured(formula, {}, rows, limit, "numpy", like, ways, groups)
-
-
-def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:
-    """The sizes of axes, some of them laid end to end."""
-    if not groups:
-        return sizes
-    starts = [sum(groups[:k]) for k in range(len(groups))]
-    return tuple(prod(sizes[s : s + g]) for s, g in zip(starts, groups, strict=True))
+def _again(told: Sequence[Any], arrays: tuple[Any, ...]) -> Structured:
+    return Structured(Frame(*told), arrays)
 
 
 def _is_complex(array: Any) -> bool:
