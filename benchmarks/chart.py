@@ -16,7 +16,31 @@ Found = Mapping[str, Any]
 Place = Callable[[float], float]
 
 ROW, LEFT, WIDTH, RIGHT, TOP = 22, 450, 520, 80, 28
-INK, QUIET, LINE, OURS, THEIRS = "#1f2328", "#656d76", "#d0d7de", "#0969da", "#cf222e"
+
+#: Colours turn with the page: light or dark.
+STYLE = """<style>
+.bench text{font:12px system-ui,sans-serif;fill:#1f2328}
+.bench .head{font-weight:bold}
+.bench .quiet{fill:#656d76}
+.bench .paper{fill:#ffffff}
+.bench .grid{stroke:#d0d7de}
+.bench .one{stroke:#1f2328}
+.bench .ahead{fill:#0969da}.bench .behind{fill:#cf222e}
+.bench polyline,.bench .sample{fill:none;stroke-width:2}
+.bench .c0{stroke:#0969da}.bench .c1{stroke:#1a7f37}.bench .c2{stroke:#8250df}
+.bench .c3{stroke:#bf3989}.bench .c4{stroke:#9a6700}
+.bench .d1{stroke-dasharray:7 4}.bench .d2{stroke-dasharray:2 3}
+@media(prefers-color-scheme:dark){
+.bench text{fill:#e6edf3}
+.bench .quiet{fill:#9198a1}
+.bench .paper{fill:#0d1117}
+.bench .grid{stroke:#30363d}
+.bench .one{stroke:#e6edf3}
+.bench .ahead{fill:#4493f8}.bench .behind{fill:#f85149}
+.bench .c0{stroke:#79c0ff}.bench .c1{stroke:#56d364}.bench .c2{stroke:#d2a8ff}
+.bench .c3{stroke:#ff9bce}.bench .c4{stroke:#e3b341}
+}
+</style>"""
 
 
 def chart(found: Found) -> str:
@@ -39,58 +63,53 @@ def chart(found: Found) -> str:
                 lines += _bar(row, y + ROW * k, place)
             y += ROW * (len(here) + 1) + ROW // 2
     height = y + ROW
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}"'
-            ' font-family="sans-serif" font-size="12" role="img">',
-            "<title>How many times as long as wrt the best peer takes</title>",
-            '<rect width="100%" height="100%" fill="white"/>',
-            *_axis(place, low, high, height),
-            *lines,
-            "</svg>",
-            "",
-        ]
-    )
+    title = "How many times as long as wrt the best peer takes"
+    return _page(title, LEFT + WIDTH + RIGHT, height, [*_axis(place, low, high, height), *lines])
+
+
+def _page(title: str, width: int, height: int, lines: Sequence[str]) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="bench" viewBox="0 0 {width} {height}"'
+    paper = '<rect class="paper" width="100%" height="100%"/>'
+    named = f"<title>{title}</title>"
+    return "\n".join([f'{head} role="img">', named, STYLE, paper, *lines, "</svg>", ""])
 
 
 def _heading(text: str, y: int) -> str:
-    return (
-        f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end" font-weight="bold"'
-        f' fill="{INK}">{escape(text)}</text>'
-    )
+    return f'<text class="head" x="{LEFT - 8}" y="{y + 14}" text-anchor="end">{escape(text)}</text>'
 
 
 def _axis(place: Place, low: int, high: int, height: int) -> Iterable[str]:
     for power in range(low, high + 1):
         x = place(10.0**power)
-        colour = INK if power == 0 else LINE
-        yield (
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{height - 20}" stroke="{colour}"/>'
-        )
+        kind = "one" if power == 0 else "grid"
+        up = f'y1="{TOP - 6}" y2="{height - 20}"'
+        yield f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" {up}/>'
         label = f"{10**power:,}×" if power >= 0 else f"{10.0**power:g}×"
         for y in (TOP - 12, height - 6):
-            yield f'<text x="{x:.1f}" y="{y}" text-anchor="middle" fill="{QUIET}">{label}</text>'
+            yield f'<text class="quiet" x="{x:.1f}" y="{y}" text-anchor="middle">{label}</text>'
 
 
 def _bar(row: Found, y: int, place: Place) -> Sequence[str]:
     ratio = row["best_peer"]
     x, start = place(ratio), place(1.0)
     left, width = min(x, start), abs(x - start)
-    sizes = ", ".join(f"{n}={s}" for n, s in row["sizes"].items())
+    sizes = ", ".join(f"{n} = {s:,}" for n, s in row["sizes"].items())
     label = escape(f"{row['name']}  {sizes}")
-    colour = OURS if ratio >= 0.95 else THEIRS
+    kind = "ahead" if ratio >= 0.95 else "behind"
     return (
-        f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end" fill="{INK}">{label}</text>',
-        f'<rect x="{left:.1f}" y="{y + 4}" width="{max(width, 1):.1f}" height="{ROW - 8}"'
-        f' fill="{colour}"/>',
-        f'<text x="{max(x, start) + 6:.1f}" y="{y + 14}" fill="{INK}">{times(ratio)}×</text>',
+        f'<text x="{LEFT - 8}" y="{y + 14}" text-anchor="end">{label}</text>',
+        f'<rect class="{kind}" x="{left:.1f}" y="{y + 4}" width="{max(width, 1):.1f}"'
+        f' height="{ROW - 8}"/>',
+        f'<text x="{max(x, start) + 6:.1f}" y="{y + 14}">{times(ratio)}×</text>',
     )
 
 
 # Growth: time against a size, both axes logarithmic
 
-PANEL, GAP, NAMES = 300, 90, 400
-COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf3989", "#9a6700", "#57606a", "#cf222e", "#0a7ea4")
+PANEL, GAP, NAMES = 300, 90, 430
+#: One stroke for each system, whole for ours; its formulas in colours.
+STROKES = {"SymPy": "d1", "tensorgrad": "d2"}
+COLOURS = 5
 
 
 def curves(found: Found) -> str:
@@ -105,49 +124,44 @@ def curves(found: Found) -> str:
     lines: list[str] = []
     for k, (title, some) in enumerate(panels.items()):
         lines += _panel(title, some, GAP, 40 + k * (PANEL + GAP))
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-            ' font-family="sans-serif" font-size="12" role="img">',
-            "<title>How time grows with size</title>",
-            '<rect width="100%" height="100%" fill="white"/>',
-            *lines,
-            "</svg>",
-            "",
-        ]
-    )
+    return _page("How time grows with size", width, height, lines)
 
 
 def _panel(title: str, drawn: Mapping[str, Found], left: int, top: int) -> Iterable[str]:
     """Curves on axes of their own, their names and exponents beside them."""
-    yield f'<text x="{left}" y="{top - 12}" font-weight="bold" fill="{INK}">{title}</text>'
+    yield f'<text class="head" x="{left}" y="{top - 12}">{title}</text>'
     if not drawn:
         return
     across = _scale([s for c in drawn.values() for s in c["sizes"]], left, left + PANEL)
     up = _scale([s for c in drawn.values() for s in c["seconds"]], top + PANEL, top)
     for value, x in across.marks:
-        yield (
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + PANEL}" stroke="{LINE}"/>'
-            f'<text x="{x:.1f}" y="{top + PANEL + 16}" text-anchor="middle"'
-            f' fill="{QUIET}">{value:,.0f}</text>'
-        )
+        yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + PANEL}"/>'
+        yield _label(x, top + PANEL + 18, f"{value:,.0f}", "middle")
     for value, y in up.marks:
         said = f"{value:g} s" if value >= 1 else f"{1e3 * value:g} ms"
-        yield (
-            f'<line x1="{left}" x2="{left + PANEL}" y1="{y:.1f}" y2="{y:.1f}" stroke="{LINE}"/>'
-            f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{QUIET}">{said}</text>'
-        )
+        yield f'<line class="grid" x1="{left}" x2="{left + PANEL}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        yield _label(left - 8, y + 2, said, "end")
+    yield _label(left + PANEL / 2, top + PANEL + 36, "nodes, n or steps", "middle")
+    beside = left + PANEL + 14
+    yield _label(beside, top - 12, "and the power of the size that time grows with", "start")
+    counts: dict[str, int] = {}
     for k, (name, curve) in enumerate(drawn.items()):
-        colour = COLOURS[k % len(COLOURS)]
+        system = next((one for one in STROKES if name.startswith(one)), "")
+        place = counts[system] = counts.get(system, -1) + 1
+        kind = f"c{place % COLOURS} {STROKES.get(system, '')}".strip()
         points = " ".join(
             f"{across.place(s):.1f},{up.place(t):.1f}"
             for s, t in zip(curve["sizes"], curve["seconds"], strict=True)
         )
         y = top + 14 + 20 * k
-        x = left + PANEL + 14
-        said = escape(f"{name.partition(' ')[2] if title == 'Running' else name}")
-        yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-        yield f'<text x="{x}" y="{y}" fill="{colour}">{said}: {curve["exponent"]:.2f}</text>'
+        said = escape(name.removeprefix("running ").replace("deriving ", "wrt, "))
+        yield f'<polyline class="{kind}" points="{points}"/>'
+        yield f'<path class="sample {kind}" d="M{beside} {y - 4}h26"/>'
+        yield f'<text x="{beside + 34}" y="{y}">{said}: {curve["exponent"]:.2f}</text>'
+
+
+def _label(x: float, y: float, said: str, anchor: str) -> str:
+    return f'<text class="quiet" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{said}</text>'
 
 
 class _Scale(NamedTuple):

@@ -7,6 +7,8 @@ rank-k approximation.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 import wrt
@@ -33,7 +35,10 @@ def factorised(T: np.ndarray, k: int, rounds: int = 200) -> tuple[np.ndarray, np
 
 def main() -> float:
     """How much more is left than by the singular values, in proportion."""
-    from sklearn.datasets import load_digits
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError:
+        sys.exit("the data come with scikit-learn: pip install scikit-learn")
 
     T, k = load_digits().data, 10
     U, V = factorised(T, k)

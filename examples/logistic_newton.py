@@ -6,6 +6,7 @@ coefficients as scikit-learn's own.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,10 @@ def fitted(X: np.ndarray, y: np.ndarray, penalty: float = 1.0, steps: int = 50) 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
     """Standardised features with a column of ones, and labels of -1 and 1."""
-    from sklearn.datasets import load_breast_cancer
+    try:
+        from sklearn.datasets import load_breast_cancer
+    except ModuleNotFoundError:
+        sys.exit("the data come with scikit-learn: pip install scikit-learn")
 
     X, y = load_breast_cancer(return_X_y=True)
     X = (X - X.mean(axis=0)) / X.std(axis=0)

@@ -12,6 +12,7 @@ and every gradient.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,23 @@ import wrt
 NETWORKS = {
     "Elman": """
         s[t] = tanh(W*s[t-1] + u*x[t] + b)
-        L[t] = (v'*s[t] + c - y[t])^2/2
+        L[t] = (v'*s[t] + d - y[t])^2/2
     """,
     "GRU": """
         z[t] = sigmoid(Wz*h[t-1] + uz*x[t] + bz)
         r[t] = sigmoid(Wr*h[t-1] + ur*x[t] + br)
         g[t] = tanh(Wg*(r[t].*h[t-1]) + ug*x[t] + bg)
         h[t] = (1 - z[t]).*h[t-1] + z[t].*g[t]
-        L[t] = (v'*h[t] + c - y[t])^2/2
+        L[t] = (v'*h[t] + d - y[t])^2/2
     """,
     "LSTM": """
         i[t] = sigmoid(Wi*h[t-1] + ui*x[t] + bi)
         f[t] = sigmoid(Wf*h[t-1] + uf*x[t] + bf)
         o[t] = sigmoid(Wo*h[t-1] + uo*x[t] + bo)
         g[t] = tanh(Wg*h[t-1] + ug*x[t] + bg)
-        a[t] = f[t].*a[t-1] + i[t].*g[t]
-        h[t] = o[t].*tanh(a[t])
-        L[t] = (v'*h[t] + c - y[t])^2/2
+        c[t] = f[t].*c[t-1] + i[t].*g[t]
+        h[t] = o[t].*tanh(c[t])
+        L[t] = (v'*h[t] + d - y[t])^2/2
     """,
 }
 #: The weight whose reach is compared: the one that makes what is new from the state before.
@@ -49,7 +50,10 @@ WINDOWS = (1, 2, 5, 10, 20, 40)
 
 def sunspots() -> np.ndarray:
     """The yearly numbers, brought to mean 0 and deviation 1 by those that are trained on."""
-    from statsmodels.datasets import sunspots
+    try:
+        from statsmodels.datasets import sunspots
+    except ModuleNotFoundError:
+        sys.exit("the sunspots come with statsmodels: pip install statsmodels")
 
     years = sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
     seen = years[:TRAINED]
@@ -57,8 +61,8 @@ def sunspots() -> np.ndarray:
 
 
 def network(lines: str) -> wrt.Recurrence:
-    """A network from its lines; letters tell all shapes but those of x and y, which are numbers."""
-    return wrt.recurrence(lines, shapes={"x": "", "y": "", "c": ""})
+    """A network from its lines; letters tell all shapes; x, y and d are numbers."""
+    return wrt.recurrence(lines, shapes={"x": "", "y": "", "d": ""})
 
 
 def start(rnn: wrt.Recurrence, seed: int) -> dict[str, np.ndarray]:
@@ -100,7 +104,7 @@ def trained(rnn: wrt.Recurrence, series: np.ndarray, steps: int) -> tuple[dict, 
 
 def unseen(rnn: wrt.Recurrence, weights: dict, series: np.ndarray) -> float:
     """The mean squared error in the years that were not trained on, the states running on."""
-    loss = rnn.gradients("c").compile(value=True)
+    loss = rnn.gradients("d").compile(value=True)
 
     def total(years: np.ndarray) -> float:
         return float(loss(**weights, **states(rnn), x=years[:-1], y=years[1:])[0])

@@ -33,7 +33,10 @@ STYLE = """
 .plot .line.c0{stroke-width:3.5}
 .plot .line.c1{stroke-width:1.5}
 .plot .bound{fill:none;stroke-width:1.5;stroke-dasharray:6 5}
+.plot .line.c3{stroke-dasharray:11 3}
+.plot .line.c4{stroke-dasharray:11 3 2 3}
 .plot .bound.c3{stroke-dasharray:2 4}
+.plot .bound.c4{stroke-dasharray:9 4 2 4}
 .plot .c0{stroke:#0550ae}.plot .c1{stroke:#1a7f37}.plot .c2{stroke:#bc4c00}
 .plot .c3{stroke:#8250df}.plot .c4{stroke:#bf3989}
 @media(prefers-color-scheme:dark){
