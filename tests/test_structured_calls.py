@@ -504,3 +504,62 @@ def test_products_that_went_over_hold_no_circle() -> None:
         assert there() is None
     finally:
         gc.enable()
+
+
+# Systems, again and again
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_definite_systems_with_new_arrays(n: int, kind: Any) -> None:
+    D = wrt.derivative("norm2(T - U*V')^2 + norm2(U)^2", "U", "U")
+    bind, shapes = D.compile(structured=True), {"T": (7, 5), "U": (7, n), "V": (5, n)}
+    for _ in range(4):
+        values = {name: RNG.normal(size=shape).astype(kind) for name, shape in shapes.items()}
+        H, right = bind(values), RNG.normal(size=(7, n)).astype(kind)
+        S = 2 * np.eye(n) + 2 * values["V"].T.astype(float) @ values["V"]
+        kept, near = right.copy(), {"rtol": 1e-3 if kind is np.float32 else 1e-9, "atol": 1e-4}
+        for given in (right, np.asfortranarray(right), right, np.stack([right, 2 * right])):
+            found = H.solve(given)
+            assert found.dtype == kind
+            np.testing.assert_allclose(found, np.linalg.solve(S, given.mT).mT, **near)
+        assert (right == kept).all()
+        np.testing.assert_allclose(H.logdet(), 7 * np.linalg.slogdet(S)[1], rtol=1e-4)
+
+
+def test_definite_systems_that_turn_out_singular() -> None:
+    bind = wrt.derivative("norm2(T - U*V')^2 + c^2*norm2(U)^2", "U", "U").compile(structured=True)
+    values = {"T": np.ones((4, 3)), "U": np.ones((4, 2)), "V": RNG.normal(size=(3, 2))}
+    right = RNG.normal(size=(4, 2))
+    for _ in range(3):
+        for c in (1.0, 0.5):
+            H = bind(**values, c=np.array(c))
+            assert close(H.apply(H.solve(right)), right)
+        for V in (np.ones((3, 2)), np.ones((3, 2)) + 1e-14 * np.eye(3, 2)):
+            with pytest.raises(ValueMistake, match="singular"):
+                bind(**(values | {"V": V}), c=np.array(1e-170)).solve(right)
+        far = bind(**(values | {"V": np.diag([1e-9, 1e9])[[0, 1, 1]]}), c=np.array(0.0))
+        assert close(far.apply(far.solve(right)), right)  # in other units it is regular
+        broken = right.copy()
+        broken[2, 1] = np.nan
+        with pytest.raises(ValueMistake, match="the right side has entries that are NaN"):
+            bind(**values, c=np.array(1.0)).solve(broken)
+
+
+def test_right_sides_are_laid_out_in_few_words() -> None:
+    from math import prod
+
+    from wrt.answers.structured.routes import laying
+
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        apart = tuple(int(size) for size in rng.choice([1, 1, 2, 3, 5], rng.integers(1, 6)))
+        order = tuple(int(axis) for axis in rng.permutation(len(apart)))
+        size = prod(apart)
+        now = tuple(size for size in apart if size > 1) if rng.random() < 0.5 else (size,)
+        cut = int(rng.integers(0, len(apart) + 1))
+        turned = [apart[axis] for axis in order]
+        laid = (prod(turned[:cut]), prod(turned[cut:]))
+        x = rng.normal(size=now)
+        want = x.reshape(apart).transpose(order).reshape(laid)
+        np.testing.assert_array_equal(laying(now, apart, order, laid)(x), want)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from wrt.answers.structured.arrays import Jax, Library, Torch
 from wrt.answers.structured.terms import Term, component
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 __all__ = [
     "SCREEN",
     "Cut",
+    "Factorised",
     "Solver",
+    "at_once",
     "cut",
     "factorised",
     "finite",
     "in_common",
+    "is_at_once",
     "is_hermitian",
     "is_lost",
     "is_noise",
@@ -54,13 +57,23 @@ SCREEN = 100
 MOST_FREE = 8
 #: The functions of LAPACK that are called here.
 LAPACK = (
-    *("potrf", "potrs", "getrf", "getrs", "trtrs"),
+    *("potrf", "potrs", "posv", "getrf", "getrs", "trtrs"),
     *("pbtrf", "pbtrs", "gbtrf", "gbtrs"),
 )
 
 
-class Solver(NamedTuple):
+class Solver(Protocol):
     """A factorised matrix, or many: what solves with it, and the logarithm of |det| of each."""
+
+    def solve(self, b: Any, /) -> Any:
+        """The solutions of right sides along the last axis but one."""
+
+    def logdet(self) -> Any:
+        """Of each."""
+
+
+class Factorised(NamedTuple):
+    """The same as two functions."""
 
     solve: Callable[[Any], Any]
     logdet: Callable[[], Any]
@@ -129,15 +142,15 @@ def factorised(
             finite(matrix)
             if not matrix.all():
                 raise singular()
-        return Solver(
+        return Factorised(
             lambda b: b / matrix, lambda: words.log(words.abs(matrix)).reshape(matrix.shape[:-2])
         )
     if plain:
         return _of_one(matrix, known, again) if matrix.ndim == 2 else _of_many(matrix)
     if isinstance(library, (Jax, Torch)) and known == "definite":
         L = words.linalg.cholesky(matrix)
-        return Solver(library.cholesky_solver(L), lambda: 2 * words.log(L.diagonal()).sum())
-    return Solver(library.lu_solver(matrix), lambda: words.linalg.slogdet(matrix)[1])
+        return Factorised(library.cholesky_solver(L), lambda: 2 * words.log(L.diagonal()).sum())
+    return Factorised(library.lu_solver(matrix), lambda: words.linalg.slogdet(matrix)[1])
 
 
 def _of_one(matrix: Array, known: str, again: Callable[[], Array] | None) -> Solver:
@@ -253,7 +266,39 @@ def _triangular(matrix: Array, lower: bool) -> Solver:
         b, words = in_common(matrix, b)
         return words["trtrs"](matrix.T, b, lower=not lower, trans=1)[0]  # type: ignore[no-any-return]
 
-    return Solver(solve, lambda: np.log(pivots).sum())
+    return Factorised(solve, lambda: np.log(pivots).sum())
+
+
+class Cholesky:
+    """A definite matrix, or its negative, by its factor above the diagonal; the matrix itself where
+    many right sides might go another way.
+    """
+
+    __slots__ = ("_often", "factor", "matrix", "sign")
+
+    def __init__(self, factor: Array, matrix: Array | None, sign: int = 1) -> None:
+        self.factor, self.matrix, self.sign = factor, matrix, sign
+        self._often: Callable[[Array], Array] | None = None
+
+    def solve(self, b: Array) -> Array:
+        """The solutions of right sides along the last axis but one."""
+        if self.matrix is None or b.shape[1] == 1 or (b.size <= WIDE and len(b) < TORN[0]):
+            return self.by_factors(b)
+        if self._often is None:
+            self._often = _often(self.matrix, self.by_factors)
+        return self._often(b)
+
+    def by_factors(self, b: Array) -> Array:
+        """The same, by the factor."""
+        b, words = in_common(self.factor, b)
+        found: Array = words["potrs"](self.factor, b if self.sign > 0 else -b)[0]
+        return found
+
+    def logdet(self) -> Any:
+        """The logarithm of the determinant's absolute value."""
+        import numpy as np
+
+        return 2 * np.log(self.factor.diagonal().real).sum()
 
 
 def _cholesky(matrix: Array, sign: int, again: Callable[[], Array] | None = None) -> Solver | None:
@@ -266,17 +311,31 @@ def _cholesky(matrix: Array, sign: int, again: Callable[[], Array] | None = None
         return None
     pivots = factor.diagonal().real.tolist()
     _watch(min(pivots) ** 2, max(pivots) ** 2, matrix, again)
+    is_asked = again is None and (len(matrix) <= FEW_ROWS or _is_torn(matrix))
+    return Cholesky(factor, matrix if is_asked else None, sign)
 
-    def by_factors(b: Array) -> Array:
-        b, words = in_common(factor, b)
-        return words["potrs"](factor, b if sign > 0 else -b)[0]  # type: ignore[no-any-return]
 
-    def logdet() -> Any:
-        import numpy as np
+def is_at_once(height: int, width: int, dtype: Any) -> bool:
+    """Whether a positive definite matrix of NumPy's is best factorised and solved with in one call,
+    for so many right sides.
+    """
+    if dtype.kind == "c" or (TORN[0] <= height < TORN[1] and threads() > 1):
+        return False
+    return height > FEW_ROWS or width <= 2 * height or height * width <= WIDE
 
-        return 2 * np.log(pivots).sum()
 
-    return Solver(by_factors if again is not None else _often(matrix, by_factors), logdet)
+def at_once(matrix: Array, b: Array, is_spare: bool) -> tuple[Solver, Array] | None:
+    """The factors of such a matrix, and the solutions; None where it is not definite, or nearly
+    singular. Its array may be written over where it `is_spare`.
+    """
+    grain, words = _kind(matrix.dtype.char)
+    factor, x, info = words["posv"](matrix.T, b, overwrite_a=is_spare)
+    if info:
+        return None
+    pivots, size = factor.diagonal().tolist(), len(factor)
+    if not min(pivots) ** 2 > SCREEN * size * grain * max(pivots) ** 2:
+        return None
+    return Cholesky(factor, matrix if size <= FEW_ROWS else None), x
 
 
 def _upper(matrix: Array, sign: int, spare: bool) -> Array | None:
@@ -306,7 +365,7 @@ def _lu(matrix: Array) -> Solver:
         b, words = in_common(lu, b)
         return words["getrs"](lu, exchanges, b, trans=1)[0]  # type: ignore[no-any-return]
 
-    return Solver(_often(matrix, by_factors), lambda: np.log(pivots).sum())
+    return Factorised(_often(matrix, by_factors), lambda: np.log(pivots).sum())
 
 
 def _often(matrix: Array, by_factors: Callable[[Array], Array]) -> Callable[[Array], Array]:
@@ -392,7 +451,7 @@ def _of_many(matrices: Array) -> Solver:
             solve(matrices[..., :0])
         return np.linalg.slogdet(matrices)[1]
 
-    return Solver(solve, logdet)
+    return Factorised(solve, logdet)
 
 
 @lru_cache(maxsize=16)

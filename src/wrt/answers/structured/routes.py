@@ -12,7 +12,7 @@ from math import prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from wrt.answers.structured.factors import FEW_ROWS, Solver, factorised
+from wrt.answers.structured.factors import FEW_ROWS, Solver, at_once, factorised, is_at_once
 from wrt.answers.structured.systems import MANY, Block, Kronecker
 from wrt.programs.quiet import silent
 
@@ -63,6 +63,7 @@ class Factor:
         self.library, self.dtype, self.known = frame.library, frame.like.dtype, block.known
         self.formed = (*block.shape, block.height)
         self.is_spare = is_new and block.height > FEW_ROWS
+        self.is_shaped = tuple(d.value for d in block.matrix.dims) == self.formed
 
     def factorised(self, arrays: Sequence[Any]) -> Solver:
         """What solves with its matrix at some arrays."""
@@ -72,7 +73,7 @@ class Factor:
     def matrix(self, arrays: Sequence[Any]) -> Any:
         """Its matrix, or many."""
         made = self.run(*[arrays[place] for place in self.places])
-        if made.shape != self.formed:
+        if not self.is_shaped:
             made = made.reshape(self.formed)
         return made if made.dtype is self.dtype else made.astype(self.dtype)
 
@@ -80,11 +81,20 @@ class Factor:
 def _one(factor: Factor, frame: Frame, found: Kronecker) -> Route:
     """A single factor: what most systems are."""
     enter, leave = _layings(frame, found)
+    *_, height, width = _filled(found.turns[0].laid, prod(frame.row_shape))
+    is_single = factor.known == "definite" and height > 1 and len(factor.formed) == 2
+    together = is_single and is_at_once(height, width, factor.dtype)
 
     def work(tensor: Structured, right: Any) -> Any:
-        if tensor.solvers is None:
-            tensor.solvers = (factor.factorised(tensor.arrays),)
-        return leave(tensor.solvers[0].solve(enter(right)))
+        b, solvers = enter(right), tensor.solvers
+        if solvers is None:
+            if together:
+                first = at_once(factor.matrix(tensor.arrays), b, factor.is_spare)
+                if first is not None:
+                    tensor.solvers = first[:1]
+                    return leave(first[1])
+            tensor.solvers = solvers = (factor.factorised(tensor.arrays),)
+        return leave(solvers[0].solve(b))
 
     return work
 

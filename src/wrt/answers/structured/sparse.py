@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wrt.answers.structured.factors import SCREEN, Solver, finite, in_common, signs, singular
+from wrt.answers.structured.factors import (
+    SCREEN,
+    Factorised,
+    Solver,
+    finite,
+    in_common,
+    signs,
+    singular,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +106,7 @@ def _ordered(matrix: Any, order: Array) -> Solver:
     inner = sparse_factorised(
         coo_array((matrix.data, (back[matrix.row], back[matrix.col])), matrix.shape)
     )
-    return Solver(lambda b: inner.solve(b[order])[back], inner.logdet)
+    return Factorised(lambda b: inner.solve(b[order])[back], inner.logdet)
 
 
 def _symmetric_band(matrix: Any, below: int) -> Solver | None:
@@ -120,7 +128,7 @@ def _symmetric_band(matrix: Any, below: int) -> Solver | None:
         return words["pbtrs"](factor, b, lower=1)[0]  # type: ignore[no-any-return]
 
     _watch(matrix, factor[0].real ** 2, solve)
-    return Solver(solve, lambda: 2 * np.log(factor[0].real).sum())
+    return Factorised(solve, lambda: 2 * np.log(factor[0].real).sum())
 
 
 def _band(matrix: Any, above: int, below: int) -> Solver:
@@ -139,7 +147,7 @@ def _band(matrix: Any, above: int, below: int) -> Solver:
 
     pivots = np.abs(lu[below + above])
     _watch(matrix, pivots, solve)
-    return Solver(solve, lambda: np.log(pivots).sum())
+    return Factorised(solve, lambda: np.log(pivots).sum())
 
 
 def _scattered(matrix: Any) -> Solver:
@@ -160,7 +168,7 @@ def _scattered(matrix: Any) -> Solver:
 
     pivots = np.abs(factors.U.diagonal())
     _watch(matrix, pivots, solve)
-    return Solver(solve, lambda: np.log(pivots).sum())
+    return Factorised(solve, lambda: np.log(pivots).sum())
 
 
 def _watch(matrix: Any, pivots: Array, solve: Callable[[Array], Array]) -> None:
