@@ -354,9 +354,9 @@ def test_the_picture_has_a_bar_for_every_row_with_a_peer() -> None:
     bars = [bar for bar in root.iter(f"{space}rect") if "y" in bar.attrib]
     texts = [t.text or "" for t in root.iter(f"{space}text")]
     assert len(bars) == 4
-    assert "a < b & c  n=1000" in texts
+    assert "a < b & c  n = 1,000" in texts
     assert {"Dense answers", "Through time", "Structured answers"} <= set(texts)
-    assert [bar.get("fill") for bar in bars].count(chart.THEIRS) == 1
+    assert [bar.get("class") for bar in bars].count("behind") == 1
     width = float(root.attrib["viewBox"].split()[2])
     for bar in bars:
         assert (
@@ -385,7 +385,7 @@ def test_curves_go_up_with_their_exponents_beside_them() -> None:
     assert y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
     assert y0 > y1
     texts = {t.text for t in root.iter(f"{space}text")}
-    assert {"deriving a & b: 1.00", "c: 2.50", "1 s", "1 ms", "1,000"} <= texts
+    assert {"wrt, a & b: 1.00", "c: 2.50", "1 s", "1 ms", "1,000"} <= texts
 
 
 # The command
