@@ -148,5 +148,7 @@ def _sylvester(rows: Sequence[Row], dims: Sequence[Dimension], last: Axes) -> Sy
     for number, (left, right) in rows:
         at = int(left is None and right is not None)
         sides[at].append(_scaled(number, right if at else left, dims[at]))
+    if not all(sides):
+        return None
     P, Q = (build.add(*own) for own in sides)
     return Sylvester(P, build.transpose(Q))

@@ -185,14 +185,9 @@ class _Shape:
         first = self.woodbury(dense, plain=True)
         if first is not None and type(first.core) is Kronecker:
             return (first,)
-        found = [
-            first,
-            whole,
-            *self.summed(),
-            self.woodbury(dense, plain=False) if whole is None else None,
-            self.scaled(),
-            dense if whole is None else None,
-        ]
+        found: list[Way | None] = [first, whole]
+        if whole is None:
+            found += [*self.summed(), self.woodbury(dense, plain=False), self.scaled(), dense]
         return tuple(way for way in found if way is not None)
 
     @property
