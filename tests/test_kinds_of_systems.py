@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,3 +239,56 @@ def test_a_layer_of_a_net_is_blocks_for_its_units_and_few_columns() -> None:
     assert type(S._system.way) is solving._Woodbury
     assert peak < 300 * A.nbytes
     assert np.allclose(S.apply(found), A)
+
+
+#: What the page of structured answers says that a system is solved by, and what that is here.
+SAID = {
+    "blocks": solving._Kronecker,
+    "Woodbury's": solving._Woodbury,
+    "eigenvectors": sums._Commuting,
+    "triangular": sums._Triangular,
+    "Sylvester's": sums._Sylvester,
+    "numbers": solving._Scaled,
+    "bands": solving._Sparse,
+}
+
+
+def told() -> list[tuple[str, str]]:
+    """The examples of the page, and the first word of what each is solved by."""
+    page = (Path(__file__).parent.parent / "docs" / "structured.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    return [(row[1].strip(), row[2].split()[0].strip(":,")) for row in rows if "`" in row[1]]
+
+
+@pytest.mark.parametrize(("example", "word"), told())
+def test_the_page_tells_what_each_is_solved_by(example: str, word: str) -> None:
+    _, text, names = example.split("`")
+    asked = names.removeprefix(" by ").split(", ") if names else ["X"]
+    rows = 90 if "90" in text else 4
+    given = {"X": normal(rows, 3) if "X*S*X" not in text else normal(4, 4)}
+    given |= {n: definite(4) for n in "MKACS"} | {n: definite(3) for n in "BD"}
+    if ".*" in text:
+        given |= {n: RNG.uniform(1, 2, (rows, 3)) for n in "DEF"}
+        given |= {"D": given["D"].T} if "X'" in text and "tr" not in text else {}
+    if "*K" in text:
+        given["X"] = normal(4, 4)
+    if "*D" in text:
+        given |= {n: normal(4, 4) if n in "AC" else normal(3, 3) for n in "ABCD"}
+    if "tanh" in text:
+        given |= {"A": definite(4) / 9, "B": definite(3) / 9}
+    if "Y" in text:
+        given |= {"A": normal(4, 3), "B": normal(2, 4), "X": normal(9, 3), "Y": normal(9, 2)}
+    shapes = {"X": "90 3"} if rows == 90 else {}
+    S, dense = made(text, asked, shapes, given)
+    right = normal(*S.row_shape)
+    assert np.allclose(S.solve(right).ravel(), np.linalg.solve(dense, right.ravel()), rtol=1e-7)
+    assert type(S._system.way) is SAID[word]
+
+
+def test_blocks_of_few_entries_are_never_formed() -> None:
+    n = 20000
+    text = f"norm2(D.*X)^2 + norm2(X[2:{n},:] - X[1:{n - 1},:])^2"
+    D = wrt.derivative(text, "X", "X", shapes={"X": f"{n} 3"}).compile(structured=True)
+    S, b = D(X=np.ones((n, 3)), D=RNG.uniform(1, 2, (n, 3))), normal(n, 3)
+    assert np.allclose(S.apply(S.solve(b)), b)
+    assert type(S._system.way) is solving._Sparse

@@ -15,6 +15,7 @@ from wrt.answers.structured.exports import as_tree
 from wrt.answers.structured.forms import Form
 from wrt.answers.structured.frame import Frame
 from wrt.answers.structured.tensor import Structured
+from wrt.errors import ShapeMistake
 from wrt.expression.nodes import Node, Variable
 from wrt.programs.door import check
 from wrt.programs.repeated import Taken, taken
@@ -22,6 +23,7 @@ from wrt.programs.running import MOST_REPEATED, keep
 
 if TYPE_CHECKING:
     from wrt.answers.answer import Derivative
+    from wrt.answers.structured.joint import Joint
 
 __all__ = ["Binder", "Binders"]
 
@@ -162,3 +164,25 @@ class Binders(tuple[Binder, ...]):
         """All of the tensors at these arrays."""
         given = by_name(mapping, values, *unnamed)
         return tuple(one(given) for one in self)
+
+    def joint(
+        self, mapping: Mapping[str, Any] | None = None, /, *unnamed: Any, **values: Any
+    ) -> Joint:
+        """All of the tensors at these arrays as one linear map between tuples of arrays: first
+        derivatives as one Jacobian, second ones of a number as one Hessian.
+
+        >>> from wrt import gradients
+        >>> J = gradients("A*x", "A", "x").compile(structured=True).joint(A=[[1, 2]], x=[3, 4])
+        >>> J.apply(([[1, 0]], [0, 1])), J.pullback([1])
+        (array([5.]), (array([[3., 4.]]), array([1., 2.])))
+        """
+        from wrt.answers.structured.joint import joined_blocks
+
+        order = max(len(one.derivative.wanted) for one in self)
+        if order > 2 or (order == 2 and self[0].derivative.f.ndim):
+            raise ShapeMistake(
+                "first derivatives are one map together, and second ones of a number"
+            )
+        tensors = self(by_name(mapping, values, *unnamed))
+        asked = ([w.text.strip() for w in one.derivative.wanted] for one in self)
+        return joined_blocks(list(zip(asked, tensors, strict=True)))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["count", "entries", "pattern"]
+__all__ = ["count", "entries", "is_zero", "pattern"]
 
 Condition = tuple[tuple[tuple[int, int], ...], int, str]
 
@@ -64,6 +64,11 @@ def count(formula: Node) -> int:
     return sum(plan.count for plan in _plans(formula))
 
 
+def is_zero(formula: Node) -> bool:
+    """Whether all entries are zero by the structure."""
+    return not _plans(formula)
+
+
 def pattern(formula: Node, rows: int) -> Any:
     """Where a tensor may have entries, each place once, as SciPy's csr_array of ones."""
     import numpy as np
@@ -71,7 +76,8 @@ def pattern(formula: Node, rows: int) -> Any:
 
     sizes = [d.value or 0 for d in formula.dims]
     found = [plan.laid(rows, *plan.places()) for plan in _plans(formula)]
-    above, below = (np.concatenate(part) for part in zip(*found, strict=True))
+    none = (np.empty(0, np.int64), np.empty(0, np.int64))
+    above, below = (np.concatenate(part) for part in zip(none, *found, strict=True))
     shape = (prod(sizes[:rows]), prod(sizes[rows:]))
     made = coo_array((np.ones(len(above), np.int8), (above, below)), shape).tocsr()
     made.data[:] = 1  # equal places were added

@@ -96,6 +96,7 @@ def as_tree() -> None:
     import numpy as np
 
     from wrt.answers.structured.frame import Frame
+    from wrt.answers.structured.joint import Joint
     from wrt.answers.structured.tensor import Structured
 
     def taken_apart(D: Structured) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -108,4 +109,13 @@ def as_tree() -> None:
         like = np.zeros((), kind)
         return Structured(Frame(formula, rows, limit, "jax", like, ways, groups), tuple(arrays))
 
+    def joint_apart(J: Joint) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        told = (J.row_shapes, J.column_shapes, J.rows_apart, J.columns_apart)
+        return (J.blocks, J.one, J.products), told
+
+    def joint_together(told: tuple[Any, ...], parts: Any) -> Joint:
+        (blocks, one, products), (rows, columns, above, below) = parts, told
+        return Joint(blocks, rows, columns, one, above, below, products)
+
     jax.tree_util.register_pytree_node(Structured, taken_apart, put_together)
+    jax.tree_util.register_pytree_node(Joint, joint_apart, joint_together)

@@ -180,7 +180,9 @@ class _Shape:
             raise singular()
         whole = self.kronecker(self.terms)
         if whole is not None and not whole.dense:
-            return (whole,)
+            large = any(block.many and block.height >= LARGE for block in whole.blocks)
+            few = self.sparse(self.formula) if large else None
+            return (whole,) if few is None else (few, whole)
         dense = whole or self.kronecker(self.terms, self.room)
         first = self.woodbury(dense, plain=True)
         if first is not None and type(first.core) is Kronecker:
