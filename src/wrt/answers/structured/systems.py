@@ -45,7 +45,7 @@ __all__ = [
 
 Axes = tuple[int, ...]
 #: A matrix of at least so many rows may be sparse: where terms have entries so often for a row.
-LARGE, MANY_TIMES = 64, 512
+LARGE, MANY_TIMES = 64, 128
 #: A matrix between several axes at once is formed where it has so many entries.
 ROOM = 2**20
 #: About how many products of numbers it costs to find eigenvectors, for every n³.
@@ -180,7 +180,8 @@ class _Shape:
             raise singular()
         whole = self.kronecker(self.terms)
         if whole is not None and not whole.dense:
-            large = any(block.many and block.height >= LARGE for block in whole.blocks)
+            tall = (b for b in whole.blocks if b.many and b.height >= LARGE)
+            large = any(block.thin is None for block in tall)
             few = self.sparse(self.formula) if large else None
             return (whole,) if few is None else (few, whole)
         dense = whole or self.kronecker(self.terms, self.room)
