@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import json
 import os
 import re
 import shlex
@@ -26,7 +27,14 @@ from wrt.expression.function import Function
 
 ROOT = Path(__file__).resolve().parent.parent
 LESSON = "docs/through-time.md"
-PAGES = ("README.md", LESSON, "docs/structured.md", "docs/programs.md", "CONTRIBUTING.md")
+PAGES = (
+    "README.md",
+    LESSON,
+    "docs/structured.md",
+    "docs/programs.md",
+    "docs/json.md",
+    "CONTRIBUTING.md",
+)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 #: How large the largest error is depends on the machine's arithmetic.
 ERROR = re.compile(r"largest error (\S+)")
@@ -100,7 +108,7 @@ def test_pages_show_what_python_prints(page: str) -> None:
     text = "\n".join(blocks(page, "python"))
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     found = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
-    assert len(found.examples) > 10
+    assert len(found.examples) > 3
     said: list[str] = []
     result = doctest.DocTestRunner(optionflags=flags).run(found, out=said.append)
     assert not result.failed, "".join(said)
@@ -205,3 +213,58 @@ if __name__ == "__main__":
         for name in PAGES:
             text = refreshed(name, Path(temporary))
             (ROOT / name).write_text(text, "utf-8")
+
+
+def keys(found: object) -> set[str]:
+    """The names in an answer, but for those that people gave."""
+    if isinstance(found, list):
+        return set().union(*map(keys, found))
+    if not isinstance(found, dict):
+        return set()
+    inner = {k: v for k, v in found.items() if k not in ("lines", "given", "sizes", "values")}
+    return {*found}.union(*map(keys, inner.values()))
+
+
+ELMAN = '"s[t]=tanh(W*s[t-1]+x[t]); L[t]=norm2(s[t])^2" W'
+
+
+@pytest.mark.parametrize(
+    ("section", "questions"),
+    [
+        (
+            "wrt.answer/1",
+            [
+                '"W*x" W --direction V --plan --size n=3',
+                '"norm2(x)^2" x x --code numpy --steps --at "x=[1,2]" --entry 1,1',
+                '"x\'*A*x" x --claim "2*A*x"',
+            ],
+        ),
+        ("wrt.answers/1", ['"x\'*A*x" --all --plan --code numpy']),
+        (
+            "wrt.recurrence/1",
+            [
+                f"recurrence {ELMAN} --plan --expand 2 --steps --code numpy",
+                f"recurrence {ELMAN} --at W=[[1]] --at s0=[0] --at x=[[1],[2]]",
+            ],
+        ),
+        ("wrt.check/1", ['check FILE:slip "x\'*x" x']),
+    ],
+)
+def test_every_key_of_an_answer_is_told(
+    section: str, questions: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hand.py").write_text("def slip(x):\n    return x\n", "utf-8")
+    page = (ROOT / "docs" / "json.md").read_text("utf-8")
+    told = set(re.findall(r"`(\w+)`", page))
+    (here,) = (part for part in page.split("\n## ")[1:] if f"`{section}`" in part.splitlines()[0])
+    own = re.findall(r"^\| (`.*?) \|", here, re.MULTILINE) or re.findall(
+        r"^(`.*)", here, re.MULTILINE
+    )
+    wanted = set(re.findall(r"`(\w+)`", " ".join(own)))
+    found: set[str] = set()
+    for question in questions:
+        run([*shlex.split(question.replace("FILE", str(tmp_path / "hand.py"))), "--json"])
+        answer = json.loads(capsys.readouterr().out)
+        found |= keys(answer)
+    assert found <= told
+    assert wanted <= found | {"wrt"}

@@ -1,53 +1,7 @@
 """An answer for a machine: one JSON object whose schema is named in it.
 
-The schema `wrt.answer/1`. A key may be added without a new version; none is renamed or removed.
-Texts of formulas are sentences of the text language, null where a notation cannot say the answer.
-
-    schema       "wrt.answer/1"
-    version      the version of wrt
-    question     {"text": the formula, "by": [names], "shape": [axes of the formula],
-                  "latex": the LaTeX that the formula was given in, else null}
-    shape        the axes of the answer: whole numbers where known, else names, as in "n" or "n*m"
-    axes         how many of them belong to the formula, then to each name
-    view         the layout asked for; null: the formula's axes, then those of each name
-    matrix       the closed form in matrix notation
-    index        the index form
-    einsum       the einsum form
-    differential the change of the formula, as in "df = tr(G'*dX)"
-    kronecker    {"rows", "columns"}: the matrix between the entries, by rows and by columns;
-                 null for a second derivative that is no Hessian of a scalar
-    latex        the shortest form as LaTeX
-    structure    {"kind", "sentence", "entries", "nonzero", "numbers", "given_by": [formulas],
-                  "symmetries": [[axes, axes]], counted from 1, that may be exchanged}
-    zero         why the answer is zero, else null
-    valid        sentences: where the answer holds
-    convention   "projected" or "tied" where a variable is constrained, else null
-    held         a sentence: what is held fixed where a name is complex, else null
-    assumed      sentences: what was assumed of names that nobody declared
-    runner_up    the next best reading where it was close, else null
-    check        {"points", "error", "method", "passed"}: the numerical proof
-
-Where the form of a scalar formula or of its Hessian shows that it is convex or concave, there is
-
-    remarks      sentences: that it is, where, and why
-
-With `--all` it is {"schema": "wrt.answers/1", "answers": [an answer for each variable]}; `code` and
-`plan`, of all of them together, stand beside the answers.
-
-With `--steps`, `--entry`, `--direction`, `--at`, `--code` and `--plan` there are also
-
-    steps        [{"text", "rule", "error", "latex"}]: the lines of the derivation, each with its
-                 largest relative error at random points
-    entry        {"indices", "text"} and, with values, "value"
-    direction    {"name", "text"} and, with values, "value"
-    value        the array as nested lists; null for a number that is not finite,
-                 [real, imaginary] for a complex one
-    code         {"library", "source"}: what --code prints alone
-    plan         {"steps": [{"name", "text", "shape", "operations", "bytes"}], "total", "floor":
-                 {"operations", "bytes"}, "sizes": {dimension: size}, "assumed": [dimensions]}
-    claim        {"text", "verdict": "right", "layout", "if" or "wrong", "sentence", "layout",
-                  "condition", "faults": [sentences], "differs": {"sizes", "values", "entry",
-                  "claimed", "truth"} or null}, with `--claim`
+The schemas `wrt.answer/1` and `wrt.answers/1` are those of docs/json.md. A key may be added without
+a new version; none is renamed or removed.
 """
 
 from __future__ import annotations
@@ -88,7 +42,7 @@ def all_as_json(
 
 
 def as_dict(found: Found) -> dict[str, Any]:
-    """The answer as the schema of this module says.
+    """The answer as its schema says.
 
     >>> from wrt.answers import derivative
     >>> from wrt.apps.asked import Asked, find

@@ -1,8 +1,6 @@
 """Checking a gradient in code from the command line: finding the function, showing what was found.
 
-The schema of `--json` is `wrt.check/1`: {"schema", "version", "target", "passed", "parts":
-[{"name", "verdict": "right", "layout" or "wrong", "sentence", "faults": [sentences], "derivative",
-"error", "places", "worst": {"entry", "got", "wanted"} or null}]}.
+The schema of `--json` is `wrt.check/1`, as docs/json.md tells.
 """
 
 from __future__ import annotations

@@ -374,7 +374,7 @@ def _beside(
 
 
 def _as_dict(D: ThroughTime, steps: bool = False) -> dict[str, Any]:
-    """One derivative through time, schema `wrt.recurrence/1`."""
+    """One derivative through time, schema `wrt.recurrence/1` (docs/json.md)."""
     path, check = D.way, D.check()
     return {
         "schema": "wrt.recurrence/1",
@@ -397,5 +397,10 @@ def _as_dict(D: ThroughTime, steps: bool = False) -> dict[str, Any]:
         "given": {name: list(v.shape) for name, v in path.rnn.variables.items()},
         "assumed": list(path.rnn.assumed),
         "remarks": list(path.rnn.remarks),
-        "check": {"points": check.points, "error": check.error, "method": check.method},
+        "check": {
+            "points": check.points,
+            "error": float(check.error),
+            "method": check.method,
+            "passed": bool(check.passed),
+        },
     }
