@@ -495,13 +495,6 @@ def test_json_has_the_keys_of_its_schema() -> None:
     assert said["assumed"] == ["x is a vector (m)"]
 
 
-def test_json_documents_every_key() -> None:
-    from wrt.apps import answer_json
-
-    for key in [*KEYS, "steps", "entry", "direction", "value", "code", "plan"]:
-        assert f"\n    {key} " in (answer_json.__doc__ or "")
-
-
 def test_json_holds_what_was_asked_for_beside() -> None:
     values = ["--at", "W=[[1,2]]", "--at", "s=[3,4]", "--at", "V=[[1,1]]"]
     asked = ["--entry", "1,1,2", "--direction", "V", "--steps", "--code", "numpy", "--json"]
@@ -977,3 +970,37 @@ def test_forms_of_large_sizes_are_proved_at_small_ones() -> None:
     assert time.perf_counter() - begun < 2
     with mock.patch.object(Derivative, "index", "D[i,a,b] = δ[i,a]*x[b]*2"):
         assert wrt("W*x", "W", "--shape", "W=4096,512").code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["recurence", "s[t]=W*s[t-1]", "W"], "did you mean wrt recurrence?"),
+        (["W*x", "W", "--shape", "W=n,,m"], "'W=n,,m' declares nothing"),
+        (["W*x", "W", "--shape", "W=n,"], "'W=n,' declares nothing"),
+        (["norm2(x)^2", "x", "--entry", "1,1"], "has 1 axis, 2 indices were given"),
+        (["W*x", "W", "--entry", "1"], "has 3 axes, 1 index was given"),
+    ],
+)
+def test_what_was_meant(arguments: list[str], told: str) -> None:
+    assert told in wrt(*arguments).err
+
+
+def test_a_file_that_holds_no_arrays(tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_text("1, 2, 3", "utf-8")
+    said = wrt("x'*x", "x", "--at", str(tmp_path / "x.npz")).err
+    assert "x.npz holds no arrays: it is no file of numpy.savez" in said
+
+
+def test_letters_of_any_locale() -> None:
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    asked = [sys.executable, "-m", "wrt", "θ*x'*x", "x", "--form", "matrix"]
+    said = subprocess.run(asked, env=plain, capture_output=True, check=True)
+    assert said.stdout.decode().strip() == "2*theta*x"
+
+
+def test_errors_are_found_by_name() -> None:
+    import wrt as package
+
+    with pytest.raises(AttributeError, match=r"it is wrt\.errors\.WrtError"):
+        package.WrtError  # noqa: B018

@@ -91,6 +91,8 @@ def __getattr__(name: str) -> Any:
         return word
     from difflib import get_close_matches
 
+    if name in errors.__all__:
+        raise AttributeError(f"wrt has no {name!r}; it is wrt.errors.{name}")
     near = get_close_matches(name, [*__all__, *BOOK], n=3)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     raise AttributeError(f"wrt has no name or function {name!r}{hint}")

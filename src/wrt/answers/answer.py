@@ -197,8 +197,10 @@ class Derivative(Found):
 
     def _entry(self, indices: Sequence[int]) -> Node:
         if len(indices) != self.formula.ndim:
+            axes, count = self.formula.ndim, len(indices)
             raise ShapeMistake(
-                f"the derivative has {self.formula.ndim} axes, {len(indices)} indices were given"
+                f"the derivative has {axes} ax{'i' if axes == 1 else 'e'}s, "
+                f"{count} ind{'ex was' if count == 1 else 'ices were'} given"
             )
         for place, (i, dim) in enumerate(zip(indices, self.formula.dims, strict=True), 1):
             if not isinstance(i, int) or i < 1 or i > (dim.value or i):

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     would find nothing, and took a fifth of the time.
     """
     with postponed:
-        code = run(list(sys.argv[1:] if arguments is None else arguments))
+        code = run(list(map(_decoded, sys.argv[1:]) if arguments is None else arguments))
         gc.freeze()
     sys.exit(code)
 
@@ -68,7 +68,7 @@ def _run(given: list[str]) -> int:
     except CheckFailed as failure:
         return _told(failure, FAILED)
     except WrtError as mistake:
-        return _told(mistake, MISTAKE)
+        return _told(_of_a_command(mistake, given), MISTAKE)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -79,6 +79,24 @@ def _run(given: list[str]) -> int:
         if os.environ.get("WRT_DEBUG"):
             raise
         return _apology(given, fault)
+
+
+def _decoded(word: str) -> str:
+    """An argument in UTF-8, whatever the locale says of the terminal."""
+    try:
+        return word if word.isascii() else os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        return word
+
+
+def _of_a_command(mistake: WrtError, given: list[str]) -> WrtError:
+    """The mistake, with the command that was meant where a first word is nearly one."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(given[0], COMMANDS, 1, 0.8) if given else []
+    if near and given[0] != near[0] and isinstance(mistake, Mistake):
+        mistake.hint = f"did you mean wrt {near[0]}?"
+    return mistake
 
 
 def _dispatched(given: list[str]) -> int:

@@ -34,7 +34,7 @@ def shapes(given: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given:
         match = _GIVEN.fullmatch(text)
-        if not match:
+        if not match or re.search(r",\s*(,|$)", match[2]):
             raise click.BadParameter(
                 f"{text!r} declares nothing; write NAME=AXES, as in --shape W=n,m",
                 param_hint="--shape",
@@ -176,4 +176,5 @@ def _npz(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
     except (ValueError, BadZipFile) as error:
-        raise click.BadParameter(f"{path} holds no arrays: {error}", param_hint="--at") from None
+        why = "it is no file of numpy.savez" if "allow_pickle=" in str(error) else str(error)
+        raise click.BadParameter(f"{path} holds no arrays: {why}", param_hint="--at") from None
