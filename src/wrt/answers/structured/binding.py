@@ -60,9 +60,13 @@ class Bound(NamedTuple):
 
     @property
     def is_nested(self) -> bool:
-        """Whether there is something left within products: sweeps may do with less."""
-        found = (f[0] for t in terms(self.formula) for f in t.factors)
-        return not all(isinstance(node, (Variable, Pattern)) for node in found)
+        """Whether there is something left within products, or brackets of slices were multiplied
+        out: sweeps may do with less.
+        """
+        found = [[f[0] for f in t.factors] for t in terms(self.formula)]
+        sliced = [any(isinstance(node, Pattern) for node in own) for own in found]
+        plain = all(isinstance(node, (Variable, Pattern)) for own in found for node in own)
+        return not plain or sum(sliced) > 2
 
 
 @lru_cache(maxsize=128)
