@@ -43,6 +43,17 @@ class Summands:
 
     `factors` are tuples of stacks (steps first, then a batch that is summed, then axes of a
     summand) whose product over the rest is a term of the summands.
+
+    >>> from wrt import recurrence
+    >>> rnn = recurrence("s[t] = W*s[t-1] + x[t]; L[t] = norm2(s[t])^2/2")
+    >>> each = rnn.contributions("W")(W=[[2]], s0=[1], x=[[0], [1]])
+    >>> each, each.norms, each.at(2), each.sum()
+    (<summands of 2 steps, 1 × 1 each>, array([12., 10.]), array([[10.]]), array([[22.]]))
+    >>> each.triangle()                     # what W at step k (across) does to L[t] (up)
+    array([[ 2.,  0.],
+           [10., 10.]])
+    >>> each.apply([[0.5]]), each.norm()
+    (array(11.), 22.0)
     """
 
     factors: tuple[tuple[Array, ...], ...]

@@ -44,6 +44,14 @@ class Horizon:
     what it does at a step to the whole loss (steps from the first on), `late` to the loss of the
     step that the states come to last (by distance), `triangles` to the loss of every step t (rows)
     at every step k (columns). `pairs` are the spectral norms of all `∂z[t]/∂z[k]`, steps from 0 on.
+
+    >>> from wrt import recurrence
+    >>> rnn = recurrence("s[t] = W*s[t-1] + x[t]; L[t] = norm2(s[t])^2/2")
+    >>> found = rnn.horizon(W=[[0.5]], s0=[1], x=[[0], [0], [0]])
+    >>> found.spectral, found.rate, found.verdict
+    (array([1.   , 0.5  , 0.25 , 0.125]), 0.5, 'neither')
+    >>> found.by_distance("W"), found.svg()[:4]
+    (array([0.21875 , 0.078125, 0.03125 ]), '<svg')
     """
 
     states: tuple[str, ...]

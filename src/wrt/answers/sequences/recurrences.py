@@ -72,7 +72,16 @@ def _batch_of(said: str | int, lines: Lines) -> Dimension:
 
 
 class Recurrence:
-    """A recurrence: its lines, the formulas of all its steps, and their derivatives."""
+    """A recurrence: its lines, the formulas of all its steps, and their derivatives.
+
+    >>> rnn = recurrence("s[t] = tanh(W*s[t-1] + U*x[t]); L[t] = norm2(s[t] - y[t])^2/2")
+    >>> rnn.states, rnn.carried, rnn.losses, rnn.length
+    (('s', 'L'), ('s',), ('L',), 'T')
+    >>> {name: v.shape for name, v in rnn.variables.items()}["x"], rnn.assumed[:2]
+    (('T', 'm'), ('s[t] is a vector (n)', 'W is a matrix (n × n)'))
+    >>> rnn.remarks
+    ("W is square: W' would fit as well, so shapes cannot tell a slip",)
+    """
 
     def __init__(self, lines: Lines, batch: Dimension | None = None) -> None:
         self.lines = lines
@@ -137,6 +146,9 @@ class Recurrence:
 
         It is the immediate derivative of R. Pascanu, T. Mikolov, Y. Bengio (2013). Raises
         NameMistake for names that the recurrence does not have.
+
+        >>> recurrence("s[t] = tanh(W*s[t-1])").explicit("s", "W").index
+        'D[i,a,b] = δ[i,a]*(1-s[t].^2)[i]*s[t-1][b]'
         """
         state, by = self.state_named(state), self._shared(name)
         called = f"∂⁺{self.said(state)}/∂{by.name}"
@@ -185,14 +197,22 @@ class Recurrence:
         return joint_step(self.system, name, states, blocks)
 
     def within(self, state: str, other: str) -> StepDerivative:
-        """`∂L[t]/∂s[t]`: from a line to one of its step, other states of the step held fixed."""
+        """`∂L[t]/∂s[t]`: from a line to one of its step, other states of the step held fixed.
+
+        >>> recurrence("s[t] = tanh(W*s[t-1]); L[t] = norm2(s[t])^2/2").within("L", "s").matrix
+        's[t]'
+        """
         state, other = self.state_named(state), self.state_named(other)
         by = self.lines.at(other)
         called = f"∂{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self._over_states(state), by, called, self.carried)
 
     def directly(self, state: str, name: str) -> StepDerivative:
-        """`∂⁺L[t]/∂V`: from a line to a shared variable, the states of its step held fixed."""
+        """`∂⁺L[t]/∂V`: from a line to a shared variable, the states of its step held fixed.
+
+        >>> recurrence("s[t] = s[t-1] + x[t]; L[t] = v'*s[t]").directly("L", "v").matrix
+        's[t]'
+        """
         state, by = self.state_named(state), self._any(name)
         called = f"∂⁺{self.said(state)}/∂{by.name}"
         return of_step(self.system, state, self._over_states(state), by, called, self.carried)
@@ -496,6 +516,11 @@ class Recurrence:
         return at - 1
 
     def state_named(self, name: str) -> str:
+        """The name of a state, however it is written; NameMistake where no line defines it.
+
+        >>> recurrence("s[t] = tanh(W*s[t-1])").state_named("s[t]")
+        's'
+        """
         name = name.partition("[")[0]
         if name not in self.lines.states:
             near = did_you_mean(name, self.states)

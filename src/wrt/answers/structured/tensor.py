@@ -46,6 +46,22 @@ class Structured:
     >>> D = derivative("W*x", "W").compile(structured=True)(W=[[1, 2], [3, 4]], x=[5, 6])
     >>> D.shape, D.apply([[1, 0], [0, 1]]), float(D.norm())
     ((2, 2, 2), array([5., 6.]), 11.045361017187261)
+
+    A Hessian is composed, solved with and looked into, and is not formed:
+
+    >>> quadratic = derivative("norm2(A*x)^2", "x", "x").compile(structured=True)
+    >>> H = quadratic(A=[[1, 2], [0, 1]], x=[1, 1])
+    >>> H, H.is_symmetric, H.definite
+    (<structured (2) × (2)>, True, 1)
+    >>> H.pullback([1, 0]), (H.T @ H).apply([1, 0]), (2 * H + H.identity()).dense()
+    (array([2., 4.]), array([20., 48.]), array([[ 5.,  8.],
+           [ 8., 21.]]))
+    >>> H.solve([2, 4]).round(9) + 0, round(float(H.logdet()), 9)
+    (array([1., 0.]), 1.386294361)
+    >>> H.trace(), H.diagonal(), H[0].dense()
+    (array(12.), array([ 2., 10.]), array([2., 4.]))
+    >>> H.sparse().nnz, H.linear_operator().shape, H.to("numpy").dtype
+    (4, (2, 2), dtype('float64'))
     """
 
     def __init__(self, frame: Frame, arrays: tuple[Any, ...]) -> None:
