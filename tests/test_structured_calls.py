@@ -388,6 +388,43 @@ def test_parts_are_computed_by_jax_where_that_pays(
     programs.running._compiled.cache_clear()
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_products_are_computed_by_jax_where_that_pays(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("jax")
+    import pickle
+
+    from wrt.programs import elsewhere
+
+    D = wrt.derivative("norm2(x - y)^2 + 5*norm2(x[2:6] - x[1:5])^2", "x", "x", shapes={"x": "6"})
+    monkeypatch.setattr(elsewhere, "faster", lambda plan, sizes: "jax")
+    programs.running._compiled.cache_clear()
+    values = {"x": RNG.normal(size=6).astype(kind), "y": RNG.normal(size=6).astype(kind)}
+    dense, v = D(values), RNG.normal(size=6).astype(kind)
+    H = D.compile("auto", structured=True)(values)
+    again = pickle.loads(pickle.dumps(H))
+    near = {"rtol": 1e-9 if kind is np.float64 else 1e-5, "atol": 1e-6}
+    for one, factor in ((H, 1), (H.T, 1), (2 * H, 2), (H - 3 * H, -2), (again, 1)):
+        for _ in range(4):
+            found = one.apply(v)
+            assert type(found) is np.ndarray
+            assert found.dtype == kind
+            np.testing.assert_allclose(found, factor * (dense @ v), **near)
+            found[0] = 7.0  # it is an array of one's own
+        assert one.forward.first.function.__qualname__.startswith("Automatic")
+        np.testing.assert_allclose(one.solve(v), np.linalg.solve(factor * dense, v), **near)
+    broken = v.copy()
+    broken[2] = np.nan
+    for _ in range(2):
+        with pytest.raises(ValueMistake, match="the direction has entries that are NaN"):
+            H.apply(broken)
+    assert type(D.compile(structured=True)(values).apply(v)) is np.ndarray
+    moved = H.to("jax").apply(v)
+    np.testing.assert_allclose(moved, dense @ v, rtol=1e-5, atol=1e-5)
+    programs.running._compiled.cache_clear()
+
+
 # Many products
 
 

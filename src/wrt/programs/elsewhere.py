@@ -312,26 +312,22 @@ class Automatic(Program):
         arrays, sizes = given.arrays, given.sizes
         if self.other is None or self._module.functions or self._chosen(sizes) == "numpy":
             return super()._computed(given)
-        import jax
         import numpy as np
 
         with np.errstate(all="ignore"):
             for variable, array in arrays.items():
                 door.check(variable, array)
         lengths = {key: sizes[n] for key, n in self._lengths.items()}
-        with jax.enable_x64(True):
-            result = self.other({v.name: a for v, a in arrays.items()} | lengths)
-        if isinstance(result, tuple):
-            return tuple(np.array(r) for r in result)
-        return np.array(result)
+        return _in_jax(self.other, {v.name: a for v, a in arrays.items()} | lengths)
 
     def settled(self, itemsize: int = 8) -> tuple[Callable[..., Any], Callable[[Exception], None]]:
-        if self._chosen({}) == "numpy":
+        other = self.other
+        if other is None or self._chosen({}) == "numpy":
             return super().settled(itemsize)
         names = [v.name for v in self._module.arguments]
 
         def run(*arguments: Any) -> Any:
-            found = self(dict(zip(names, arguments, strict=True)))
+            found = _in_jax(other, dict(zip(names, arguments, strict=True)))
             return found[0] if type(found) is tuple and len(found) == 1 else found
 
         return run, lambda error: None
@@ -352,3 +348,13 @@ class Automatic(Program):
         if self.other is None:
             return "numpy"
         return faster(self._plans.at(sizes).module.plan, sizes)
+
+
+def _in_jax(program: JaxProgram, given: Mapping[str, Any]) -> Any:
+    """What a program of JAX's gives of NumPy's arrays, in such arrays and in their precision."""
+    import jax
+    import numpy as np
+
+    with jax.enable_x64(True):
+        found = program(given)
+    return tuple(map(np.array, found)) if isinstance(found, tuple) else np.array(found)

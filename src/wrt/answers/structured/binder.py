@@ -35,8 +35,8 @@ class Binder:
     """A function that binds arrays to a tensor: `D.compile(structured=True)`.
 
     What does not depend on their entries is found for the first arrays of some shapes and types.
-    With the backend "auto" it is a tensor of NumPy's, of which JAX computes the parts where that
-    pays.
+    With the backend "auto" it is a tensor of NumPy's, of which JAX computes the parts and the
+    products where that pays.
     """
 
     def __init__(self, derivative: Derivative, backend: str, limit: int) -> None:
@@ -145,7 +145,8 @@ class Binder:
 
     def _frame(self, made: Bound, like: Any) -> Frame:
         _, rows, groups = self._laid
-        return Frame(made.formula, rows, self.limit, self.backend, like, made.ways, groups)
+        told = self.limit, self.backend, like, made.ways, groups
+        return Frame(made.formula, rows, *told, "auto" if self.computes == "auto" else "")
 
     def _form(self, arrays: Mapping[Variable, Any], sizes: Mapping[str, int]) -> Form:
         """What is the same for all arrays of these shapes and types."""

@@ -67,9 +67,8 @@ class Product:
     def __init__(self, way: Way, name: str, frame: Frame, fixed: Sequence[Variable]) -> None:
         self.way, self.name, self.frame = way, name, frame
         node, variable = way
-        program = programs.compile(
-            node, frame.backend, [variable, *fixed], limit=frame.limit, brisk=True
-        )
+        backend = frame.computes or frame.backend
+        program = programs.compile(node, backend, [variable, *fixed], limit=frame.limit, brisk=True)
         self.function, self.tell = program.settled(width(frame.like))
         self.names = [v.name for v in fixed]
         self.is_numpy, self.room = frame.backend == "numpy", silent()
@@ -85,7 +84,8 @@ class Product:
     def bound(self, fixed: Iterable[Any]) -> Callable[[Any], Any]:
         """The product with arrays that stand still, as a function of the one that does not."""
         function = self.function
-        if isinstance(function, FunctionType) and self.is_numpy:  # a default is given at no cost
+        plain = isinstance(function, FunctionType) and not function.__closure__
+        if plain and self.is_numpy:  # a default is given at no cost
             code, space = function.__code__, function.__globals__
             return FunctionType(code, space, function.__name__, tuple(fixed))
         given = tuple(fixed)

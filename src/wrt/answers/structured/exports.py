@@ -80,7 +80,7 @@ def moved(D: Structured, backend: str) -> Structured:
     like = there.like([D.like])
     plain = {name: _plain(value) for name, value in D.values.items()}
     values = {name: there.taken(name, value, like) for name, value in plain.items()}
-    return replace(D.frame, backend=backend, like=like).over(values)
+    return replace(D.frame, backend=backend, like=like, computes="").over(values)
 
 
 def _plain(value: Any) -> Any:

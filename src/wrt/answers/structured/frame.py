@@ -72,6 +72,8 @@ class Frame(Known):
     ways: Ways = PLAIN
     #: how many axes of the formula are laid end to end in each axis, where some are
     groups: tuple[int, ...] = ()
+    #: what computes products, where it is not the library of the arrays: "auto"
+    computes: str = ""
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
@@ -152,12 +154,17 @@ class Frame(Known):
 
 @lru_cache(maxsize=256)
 def alike(
-    formula: Node, rows: int, limit: int, kind: Any, ways: Ways, groups: tuple[int, ...]
+    formula: Node,
+    rows: int,
+    limit: int,
+    kind: Any,
+    ways: Ways,
+    groups: tuple[int, ...],
+    computes: str,
 ) -> Frame:
     """The frame of tensors of NumPy's, however often they are put together anew."""
-    return Frame(
-        formula, rows, limit, "numpy", library("numpy").words.zeros((), kind), ways, groups
-    )
+    like = library("numpy").words.zeros((), kind)
+    return Frame(formula, rows, limit, "numpy", like, ways, groups, computes)
 
 
 def _laid(sizes: tuple[int, ...], groups: tuple[int, ...]) -> tuple[int, ...]:

@@ -519,7 +519,8 @@ class Structured:
     ) -> Frame:
         frame = self.frame
         if frame.backend == "numpy":
-            return alike(formula, rows, frame.limit, frame.like.dtype, ways, groups)
+            told = frame.limit, frame.like.dtype, ways, groups, frame.computes
+            return alike(formula, rows, *told)
         return replace(frame, formula=formula, rows=rows, ways=ways, groups=groups)
 
     def _beside(self, other: Structured) -> tuple[Node, dict[str, Any]]:
