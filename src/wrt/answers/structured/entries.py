@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wrt.answers.structured.operations import terms
 from wrt.answers.structured.terms import Term
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["count", "entries", "is_zero", "pattern"]
 
+#: Where so many entries are is kept for the next arrays of the same shapes.
+MOST_KEPT = 3_000_000
+
 Condition = tuple[tuple[tuple[int, int], ...], int, str]
 
 
@@ -46,17 +49,48 @@ def entries(D: Structured, limit: int) -> Any:
             f"{D} would have {most:,} entries that are not zero by its structure, "
             f"about {told(most * 16)}; apply and pullback need none of them"
         )
+    sites = (_kept if most <= MOST_KEPT else _sites)(D.formula, D.rows)
+    parts = [plan.values(D, *found) for plan, found in zip(plans, sites.found, strict=True)]
+    data = _added(np.concatenate([np.empty(0), *parts]), sites.into, len(sites.rows))
     shape = (prod(D.row_shape), prod(D.column_shape))
-    places = (np.empty(0, dtype=int), np.empty(0, dtype=int))
-    found = [plan.run(D) for plan in plans]
-    if found:
-        rows, columns, values = (np.concatenate(part) for part in zip(*found, strict=True))
-        places, data = (rows, columns), values.astype(D.dtype, copy=False)
-    else:
-        data = np.empty(0, dtype=D.dtype)
-    made = coo_array((data, places), shape=shape)
-    made.sum_duplicates()
+    made = coo_array((data.astype(D.dtype, copy=False), (sites.rows, sites.columns)), shape=shape)
+    made.has_canonical_format = True
     return made
+
+
+class _Sites(NamedTuple):
+    """What the open indices of each term are at its entries, and how many it has; rows and columns
+    of all, each place once; which of the places each entry is at.
+    """
+
+    found: Sequence[tuple[Mapping[int, Array], int]]
+    rows: Array
+    columns: Array
+    into: Array
+
+
+def _sites(formula: Node, rows: int) -> _Sites:
+    """Where a tensor has entries."""
+    import numpy as np
+
+    plans, width = _plans(formula), max(prod(d.value or 0 for d in formula.dims[rows:]), 1)
+    found = [plan.places() for plan in plans]
+    laid = [plan.laid(rows, *places) for plan, places in zip(plans, found, strict=True)]
+    flat = [above * width + below for above, below in laid]
+    places, into = np.unique(np.concatenate([np.empty(0, np.int64), *flat]), return_inverse=True)
+    return _Sites(found, places // width, places % width, into)
+
+
+_kept = lru_cache(maxsize=8)(_sites)
+
+
+def _added(values: Array, into: Array, count: int) -> Array:
+    """The sums of the values at equal places."""
+    import numpy as np
+
+    if values.dtype.kind == "c":
+        return _added(values.real, into, count) + 1j * _added(values.imag, into, count)
+    return np.bincount(into, values, count)
 
 
 def count(formula: Node) -> int:
@@ -75,13 +109,10 @@ def pattern(formula: Node, rows: int) -> Any:
     from scipy.sparse import coo_array
 
     sizes = [d.value or 0 for d in formula.dims]
-    found = [plan.laid(rows, *plan.places()) for plan in _plans(formula)]
-    none = (np.empty(0, np.int64), np.empty(0, np.int64))
-    above, below = (np.concatenate(part) for part in zip(none, *found, strict=True))
+    sites = (_kept if count(formula) <= MOST_KEPT else _sites)(formula, rows)
+    ones = np.ones(len(sites.rows), np.int8)
     shape = (prod(sizes[:rows]), prod(sizes[rows:]))
-    made = coo_array((np.ones(len(above), np.int8), (above, below)), shape).tocsr()
-    made.data[:] = 1  # equal places were added
-    return made
+    return coo_array((ones, (sites.rows, sites.columns)), shape).tocsr()
 
 
 @lru_cache(maxsize=128)
@@ -113,11 +144,6 @@ class _Plan:
         self.given, self.rest = _solved(self.open, conditions)
         self.free = [i for i in self.open if i not in self.given]
         self.count = prod(self.sizes[i] for i in self.free)
-
-    def run(self, D: Structured) -> tuple[Array, Array, Array]:
-        """Rows, columns and values."""
-        at, count = self.places()
-        return *self.laid(D.rows, at, count), self.values(D, at, count)
 
     def laid(self, rows: int, at: Mapping[int, Array], count: int) -> tuple[Array, Array]:
         """Rows and columns of places, the axes of each laid end to end."""

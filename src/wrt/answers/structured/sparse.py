@@ -94,7 +94,8 @@ def sparse_factorised(matrix: Any, order: Array | None = None) -> Solver:
     above, below = int(offsets.max(initial=0)), -int(offsets.min(initial=0))
     if above + below >= MOST_DIAGONALS:
         return _scattered(matrix)
-    return _symmetric_band(matrix, below) or _band(matrix, above, below)
+    even = _symmetric_band(matrix, below) if above == below else None
+    return even or _band(matrix, above, below)
 
 
 def _ordered(matrix: Any, order: Array) -> Solver:
@@ -113,11 +114,13 @@ def _symmetric_band(matrix: Any, below: int) -> Solver | None:
     """By Cholesky's factors of the lower half; None where it is not positive definite."""
     import numpy as np
 
-    if abs(matrix - matrix.conj().T).max() > 4 * np.finfo(matrix.dtype).eps * abs(matrix).max():
+    row, col, data = matrix.row, matrix.col, matrix.data
+    lower, upper = col <= row, col >= row
+    half, other = (np.zeros((below + 1, matrix.shape[0]), matrix.dtype) for _ in range(2))
+    half[(row - col)[lower], col[lower]] = data[lower]
+    other[(col - row)[upper], row[upper]] = data[upper].conj()
+    if np.abs(half - other).max() > 4 * np.finfo(matrix.dtype).eps * np.abs(data).max(initial=0):
         return None
-    half = np.zeros((below + 1, matrix.shape[0]), matrix.dtype)
-    lower = matrix.col <= matrix.row
-    half[(matrix.row - matrix.col)[lower], matrix.col[lower]] = matrix.data[lower]
     _, words = in_common(half, half)
     factor, info = words["pbtrf"](half, lower=1)
     if info:
