@@ -326,6 +326,8 @@ class Matcher:
         """A variable that is known: what it stands for as one factor, or as its factors."""
         assert isinstance(want.node, Variable)
         value = found.values[want.node]
+        if build.is_zero(value.node):  # it has no factors, and no product that is not 0 holds it
+            return
         lead = {self.pattern_label(): label for label in value.lead}
         found = found._replace(places={**found.places, **lead})
         number, core = build.split(value.node)

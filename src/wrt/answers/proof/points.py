@@ -96,6 +96,7 @@ def small_sizes(f: Node, xs: Sequence[Node], derivative: Node) -> Iterator[dict[
         ):
             continue
         turns = [sizes, sizes[::-1], sizes[1:] + sizes[:1], [max(sizes, default=1)] * count]
+        turns += [] if min(sizes, default=2) == 2 else [[2] * count]
         even = even_names(f, derivative, *xs)
         for turn in turns:
             chosen = dict(zip(names, turn, strict=True))

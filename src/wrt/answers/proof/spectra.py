@@ -58,8 +58,9 @@ def _off_the_cut(values: Array) -> bool:
     import numpy as np
 
     scale = float(np.abs(values).max(initial=0))
-    beside = np.where(values.real < 0, np.abs(values.imag), np.abs(values))
-    return bool(beside.min(initial=np.inf) > 5 * MARGIN * scale)
+    behind = values.real < 0
+    beside = np.where(behind, np.abs(values.imag) / 5, np.abs(values))
+    return bool(beside.min(initial=np.inf) > MARGIN * scale)
 
 
 def _positive(values: Array) -> bool:
