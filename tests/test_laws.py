@@ -135,6 +135,13 @@ def test_what_is_zero_is_zero_everywhere() -> None:
     assert D.structure.kind == "zero"
 
 
+def test_zeros_are_no_factors_of_a_law() -> None:
+    """`sum(hardmax(x).*x) = max(x)` says nothing of sum(hardmax(zeros)), which is 1."""
+    D = wrt.derivative("logsoftmax(x)'*hardmax(zeros(m))", "x")
+    assert D.matrix == "hardmax(zeros(m)) - softmax(x)"
+    assert D.check().passed
+
+
 def test_a_sum_along_a_diagonal_is_no_sum_along_rows() -> None:
     """Each row of softmax(X,2) sums to 1; its diagonal does not."""
     f = read("tr(softmax(A,2))", shapes={"A": "n n"}).formula

@@ -5,7 +5,7 @@ The reference is decimal arithmetic with a hundred digits, from closed forms wri
 
 from __future__ import annotations
 
-from decimal import Decimal, getcontext
+from decimal import Decimal, getcontext, localcontext
 
 import numpy as np
 import pytest
@@ -203,6 +203,25 @@ def test_tails_of_the_normal_law(point: float, backend: str) -> None:
         assert abs(found - float(reference)) <= 1e-13 * size, (text, by)
 
 
+@pytest.mark.parametrize("dtype", ["d", "f"])
+def test_erfcx_in_every_jax(dtype: str) -> None:
+    """Older ones lack the word; the text is as exact as SciPy's word, and so is its derivative."""
+    jax = pytest.importorskip("jax")
+    special = pytest.importorskip("scipy.special")
+    least = -25.0 if dtype == "d" else -9.0
+    x = np.concatenate([np.linspace(least, 30, 500), [1e-30, 1e20]]).astype(dtype)
+    program = programs.compile(wrt.derivative("c*erfcx(x)", "c", shapes={"x": "n"}).formula, "jax")
+    with jax.enable_x64(dtype == "d"):
+        found = np.asarray(program(x=x))
+        slopes = jax.vmap(jax.grad(lambda x: program.function(x[None])[0]))(x)
+    assert found.dtype == x.dtype
+    wanted = special.erfcx(x.astype(float))
+    np.testing.assert_allclose(found, wanted, rtol=4e-15 if dtype == "d" else 2e-5)
+    near = x < 3  # farther out the two terms of the reference cancel
+    wanted = 2 * x.astype(float) * wanted - 2 / np.sqrt(np.pi)
+    np.testing.assert_allclose(slopes[near], wanted[near], rtol=1e-12 if dtype == "d" else 1e-4)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("point", [1e-9, 0.5, 20.0, 300.0, 800.0])
 def test_exponentials_less_one(point: float, backend: str) -> None:
@@ -340,3 +359,72 @@ def test_what_is_normalised_again_and_again_is_left_as_it_is_written() -> None:
     assert "np.max" not in text
     assert text.count("np.exp(") == 2  # one of them in softmax
     assert found.check().passed
+
+
+def one(x: Decimal) -> Decimal:
+    return 1 / (1 + x)
+
+
+#: Differences of what is almost equal, near 0 or far out: where, and the value and its derivative.
+NEAR = {
+    "exp(x)-1": ("both", lambda x: x.exp() - 1, lambda x: x.exp()),
+    "3*exp(x)-3": ("both", lambda x: 3 * (x.exp() - 1), lambda x: 3 * x.exp()),
+    "log(1+x)": ("both", lambda x: (1 + x).ln(), one),
+    "log(1+x^2)": ("both", lambda x: (1 + x * x).ln(), lambda x: 2 * x / (1 + x * x)),
+    "cosh(x)-1": ("both", lambda x: halves(x)[0] / 2 - 1, lambda x: halves(x)[1] / 2),
+    "exp(x)-exp(-x)": ("both", lambda x: halves(x)[1], lambda x: halves(x)[0]),
+    "sqrt(1+x^2)-1": (
+        "both",
+        lambda x: (1 + x * x).sqrt() - 1,
+        lambda x: x / (1 + x * x).sqrt(),
+    ),
+    "log(1+x)-x": ("slope", lambda x: (1 + x).ln() - x, lambda x: one(x) - 1),
+    "exp(x)-1-x": ("slope", lambda x: x.exp() - 1 - x, lambda x: x.exp() - 1),
+    "1/(1+x)-1": ("both", lambda x: one(x) - 1, lambda x: -(one(x) ** 2)),
+    "sqrt(x+1)-sqrt(x)": (
+        "far",
+        lambda x: (x + 1).sqrt() - x.sqrt(),
+        lambda x: (1 / (x + 1).sqrt() - 1 / x.sqrt()) / 2,
+    ),
+    "log(x+1)-log(x)": ("far", lambda x: (1 + 1 / x).ln(), lambda x: one(x) - 1 / x),
+    "softplus(x)-x": ("slope far", lambda x: softplus(x) - x, lambda x: -sigmoid(-x)),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("text", NEAR)
+def test_differences_of_what_is_almost_equal(text: str, backend: str) -> None:
+    where, *references = NEAR[text]
+    points = [20.0, 1e4, 1e9] if "far" in where else [1e-12, -1e-9, 1e-4, 0.3, 2.0]
+    points = [20.0, 37.0, 300.0] if where == "slope far" else points
+    nodes = formulas(text, "x", {"x": ""})[:2]
+    for node, reference in list(zip(nodes, references, strict=True))["slope" in where :]:
+        for point in points:
+            given = {v.name: np.asarray(point if v.name == "x" else 1.0) for v in node.names}
+            found, wanted = float(evaluated(node, given, backend)), reference(Decimal(point))
+            assert abs(found - float(wanted)) <= 2e-14 * abs(float(wanted)), (text, point)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("point", [-800.0, -60.0, -7.0, -1e-9, 0.5, 3.0])
+def test_logarithms_of_what_vanishes_as_an_exponential(point: float, backend: str) -> None:
+    """log(softplus(x)) and log(1-exp(-exp(x))) are like x on the left."""
+    x, given = Decimal(point), {"x": np.asarray(point), "c": np.asarray(1.0)}
+    with localcontext(prec=800):
+        less, plus = 1 - (-x.exp()).exp(), softplus(x)
+        wanted = {
+            "log(softplus(x))": (plus.ln(), sigmoid(x) / plus),
+            "log(1-exp(-exp(x)))": (less.ln(), (x - x.exp()).exp() / less),
+        }
+    for text, references in wanted.items():
+        for node, reference in zip(formulas(text, "x", {"x": ""})[:2], references, strict=True):
+            found = evaluated(node, {v.name: given[v.name] for v in node.names}, backend)
+            tolerance = 1e-13 * max(1.0, abs(float(reference)))
+            assert abs(float(found) - float(reference)) <= tolerance, (text, node)
+
+
+def test_a_complement_that_is_read_alone() -> None:
+    """1 - sigmoid(x) is sigmoid(-x), unless sigmoid(x) is there: that would be an exponential more."""
+    alone = wrt.derivative("softplus(x)-x", "x").source()
+    assert "np.minimum(x, 709)" in alone and "- 1" not in alone
+    assert wrt.derivative("sigmoid(x)", "x", shapes={"x": ""}).source().count("np.exp") == 1

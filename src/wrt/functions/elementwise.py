@@ -320,7 +320,7 @@ RECORDS: tuple[Function, ...] = (
         latex=r"\operatorname{erfc}({x})",
         differential="-2/sqrt(pi)*exp(-x^2)*dx",
         array="scipy.special.erfc",
-        laws=("1-erf(x) = erfc(x)", "1+erf(x) = erfc(-x)", "erfc(0) = 1"),
+        laws=("1-erf(x) = erfc(x)", "1+erf(x) = erfc(-x)", "2-erfc(x) = erfc(-x)", "erfc(0) = 1"),
         values="(0, 2)",
     ),
     Function(

@@ -35,6 +35,7 @@ from wrt.programs.additions import lower_sum
 from wrt.programs.apart import apart
 from wrt.programs.costs import billed
 from wrt.programs.diagonals import by_diagonals
+from wrt.programs.near import by_differences, by_log1p
 from wrt.programs.norms import by_norms
 from wrt.programs.parts import by_parts
 from wrt.programs.places import sign
@@ -121,8 +122,11 @@ def _planned(roots: tuple[Node, ...], sizes: tuple[tuple[str, int], ...]) -> Pla
 
 
 def _ways(roots: tuple[Node, ...]) -> tuple[tuple[Node, ...], ...]:
-    """The formulas as they are, with their outer products formed last, and with none laid out."""
-    roots = tuple([by_diagonals(by_parts(scaled(root))) for root in roots])
+    """The formulas in words that lose no digits near 0 and far out: as they are, with their outer
+    products formed last, and with none laid out.
+    """
+    exact = [by_log1p(scaled(root)) for root in by_differences(*roots)]
+    roots = tuple([by_diagonals(by_parts(root)) for root in exact])
     ways = dict.fromkeys((roots, *(tuple(map(apart, way)) for way in (roots, _open(roots)))))
     return tuple([tuple(map(by_norms, way)) for way in ways])
 

@@ -23,7 +23,9 @@ from wrt.programs.ends import factored_end
 __all__ = ["scaled"]
 
 _GROWING = ("exp", "expm1", "sinh", "cosh", "erfcx")
-_VANISHING = ("sigmoid", "erfc")
+_VANISHING = ("sigmoid", "erfc", "softplus")
+#: softplus(x) and 1 - exp(-exp(x)) are exp(x) in floats below this.
+FAR = -40
 #: That a scale is at least another one is looked for so deep.
 MOST_STEPS = 3
 #: A scale is the largest of what holds largest scales, so often. A formula that is normalised again
@@ -67,7 +69,9 @@ def scaled(root: Node) -> Node:
         if isinstance(node, Apply):
             near |= {node} if node.function in growing_words else set()
             growing |= {node} if node.function in growing_words else set()
-            vanishing |= {node} if node.function in vanishing_words else set()
+            vanishing |= {node} if node.function in vanishing_words or _is_double(node) else set()
+            growing -= {node} if _is_double(node) else set()
+            near -= {node} if _is_double(node) else set()
         elif not growing.isdisjoint(parts):
             growing.add(node)
         elif isinstance(node, Einsum) and entrywise:
@@ -80,6 +84,15 @@ def scaled(root: Node) -> Node:
             vanishing |= {node} if vanishes else set()
     wanted = {node for node in order if _overflows(node, growing, near, vanishing)}
     return _Scaling(wanted).of(order) if wanted and not holds_complex(root) else root
+
+
+def _is_double(node: Node) -> bool:
+    """Whether a node is expm1(-exp(z)), which vanishes with exp(z)."""
+    if not isinstance(node, Apply) or node.function is not BOOK["expm1"]:
+        return False
+    number, core = build.split(node.children[0])
+    of_exp = isinstance(core, Apply) and core.function is BOOK["exp"]
+    return of_exp and number.is_number and -1 <= number.value < 0
 
 
 def _divides(node: Node) -> bool:
@@ -182,6 +195,11 @@ class _Scaling:
         match node.function.name:
             case "exp":
                 return Pair(build.ones(node.dims), x)
+            case "softplus":
+                return self.like_exp("softplus", x, x)
+            case "expm1" if _is_double(node):
+                (z,) = build.split(x)[1].children
+                return self.like_exp("expm1", x, z)
             case "expm1":
                 return Pair(_signed(x), _call("relu", x))
             case "sigmoid":
@@ -196,6 +214,16 @@ class _Scaling:
         self.largest[size] = (x, build.negative(x))
         less = _call("exp", build.scale(-2, size))
         return Pair(build.divide(build.add(build.ones(x.dims), less), 2), size)
+
+    def like_exp(self, word: str, x: Node, z: Node) -> Pair:
+        """softplus(z), or expm1(-exp(z)), where x is -exp(z): like exp(z) far out."""
+        far = build.scale(FAR, build.ones(z.dims))
+        least = Apply(BOOK["maximum"], (z, far), z.ndim)
+        minus = _call("relu", build.negative(z))
+        self.largest[minus] = (build.zeros(z.dims), build.negative(z))
+        inner = least if x is z else build.scale(build.coefficient_of(x), _call("exp", least))
+        shift = _call("exp", _call("relu", build.negative(least)))
+        return Pair(build.multiply(_call(word, inner), shift), build.negative(minus))
 
     def tail(self, x: Node, word: str) -> Pair:
         """erfc(x), or exp(x^2)*erfc(x): what vanishes of it on the right, and grows on the left."""
