@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from wrt.answers.structured.entries import count, pattern
 from wrt.answers.structured.factors import (
     Solver,
     factorised,
@@ -17,9 +18,11 @@ from wrt.answers.structured.factors import (
     turned,
 )
 from wrt.answers.structured.joint import Array, Joint, apart
+from wrt.answers.structured.sparse import Layout, layout, sparse_factorised
 from wrt.answers.structured.systems import LARGE, MANY_TIMES, ROOM
 from wrt.errors import ValueMistake
 from wrt.expression.dataclass import replace
+from wrt.expression.nodes import Node
 from wrt.programs.quiet import quietly
 from wrt.programs.watching import is_suspicious
 
@@ -140,37 +143,36 @@ class _Few(_Matrix):
     @cached_property
     def solver(self) -> Solver:
         """The entries, factorised."""
-        from wrt.answers.structured.sparse import sparse_factorised
-
-        found = self.J.sparse("coo")
-        return sparse_factorised(found, self.order)
+        return sparse_factorised(self.J.sparse("coo"), self.order)
 
 
 def _sparse(J: Joint) -> _Few | None:
     """Where few entries may stand in each row."""
-    from wrt.answers.structured.entries import count, pattern
-
-    size = J.shape[0]
-    if J.one.backend != "numpy" or size < LARGE:
+    if J.one.backend != "numpy" or J.shape[0] < LARGE:
         return None
-    blocks = J.opened.blocks
-    total = sum(count(b.formula) for row in blocks for b in row if b is not None)
+    told = tuple(
+        tuple(None if b is None else (b.formula, b.rows) for b in row) for row in J.opened.blocks
+    )
+    found = _layout(told, tuple(map(prod, J.row_shapes)))
+    return None if found is None else _Few(J, found.order)
+
+
+@lru_cache(maxsize=64)
+def _layout(
+    told: tuple[tuple[tuple[Node, int] | None, ...], ...], sizes: tuple[int, ...]
+) -> Layout | None:
+    """How rows and columns of blocks are ordered where there are few entries in each."""
+    size = sum(sizes)
+    total = sum(count(block[0]) for row in told for block in row if block is not None)
     if total > min(MANY_TIMES * size, size**2):
         return None
     from scipy.sparse import block_array, csr_array
 
-    from wrt.answers.structured.sparse import layout
-
-    sizes = [prod(shape) for shape in J.row_shapes]
     grid = [
-        [
-            csr_array((h, w)) if b is None else pattern(b.formula, b.rows)
-            for b, w in zip(row, sizes, strict=True)
-        ]
-        for row, h in zip(blocks, sizes, strict=True)
+        [csr_array((h, w)) if b is None else pattern(*b) for b, w in zip(row, sizes, strict=True)]
+        for row, h in zip(told, sizes, strict=True)
     ]
-    found = layout(block_array(grid, format="csr"))
-    return None if found is None else _Few(J, found.order)
+    return layout(block_array(grid, format="csr"))
 
 
 # A product with few numbers in between

@@ -7,7 +7,7 @@ them by the others, or tells which to leave out. What the factors have there is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -174,17 +174,27 @@ class _Plan:
         """The product of what the factors have at these places."""
         import numpy as np
 
-        inside = set(self.open)
-        number = D._run(build.number(self.term.coefficient), {})
-        found = np.full(count, number)
+        found = np.full(count, D._run(self.number, {}))
+        for node, held in self.pieces:
+            value = D._run(node, {})
+            found = found * (value[tuple(at[i] for i in held)] if held else value)
+        return found
+
+    @cached_property
+    def number(self) -> Node:
+        """What the product is multiplied by."""
+        return build.number(self.term.coefficient)
+
+    @cached_property
+    def pieces(self) -> Sequence[tuple[Node, Sequence[int]]]:
+        """Factors that hang together by what is summed, with the indices that are open in each."""
+        inside, found = set(self.open), []
         for places in connected(
             [set(f[2]) - inside or {-1 - k} for k, f in enumerate(self.factors)]
         ):
             factors: list[Factor] = [self.factors[k] for k in places]
             held = [i for i in dict.fromkeys(i for f in factors for i in f[2]) if i in inside]
-            node = build.product_carried(ONE, factors, held, self.term.dims)
-            value = D._run(node, {})
-            found = found * (value[tuple(at[i] for i in held)] if held else value)
+            found.append((build.product_carried(ONE, factors, held, self.term.dims), held))
         return found
 
 
