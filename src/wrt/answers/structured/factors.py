@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cmath import isfinite
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import product
@@ -189,18 +190,20 @@ def threads() -> int:
 
 def finite(matrix: Array) -> None:
     """Refuse what cannot be solved with."""
-    from cmath import isfinite
+    flat = matrix.ravel("K")
+    if isfinite(flat.dot(flat)):
+        return
 
     import numpy as np
 
-    if not isfinite(np.add.reduce(matrix, axis=None)) and not np.isfinite(matrix).all():
+    if not np.isfinite(matrix).all():  # and not only too large to be squared
         raise ValueMistake("what is to be solved with has entries that are no numbers")
 
 
 def _sign(matrix: Array) -> int:
     """Which sign a symmetric matrix has if it is definite; 0 where it is not."""
-    entries = matrix.diagonal().real
-    return int(entries.min() > 0) - int(entries.max() < 0)
+    entries = matrix.diagonal().real.tolist()
+    return int(min(entries) > 0) - int(max(entries) < 0)
 
 
 def _seen(matrix: Array) -> str:
@@ -324,11 +327,15 @@ def is_at_once(height: int, width: int, dtype: Any) -> bool:
     return height > FEW_ROWS or width <= 2 * height or height * width <= WIDE
 
 
-def at_once(matrix: Array, b: Array, is_spare: bool) -> tuple[Solver, Array] | None:
+def at_once(
+    matrix: Array, b: Array, is_spare: bool, is_definite: bool = True
+) -> tuple[Solver, Array] | None:
     """The factors of such a matrix, and the solutions; None where it is not definite, or nearly
     singular. Its array may be written over where it `is_spare`.
     """
     grain, words = _kind(matrix.dtype.char)
+    if not is_definite and not min(matrix.diagonal().tolist()) > 0:
+        return None
     factor, x, info = words["posv"](matrix.T, b, overwrite_a=is_spare)
     if info:
         return None
@@ -358,8 +365,8 @@ def _lu(matrix: Array) -> Solver:
     import numpy as np
 
     lu, exchanges, _ = _kind(matrix.dtype.char).words["getrf"](matrix.T)
-    pivots = np.abs(lu.diagonal())
-    _watch(pivots.min(), pivots.max(), matrix)
+    pivots = list(map(abs, lu.diagonal().tolist()))
+    _watch(min(pivots), max(pivots), matrix)
 
     def by_factors(b: Array) -> Array:
         b, words = in_common(lu, b)

@@ -49,7 +49,10 @@ def route(frame: Frame, found: Kronecker) -> Route | None:
             return None
         flat = x.ravel("K")
         highest = flat.item(flat.argmax())
-        return x if highest == highest else None
+        if highest == highest:
+            return x
+        tensor.solvers = None  # they may be no numbers
+        return None
 
     return solved
 
@@ -82,14 +85,16 @@ def _one(factor: Factor, frame: Frame, found: Kronecker) -> Route:
     """A single factor: what most systems are."""
     enter, leave = _layings(frame, found)
     *_, height, width = _filled(found.turns[0].laid, prod(frame.row_shape))
-    is_single = factor.known == "definite" and height > 1 and len(factor.formed) == 2
-    together = is_single and is_at_once(height, width, factor.dtype)
+    is_definite = factor.known == "definite"
+    is_single = (is_definite or factor.known == "symmetric") and len(factor.formed) == 2
+    together = is_single and height > 1 and is_at_once(height, width, factor.dtype)
 
     def work(tensor: Structured, right: Any) -> Any:
         b, solvers = enter(right), tensor.solvers
         if solvers is None:
             if together:
-                first = at_once(factor.matrix(tensor.arrays), b, factor.is_spare)
+                matrix = factor.matrix(tensor.arrays)
+                first = at_once(matrix, b, factor.is_spare, is_definite)
                 if first is not None:
                     tensor.solvers = first[:1]
                     return leave(first[1])
