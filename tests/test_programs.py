@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import subprocess
 import sys
@@ -150,6 +151,7 @@ def test_a_module_stands_alone():
 
 
         def logsumexp(x):
+            """The logarithm of the sum of the exponentials of all entries."""
             top = x.max(axis=-1, keepdims=True)
             return top[..., 0] + np.log(np.exp(x - top).sum(axis=-1))
 
@@ -572,3 +574,16 @@ def test_other_libraries_are_told_which_there_are() -> None:
         D.compile("tensorflow")
     with pytest.raises(ValueMistake, match="a text is for numpy, jax or torch"):
         D.source("auto")
+
+
+@pytest.mark.parametrize("text", ["softmax(W*x)", "norm2(W*x)", "expm(W)*x", "max(W*x)"])
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_every_function_of_a_program_says_what_it_is(text: str, backend: str) -> None:
+    tree = ast.parse(wrt.derivative(text, "x").source(backend))
+    made = [one for one in tree.body if isinstance(one, ast.FunctionDef)]
+    assert all(ast.get_docstring(one) for one in made)
+
+
+def test_a_function_inside_another_stands_apart() -> None:
+    text = wrt.recurrence("s[t] = tanh(W*s[t-1])").total("s", "W").source("jax")
+    assert "\n\n    def step(" in text

@@ -93,7 +93,8 @@ class Helpers:
             known = text.startswith(("scipy.", "jax."))
             dotted = text if known else f"{self.backend.library.alias}.{text}"
             return py.call(py.text(dotted), *arguments)
-        return self._inlined(text, arguments) or py.call(py.name(self._helper(text)), *arguments)
+        inlined = self._inlined(text, arguments)
+        return inlined or py.call(py.name(self._helper(text, function.doc)), *arguments)
 
     def gram(self) -> str:
         """The name of the helper for X' diag(d) X."""
@@ -108,10 +109,10 @@ class Helpers:
         self.imports.update(dict.fromkeys(f"import scipy.{m}" for m in SCIPY.findall(text)))
         return self._helper(text)
 
-    def _helper(self, text: str) -> str:
-        """The name of a helper, its text put above the program."""
+    def _helper(self, text: str, doc: str = "") -> str:
+        """The name of a helper, its text put above the program; it says what it is."""
         if text not in self._names:
-            plain = dedent(text).strip()
+            plain = _told(dedent(text).strip(), doc)
             word = re.match(r"def (\w+)", plain)
             assert word, plain
             name = given = word.group(1)
@@ -134,6 +135,16 @@ class Helpers:
                 return None
             width += said.count(word) * (code.width - len(word))
         return Code(_filled(value, values), width, 1 + sum(c.weight for c in arguments))
+
+
+def _told(text: str, doc: str) -> str:
+    """The text of a `def` with a docstring, where it has none."""
+    head, line, body = text.partition(":\n")
+    inside = body[: len(body) - len(body.lstrip(" "))]
+    if not doc or body.lstrip().startswith('"""'):
+        return text
+    safe = doc.strip().replace("\\", "\\\\").replace('"""', "'''")
+    return f'{head}{line}{inside}"""{safe}"""\n{body}'
 
 
 @lru_cache(maxsize=512)

@@ -329,8 +329,12 @@ def _definition(
         head = f"def {name}(\n    " + ",\n    ".join(inside) + ",\n):"
     safe = text.replace("\\", "\\\\").replace('"""', "'''")
     lines = [head, f'    """{safe}"""']
+    apart = False
     for statement in body:
+        inner = isinstance(statement, ast.FunctionDef)
+        lines += [""] if apart or inner else []
         lines += ["    " + line for line in _lines(statement).split("\n")]
+        apart = inner
     return "\n".join(lines)
 
 
