@@ -36,7 +36,7 @@ class Joint:
     >>> second = gradients("x'*A*y + y'*y", ("x", "x"), ("x", "y"), ("y", "y"))
     >>> H = second.compile(structured=True).joint(A=[[1, 2], [3, 4]], x=[1, 0], y=[0, 1])
     >>> H, H.solve(([1, 0], [0, 1]))
-    (<joint (2) + (2) by (2) + (2)>, (array([-2.5,  2. ]), array([-2. ,  1.5])))
+    (<joint (2) + (2) by (2) + (2)>, (array([-11.,   5.]), array([-2. ,  1.5])))
     """
 
     blocks: tuple[Row, ...]

@@ -66,7 +66,7 @@ def commuting(rows: Sequence[Row], dims: Sequence[Dimension], last: Axes) -> Com
     >>> from wrt.expression.nodes import Variable
     >>> n, one = Dimension.of(3), build.number(ONE)
     >>> A, B = Variable("A", (n, n)), Variable("B", (n, n))
-    >>> rows = [Row(one, (A, B)), Row(one, (B, None)), Row(one, (B, A))]
+    >>> rows = [Row(one, (A, B)), Row(one, (B, None)), Row(one, (None, A))]
     >>> commuting(rows, (n, n), (0, 1, 2)) is None
     True
     >>> found = commuting(rows[:2], (n, n), (0, 1, 2))

@@ -162,7 +162,16 @@ class Structured:
     # As a linear map
 
     def apply(self, direction: Any, /) -> Array:
-        """The product with a tensor shaped as the last axes: a Jacobian times a vector."""
+        """The product with a tensor shaped as the last axes: a Jacobian times a vector. Raises
+        ShapeMistake for any other shape, ValueMistake for NaN.
+
+        >>> from wrt import derivative
+        >>> J = derivative("X'", "X").compile(structured=True)(X=[[1, 2, 3], [4, 5, 6]])
+        >>> J.apply([[0, 1, 0], [0, 0, 2]])
+        array([[0., 0.],
+               [1., 0.],
+               [0., 2.]])
+        """
         found = (self.forward or self.frame.forward).of(self, direction)
         return self._times("the direction", direction, False) if found is None else found
 
@@ -217,7 +226,13 @@ class Structured:
         products of few columns added by Woodbury's identity; sums as A ⊗ B + c I and A X + X B by
         eigenvectors or triangular forms; what has few entries in each row as a band, or by
         SuperLU. What is factorised is kept. Raises ValueMistake where the structure does not tell
-        how, and where the tensor is singular.
+        how, and where the tensor is singular; ShapeMistake where it is not square.
+
+        >>> from wrt import derivative
+        >>> S = derivative("A*X*B", "X").compile(structured=True)
+        >>> S(A=[[2, 0], [0, 1]], B=[[4, 0], [0, 1]], X=[[0, 0], [0, 0]]).solve([[8, 2], [4, 1]])
+        array([[1., 1.],
+               [1., 1.]])
         """
         found = self.frame.route(self, right)
         return self._system.solve(right) if found is None else found
@@ -349,7 +364,16 @@ class Structured:
         return scaled
 
     def __getitem__(self, key: Any) -> Structured:
-        """A part, axes counted from 0 as in NumPy: whole numbers, slices with any step."""
+        """A part, axes counted from 0 as in NumPy: whole numbers, slices with any step. Raises
+        ShapeMistake for what is none of these, outside an axis or empty.
+
+        >>> from wrt import derivative
+        >>> J = derivative("W*x", "W").compile(structured=True)(W=[[1, 2], [3, 4]], x=[5, 6])
+        >>> J[0].dense(), J[:, 1, ::-1].dense()
+        (array([[5., 6.],
+               [0., 0.]]), array([[0., 0.],
+               [6., 5.]]))
+        """
         keys = said.keys_of(key, self.shape)
         groups: tuple[int, ...] = ()
         if self.frame.groups:
@@ -362,7 +386,13 @@ class Structured:
         return self._made(node, self.values, rows, groups)
 
     def norm(self) -> Array:
-        """The square root of the sum of the squares of all entries."""
+        """The square root of the sum of the squares of all entries.
+
+        >>> from wrt import derivative
+        >>> J = derivative("W*x", "W").compile(structured=True)(W=[[1, 2]] * 4, x=[3, 4])
+        >>> float(J.norm())
+        10.0
+        """
         nodes = said.squares(self.formula)
         words = self.library.words
         if self.backend != "numpy":
@@ -377,11 +407,17 @@ class Structured:
         return words.asarray(words.sqrt(words.abs(square)))
 
     def diagonal(self) -> Array:
-        """The entries whose first axes and last axes agree."""
+        """The entries whose first axes and last axes agree; ShapeMistake where it is not square.
+
+        >>> from wrt import derivative
+        >>> H = derivative("sum(x.^3)/6", "x", "x").compile(structured=True)(x=[1, 2, 3])
+        >>> H.diagonal(), float(H.trace())
+        (array([1., 2., 3.]), 6.0)
+        """
         return self._run(self._tied(True), {}).reshape(self.row_shape)
 
     def trace(self) -> Array:
-        """The sum of the diagonal."""
+        """The sum of the diagonal; ShapeMistake where it is not square."""
         return self._run(self._tied(False), {})
 
     def _tied(self, kept: bool) -> Node:
@@ -420,6 +456,11 @@ class Structured:
     def sparse(self, format: str = "csr", limit: int | None = None) -> Any:  # noqa: A002  # SciPy's
         """The map as SciPy's sparse array between tensors laid end to end, from the structure:
         zeros are never laid out. Raises TooLarge beyond `limit` entries.
+
+        >>> from wrt import derivative
+        >>> J = derivative("W*x", "W").compile(structured=True)(W=[[1, 2], [3, 4]], x=[5, 6])
+        >>> J.sparse().nnz, J.sparse("coo").shape
+        (4, (2, 4))
         """
         from wrt.answers.structured.entries import entries
 
@@ -438,7 +479,13 @@ class Structured:
 
     @cached_property
     def is_symmetric(self) -> bool:
-        """Whether the form shows that rows and columns may be exchanged."""
+        """Whether the form shows that rows and columns may be exchanged.
+
+        >>> from wrt import derivative
+        >>> H = derivative("norm2(A*x)^2", "x", "x").compile(structured=True)(A=[[1, 2]], x=[1, 1])
+        >>> H.is_symmetric, H.definite, (H + 0.1 * H.identity()).definite
+        (True, 1, 2)
+        """
         if self.axes[: self.rows] != self.axes[self.rows :]:
             return False
         return normal_form(self.T.formula) is normal_form(self.formula)
