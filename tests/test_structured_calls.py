@@ -600,3 +600,24 @@ def test_right_sides_are_laid_out_in_few_words() -> None:
         x = rng.normal(size=now)
         want = x.reshape(apart).transpose(order).reshape(laid)
         np.testing.assert_array_equal(laying(now, apart, order, laid)(x), want)
+
+
+def test_large_arrays_are_not_scaled_when_they_are_bound() -> None:
+    D = wrt.derivative("tanh(W*x + b)", "x")
+    bind = D.compile(structured=True)
+    for n, is_kept in ((5, False), (90, True)):
+        values = {
+            "W": RNG.normal(size=(n, n)) / n,
+            "x": RNG.normal(size=n),
+            "b": RNG.normal(size=n),
+        }
+        J, dense, v = bind(values), D(values), RNG.normal(size=n)
+        assert any(array is values["W"] for array in J.arrays) == is_kept
+        for _ in range(3):
+            assert close(J.apply(v), dense @ v)
+            assert close(J.pullback(v), v @ dense)
+            assert close(dense @ J.solve(v), v)
+        assert close(J.dense(), dense)
+        values["W"][1, 2] = np.nan
+        with pytest.raises(ValueMistake, match="NaN"):
+            bind(values).apply(v)

@@ -40,6 +40,9 @@ from wrt.programs.watching import COMPUTED
 __all__ = ["Bound", "bound", "unlaid"]
 
 
+#: Arrays of fewer entries are scaled when they are bound, and read once in every product.
+WIDE = 5000
+
 #: A formula and the variable in it that stands for what comes in.
 Way = tuple[Node, Variable]
 
@@ -243,7 +246,8 @@ class _Binding:
         """Whether computing a sum or a product costs no more than looking at its parts."""
         if node not in self.cheap:
             scaled = isinstance(node, Einsum) and node.exponents == (1,) and not node.summed
-            self.cheap[node] = not scaled and not self.moves(node) and _is_cheap(node)
+            apart = scaled or _is_wide(node)
+            self.cheap[node] = not apart and not self.moves(node) and _is_cheap(node)
         return self.cheap[node]
 
 
@@ -264,6 +268,17 @@ def _is_cheap(root: Node) -> bool:
             seen |= fresh
             stack += fresh
     return not isinstance(root, Einsum) or bool(root.children)
+
+
+def _is_wide(node: Node) -> bool:
+    """Whether an array that is there is only scaled along some of its axes, and so large that a
+    product with both sooner ends than one with the scaled array begins.
+    """
+    if not isinstance(node, Einsum) or node.summed or _volume(node.dims) < WIDE:
+        return False
+    wide = [f for f in node.factors if len(f[2]) == node.ndim]
+    thin = [f for f in node.factors if len(f[2]) < node.ndim]
+    return len(wide) == 1 and bool(thin) and isinstance(wide[0][0], Variable) and wide[0][1] == 1
 
 
 def _is_large(node: Node) -> bool:
