@@ -60,3 +60,33 @@ def test_a_sum_of_powers_is_a_product_of_two():
     assert "t1 @ t1" in wrt.derivative("sum(x.^4)*c", "c").source()
     text = wrt.derivative("sum(X.^3)*c", "c").source()
     assert "np.vdot(X, X ** 2)" in text or "np.vdot(X ** 2, X)" in text
+
+
+# Softmax and its logarithm
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e10])
+def test_softmax_its_logarithm_and_that_of_the_sum_have_one_exponential(backend, size):
+    """A loss that weighs what is hard (focal): softmax and logsoftmax of the same rows."""
+    D = wrt.derivative("-sum(Y.*(1 - softmax(X,2)).^2.*logsoftmax(X,2))", "X")
+    text = D.source(backend)
+    assert text.count("exp(") == 1
+    assert text.count("softmaxes(") == 2
+    random = np.random.default_rng(0)
+    X, Y = size * random.integers(-3, 4, size=(5, 4)).astype(float), random.uniform(size=(5, 4))
+    e = np.exp(X - X.max(1, keepdims=True))
+    p = e / e.sum(1, keepdims=True)
+    q = X - X.max(1, keepdims=True) - np.log(e.sum(1, keepdims=True))
+    by_q = Y * (2 * (1 - p) * p * q - (1 - p) ** 2)
+    wanted = by_q - p * by_q.sum(1, keepdims=True)
+    found = np.asarray(D.compile(backend)(X=X, Y=Y))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 if backend == "jax" else 1e-14)
+
+
+def test_results_of_a_value_and_its_gradient_are_found_together():
+    both = wrt.gradients("logsumexp(A*x)", "x", ("x", "x"))
+    text = both.source(value=True)
+    assert text.count("np.exp(") == 1
+    # of a matrix the sum over all entries is none along rows
+    assert "softmaxes" not in wrt.gradients("logsumexp(X) + sum(softmax(X,2).*Y)", "X").source()

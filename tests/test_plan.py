@@ -7,6 +7,7 @@ import itertools
 import math
 import pickle
 import random
+import re
 
 import numpy as np
 import pytest
@@ -524,8 +525,12 @@ def test_the_layers_of_a_perceptron_share_their_products():
     assert len([line for line in both.plan(**SIZES).lines if "@" in line.text]) == 5
 
 
-def test_a_hessian_of_a_perceptron_multiplies_small_products_first():
-    D = wrt.derivative(PERCEPTRON, "W1", "W1")
+@pytest.mark.parametrize("letters", ["", "FCMU", "AXPT", "ZWKG", "TDLS"])
+def test_a_hessian_of_a_perceptron_multiplies_small_products_first(letters):
+    """However the arrays are called, which decides in what order sums and products stand."""
+    names = dict(zip(["Y", "X", "W1", "W2"], letters, strict=False))
+    text = re.sub(r"\b(Y|X|W1|W2)\b", lambda found: names.get(found[0], found[0]), PERCEPTRON)
+    D = wrt.derivative(text, *[names.get("W1", "W1")] * 2)
     N, m, p, n = SIZES.values()
     most = 2 * N * (p * p * n + p * p * m * m)  # of each row what is small, then all of them
     assert flops(D, **SIZES) < 1.2 * most

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wrt.expression.function import Function
 from wrt.functions.elementwise import ANY, ZERO
+from wrt.functions.reductions import SOFTMAXES
 
 __all__ = ["RECORDS"]
 
@@ -173,6 +174,7 @@ RECORDS: tuple[Function, ...] = (
         keeps="positive",
         analytic=_SOFTMAX.replace("x.max(", "x.real.max("),
         holomorphic=True,
+        joint=(SOFTMAXES, 0),
         values="(0, 1]",
         axis="map",
         examples=("softmax(W*x)", "softmax(X,2)"),
@@ -193,6 +195,7 @@ RECORDS: tuple[Function, ...] = (
         ),
         analytic=_LOGSOFTMAX.replace("x.max(", "x.real.max("),
         holomorphic=True,
+        joint=(SOFTMAXES, 1),
         values="(-inf, 0]",
         curve="concave",
         axis="map",

@@ -8,13 +8,40 @@ from __future__ import annotations
 
 from wrt.expression.function import Function
 
-__all__ = ["RECORDS"]
+__all__ = ["RECORDS", "SOFTMAXES"]
 
 _LOGSUMEXP = """\
 def logsumexp(x):
     top = x.max(axis=-1, keepdims=True)
     return top[..., 0] + np.log(np.exp(x - top).sum(axis=-1))"""
 
+
+_SOFTMAXES = """\
+def softmaxes(x):
+    top = {0}
+    x = x - top
+    e = {1}.exp(x)
+    total = {2}
+    shift = {1}.log(total)
+    return e / total, x - shift, (top + shift)[..., 0]"""
+
+
+def _softmaxes(library: str, axis: str, keeps: str) -> str:
+    top = f"{'torch.amax' if library == 'torch' else library + '.max'}(x, {axis}=-1, {keeps}=True)"
+    return _SOFTMAXES.format(top, library, f"{library}.sum(e, {axis}=-1, {keeps}=True)")
+
+
+#: What softmax, logsoftmax and logsumexp have in common: programs with several compute it once.
+SOFTMAXES = Function(
+    "softmaxes(x: n) -> p: n, q: n, l",
+    "The softmax of a vector, its logarithm, and the logarithm of the sum of the exponentials.",
+    array={
+        "numpy": _softmaxes("np", "axis", "keepdims"),
+        "jax": _softmaxes("jnp", "axis", "keepdims"),
+        "torch": _softmaxes("torch", "dim", "keepdim"),
+    },
+    analytic=False,
+)
 
 _HARDMAX = """\
 def hardmax(x):
@@ -174,6 +201,7 @@ RECORDS: tuple[Function, ...] = (
         laws=("log(sum(exp(x))) = logsumexp(x)",),
         analytic=_LOGSUMEXP.replace("x.max(", "x.real.max("),
         holomorphic=True,
+        joint=(SOFTMAXES, 2),
         curve="convex increasing",
         axis="reduce",
     ),

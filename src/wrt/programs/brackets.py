@@ -265,12 +265,46 @@ Shared = tuple[Node, Exponent, tuple[int | None, ...]]
 
 def bracketed(node: Sum, sizes: Sizes) -> Node:
     """The sum with arrays that several terms share outside brackets."""
+    found = _bracketed_again(node, sizes)
+    return _bracketed_inside(node, sizes) if found is node else found
+
+
+def _bracketed_again(node: Sum, sizes: Sizes) -> Node:
+    """The sum with one array after another outside brackets."""
     found: Node = node
     for _ in node.children[1 : 1 + MOST_FACTORS]:
         before, found = found, _bracketed(found, sizes) if isinstance(found, Sum) else found
         if found is before:
             break
     return found
+
+
+def _bracketed_inside(node: Sum, sizes: Sizes) -> Node:
+    """The sum with arrays outside brackets that some terms have as factors and others inside of a
+    factor: `A.*B - ones*(ones'*(A.*C))` has A in common. What such a factor costs does not count
+    for that, for others may read it.
+    """
+    terms = [t for t in node.children if isinstance(t, Einsum)]
+    own = {c for t in terms for c in t.children}
+    inside = {
+        c for c in own if isinstance(c, Einsum) and not (c.repeats or own.isdisjoint(c.children))
+    }
+    if not inside:
+        return node
+    flat = build.add(*(absorbed(t, inside) if t in terms else t for t in node.children))
+    made = _bracketed_again(flat, sizes) if isinstance(flat, Sum) else flat
+    leaves = {c for t in flat.children for c in t.children}
+    if made is flat or _whole_price(made, leaves, sizes) > SHARE * _sum_price(node, sizes):
+        return node
+    return made
+
+
+def _whole_price(node: Node, leaves: Container[Node], sizes: Sizes) -> float:
+    """The cost of a formula whose leaves are there."""
+    if node in leaves:
+        return 0.0
+    own = _added(node, sizes) if isinstance(node, Sum) else price(node, sizes)
+    return own + sum(_whole_price(c, leaves, sizes) for c in node.children)
 
 
 def _bracketed(node: Sum, sizes: Sizes) -> Node:

@@ -53,7 +53,7 @@ def prepared(
     >>> prepared(X * d + X * e)[0] is X * (d + e)
     True
     """
-    joint = tuple([_joint(root) for root in roots])
+    joint = _joint(roots)
     known = tuple(sorted(sizes.items()))
     if not any(root.holds & LOOP for root in joint):
         return _each_together(joint, known, out)
@@ -121,24 +121,30 @@ def _together(
 # Decompositions
 
 
-def _joint(root: Node) -> Node:
-    """Eigenvalues with their vectors, singular values with theirs: of one matrix, computed once."""
+def _joint(roots: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Eigenvalues with their vectors, singular values with theirs, softmax with its logarithm: of
+    one array, computed once.
+    """
     several: dict[Node, set[Function]] = {}
-    for node in postorder(root):
-        if isinstance(node, Apply) and node.function.joint:
+    for node in postorder(*roots):
+        if isinstance(node, Apply) and node.function.joint is not None:
             several.setdefault(_whole(node), set()).add(node.function)
     if not any(len(words) > 1 for words in several.values()):
-        return root
-    return rewrite(root, lambda node: _picked(node, several))
+        return roots
+    return tuple([rewrite(root, lambda node: _picked(node, several)) for root in roots])
 
 
-def _whole(node: Apply) -> Apply:
-    assert node.function.joint
-    return Apply(node.function.joint[0], node.children, node.batch)
+def _whole(node: Apply) -> Node:
+    """The call that finds this and what it has in common with others; itself where none does."""
+    assert node.function.joint is not None
+    whole, _ = node.function.joint
+    (argument,) = whole.forms[0].arrays
+    fits = argument.dims is not None and node.children[0].ndim - node.batch == len(argument.dims)
+    return Apply(whole, node.children, node.batch) if fits else node
 
 
 def _picked(node: Node, several: Mapping[Node, set[Function]]) -> Node:
-    if not isinstance(node, Apply) or not node.function.joint:
+    if not isinstance(node, Apply) or node.function.joint is None:
         return node
     call, (_, position) = _whole(node), node.function.joint
     if len(several.get(call, ())) < 2:
