@@ -134,7 +134,7 @@ def _joint(roots: tuple[Node, ...]) -> tuple[Node, ...]:
     return tuple([rewrite(root, lambda node: _picked(node, several)) for root in roots])
 
 
-def _whole(node: Apply) -> Node:
+def _whole(node: Apply) -> Apply:
     """The call that finds this and what it has in common with others; itself where none does."""
     assert node.function.joint is not None
     whole, _ = node.function.joint
