@@ -74,3 +74,21 @@ def test_a_name_is_quoted_where_its_index_is_wrong() -> None:
     with pytest.raises(Mistake) as caught:
         wrt.derivative("x'*A*x", "x[a]")
     assert "    x[a]\n      ^" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "told"),
+    [
+        ("e^x", None, True),
+        ("log(1 + e.^(x))", None, True),
+        ("e^x", {"e": ""}, False),
+        ("e*x", None, False),
+        ("re^x", {"re": "", "x": ""}, False),
+        ("e'*x", None, False),
+    ],
+)
+def test_a_power_of_e_is_no_exponential_function(
+    text: str, shapes: dict[str, str] | None, told: bool
+) -> None:
+    assumed = wrt.derivative(text, "x", shapes=shapes).assumed
+    assert ("e is a name: e^x is no exp(x)" in assumed) is told

@@ -104,6 +104,10 @@ def read(
         raise
 
 
+#: What is the exponential function on paper, and here a power of a name.
+_POWER_OF_E = re.compile(r"(?<!\w)e\s*\.?\^")
+
+
 def _read(
     text: str,
     shapes: Shapes | None,
@@ -127,6 +131,8 @@ def _read(
     over_complex = over_complex or any("complex" in d.properties for d in known.values())
     reading = _reading(made, choice, over_complex or any(map(_is_conjugate, made.parts)))
     if not is_latex_text(text):
+        if "e" in reading.variables and "e" not in known and _POWER_OF_E.search(text):
+            return replace(reading, assumed=(*reading.assumed, "e is a name: e^x is no exp(x)"))
         return reading
     from wrt.language.written import written
 
