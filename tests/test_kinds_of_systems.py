@@ -11,7 +11,9 @@ import pytest
 
 import wrt
 from wrt.answers.structured import Structured, solving, sums
+from wrt.answers.structured.frame import PLAIN
 from wrt.errors import ValueMistake
+from wrt.expression.dataclass import replace
 from wrt.programs.sized import nanoseconds
 
 RNG = np.random.default_rng(71)
@@ -182,6 +184,20 @@ def test_other_libraries_solve_alike_or_refuse(
             found, size = jax.jit(lambda T, b: (T.solve(b), T.logdet()))(T, right)
     assert np.allclose(np.asarray(found).ravel(), want, rtol=1e-7, atol=1e-9)
     assert np.allclose(float(size), np.linalg.slogdet(dense)[1], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("text", "names", "shapes", "given", "kind"), SYSTEMS)
+def test_single_precision_stays_single(
+    text: str, names: list[str], shapes: dict[str, str], given: dict[str, Any], kind: type
+) -> None:
+    S, dense = made(text, names, shapes, given)
+    single = {n: v.astype("float32") for n, v in S.values.items()}
+    like = np.zeros((), "float32")
+    T = Structured(replace(S.frame, like=like, ways=PLAIN), tuple(single[n] for n in S.frame.names))
+    right = np.ones(S.row_shape, "float32")
+    want = np.linalg.solve(dense, right.ravel())
+    assert T.solve(right).dtype == T.logdet().dtype == np.dtype("float32")
+    assert np.abs(T.solve(right).ravel() - want).max() < 1e-2 * np.abs(want).max()
 
 
 def test_states_through_time_take_time_in_proportion() -> None:

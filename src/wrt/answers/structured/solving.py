@@ -110,7 +110,7 @@ class System:
             raise _told(D, error) from None
         if D.backend == "numpy" and found != found:
             self._look()
-        return found
+        return D.like.dtype.type(found) if D.backend == "numpy" else found
 
 
 def _numbers(D: Structured, b: Any, x: Any) -> None:

@@ -38,12 +38,11 @@ def commuting(D: Structured, found: Commuting) -> Any:
     ]
     numpy = D.backend == "numpy"
     if found.symmetric or (numpy and all(is_hermitian(M) for M in chain(*pairs) if M is not None)):
-        spectra = [
-            _spectrum(D, *pair, told.definite)
-            for pair, told in zip(pairs, found.pairs, strict=True)
-        ]
-        if all(spectra):
-            return _Commuting(D, found, [one for one in spectra if one])
+        alike = dict(zip(found.pairs, pairs, strict=True))  # axes of the same matrices
+        spectra = {told: _spectrum(D, *pair, told.definite) for told, pair in alike.items()}
+        own = [spectra[told] for told in found.pairs]
+        if all(own):
+            return _Commuting(D, found, [one for one in own if one])
     if not numpy or len(pairs) != 2:
         return None
     if found.otherwise is None:
