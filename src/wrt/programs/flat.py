@@ -53,10 +53,18 @@ def flat(roots: tuple[Node, ...]) -> tuple[Node, ...]:
         if isinstance(made, Einsum):
             made = _scaled_sum(made)
         elif isinstance(made, Sum):
-            terms = [t.children if _is_short(t) else (t,) for t in made.children]
+            terms = [_terms(t) for t in made.children]
             made = _summed_once(build.add(*(one for some in terms for one in some)))
         done[node] = made
     return tuple([done[root] for root in roots])
+
+
+def _terms(node: Node) -> Sequence[Node]:
+    """The terms of a short sum, or of a multiple of one."""
+    coefficient, inner = build.split(node)
+    if _is_short(inner):
+        return [build.scale(coefficient, term) for term in inner.children]
+    return (node,)
 
 
 def _is_short(node: Node) -> bool:

@@ -26,6 +26,7 @@ from wrt.expression.nodes import (
     Variable,
 )
 from wrt.expression.walk import postorder
+from wrt.programs.alike import without_brackets
 from wrt.programs.chains import one_by_one, stack_first
 from wrt.programs.flat import around, beside, flat, inside_out
 from wrt.programs.hoisting import Lighter, one_product
@@ -238,7 +239,12 @@ class _Keeping:
     """What is kept of the recurrences of some formulas."""
 
     def __init__(self, known: Sequence[_Known]) -> None:
-        self.whole = {out: (one.loop, part) for one in known for out, part in one.whole.items()}
+        #: every formula as it is said without brackets, by which it is found
+        self.said: dict[Node, Node] = {}
+        without_brackets((out for one in known for out in one.whole), self.said)
+        self.whole = {
+            self.said[out]: (one.loop, part) for one in known for out, part in one.whole.items()
+        }
         self.products: dict[Node, list[tuple[Scan, Node, _Product, tuple[int, ...]]]] = {}
         for one in known:
             for part, product in one.products.items():
@@ -255,6 +261,7 @@ class _Keeping:
 
     def look(self, roots: Sequence[Node]) -> None:
         """Find what is computed again outside."""
+        without_brackets(roots, self.said)
         seen: set[Node] = set()
         stack = list(reversed(roots))
         while stack:
@@ -262,8 +269,8 @@ class _Keeping:
             if node in seen:
                 continue
             seen.add(node)
-            if node in self.whole:
-                loop, part = self.whole[node]
+            if self._said(node) in self.whole:
+                loop, part = self.whole[self._said(node)]
                 if part not in loop.nexts:
                     self._keep(loop, part)
                 stack.extend(reversed(loop.outside))
@@ -276,6 +283,11 @@ class _Keeping:
                 self._keep(found.loop, found.part)
                 stack.extend(c for c, _, _ in reversed(found.left))
                 stack.extend(reversed(found.loop.outside))
+
+    def _said(self, node: Node) -> Node:
+        if node not in self.said:
+            without_brackets((node,), self.said)
+        return self.said[node]
 
     def _keep(self, loop: Scan, part: Node) -> None:
         """Keep a part, unless minus that is kept."""
@@ -323,8 +335,8 @@ class _Keeping:
                     outside = [done[c] for c in loop.outside]
                     loops[loop] = _longer(loop, outside, self.parts.get(loop, {}))
                 done[node] = loops[loop][0].state(node.position, node.before)
-            elif node in self.whole:
-                loop, part = self.whole[node]
+            elif self._said(node) in self.whole:
+                loop, part = self.whole[self._said(node)]
                 stack = _stack(loops, loop, part)
                 done[node] = _again(node, done) if stack is None else stack
             elif node in self.met:

@@ -63,7 +63,7 @@ def prepared(
 @lru_cache(maxsize=64)
 def _kept(roots: tuple[Node, ...]) -> tuple[Node, ...]:
     """Recurrences that do only what each step has to, and keep what is read of them."""
-    return kept(*hoisted(flat(one_by_one(complemented(flat(roots))))))
+    return kept(*hoisted(flat(one_by_one(complemented(flat(unfolded(roots)))))))
 
 
 @lru_cache(maxsize=64)
