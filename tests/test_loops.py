@@ -463,18 +463,21 @@ def test_a_vector_is_written_as_it_reads() -> None:
     assert "out=" not in rnn.gradient("W").source()
 
 
-def test_no_stack_of_outer_products_of_matrices_is_formed() -> None:
+@pytest.mark.parametrize("wanted", ["gradient", "jacobian"])
+def test_no_stack_of_outer_products_of_matrices_is_formed(wanted: str) -> None:
     """The covariance of a Kalman filter: its inverse is met twice in each product of its gradient,
-    and by several products.
+    and by several products. What a step multiplies its costate with is not formed again.
     """
     lines = """
         M[t] = A*P[t-1]*A' + Q; K[t] = M[t]*inv(M[t] + R); h[t] = A*h[t-1] + K[t]*(x[t] - A*h[t-1])
         P[t] = M[t] - K[t]*M[t]; L[t] = norm2(h[t]-y[t])^2/2
     """
     square = dict.fromkeys("AQRPMK", "n n")
-    whole = wrt.recurrence(lines, shapes={**square, "h": "n", "x": "n"}).gradient("A")
+    filter_ = wrt.recurrence(lines, shapes={**square, "h": "n", "x": "n"})
+    whole = filter_.gradient("A") if wanted == "gradient" else filter_.total("h", "A")
     program = whole.compile()
     assert "None, :, None" not in program.source
+    assert "μP[1:]" not in program.source
     rng = np.random.default_rng(3)
     sizes = {"n": 3, "T": 4}
     shapes = {v.name: tuple(sizes[str(d)] for d in v.dims) for v in whole.arguments}
@@ -482,3 +485,11 @@ def test_no_stack_of_outer_products_of_matrices_is_formed() -> None:
     given |= {name: np.eye(3) + given[name] @ given[name].T for name in ("Q", "R", "P0")}
     want = evaluate(whole.formula, given, sizes)
     assert np.allclose(program(given), want, rtol=1e-10, atol=1e-10)
+
+
+def test_errors_of_a_loss_without_a_half_are_kept_as_those_with_one() -> None:
+    step = "s[t]=tanh(W*s[t-1]+U*x[t]); L[t]=norm2(s[t]-y[t])^2"
+    for end in ("", "/2"):
+        source = wrt.recurrence(step + end).gradients("U", "W").source()
+        assert source.count("- y") + source.count("(y -") == 1
+        assert "δs.T @ x, δs.T @ s[:-1]" in source
