@@ -243,3 +243,24 @@ def test_random_gates() -> None:
             assert np.allclose(got, evaluate(D, at, {"T": 3}), rtol=1e-10, atol=1e-12), dedent(
                 compiled(D).source
             )
+
+
+def test_a_loss_by_twice_the_errors_adds_them_once() -> None:
+    net = wrt.recurrence("s[t] = tanh(W*s[t-1] + x[t]); L[t] = norm2(s[t]-y[t])^2")
+    text = net.gradient("W").source()
+    assert text.count("- y") == 1
+    assert "return δs.T @ s[:-1]" in text
+
+
+def test_a_filter_inverts_once() -> None:
+    filtering = """
+        Q[t] = A*P[t-1]*A' + S
+        G[t] = Q[t]*C'*inv(C*Q[t]*C' + R)
+        h[t] = A*h[t-1] + G[t]*(x[t] - C*A*h[t-1])
+        P[t] = Q[t] - G[t]*C*Q[t]
+        L[t] = norm2(h[t] - y[t])^2/2
+    """
+    shapes = {"P0": "n n", "A": "n n", "S": "n n symmetric", "R": "m m symmetric", "C": "m n"}
+    D = wrt.recurrence(filtering, shapes=shapes).gradient("A")
+    assert D.source().count("np.linalg.inv") == 1
+    assert D.check().passed
