@@ -6,7 +6,7 @@ them by the others, or tells which to leave out. What the factors have there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -50,7 +50,9 @@ def entries(D: Structured, limit: int) -> Any:
             f"about {told(most * 16)}; apply and pullback need none of them"
         )
     sites = (_kept if most <= MOST_KEPT else _sites)(D.formula, D.rows)
-    parts = [plan.values(D, *found) for plan, found in zip(plans, sites.found, strict=True)]
+    nodes = tuple(dict.fromkeys(node for plan in plans for node in plan.nodes))
+    known = dict(zip(nodes, D._run_all(nodes), strict=True)) if nodes else {}
+    parts = [plan.values(known, *found) for plan, found in zip(plans, sites.found, strict=True)]
     data = _added(np.concatenate([np.empty(0), *parts]), sites.into, len(sites.rows))
     shape = (prod(D.row_shape), prod(D.column_shape))
     made = coo_array((data.astype(D.dtype, copy=False), (sites.rows, sites.columns)), shape=shape)
@@ -170,15 +172,21 @@ class _Plan:
             at = {i: where[keep] for i, where in at.items()}
         return at, int(keep.sum())
 
-    def values(self, D: Structured, at: Mapping[int, Array], count: int) -> Array:
-        """The product of what the factors have at these places."""
+    def values(self, known: Mapping[Node, Any], at: Mapping[int, Array], count: int) -> Array:
+        """The product of what the factors have at these places, the arrays of all `nodes` given."""
         import numpy as np
 
-        found = np.full(count, D._run(self.number, {}))
+        found = np.full(count, known[self.number])
         for node, held in self.pieces:
-            value = D._run(node, {})
+            value = known[node]
             found = found * (value[tuple(at[i] for i in held)] if held else value)
         return found
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """The formulas of the arrays that its entries are of."""
+        yield self.number
+        yield from (node for node, _ in self.pieces)
 
     @cached_property
     def number(self) -> Node:
