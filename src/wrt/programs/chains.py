@@ -126,7 +126,11 @@ def _next(
         free = [i for i in at if i not in own]
         if not summed or len(free) != len(summed):
             continue
-        inner = _product([(core, 1, own), *weights], own, node) if weights else core
+        inner = core
+        if weights:  # axes of the weights that nothing else has are summed with them
+            wanted = outside.union(at)
+            kept = tuple([i for i in own if i in wanted])
+            inner, own = _product([(core, 1, own), *weights], kept, node), kept
         if not left:
             return inner, own, [matrix]
         new = iter(free)  # where the axes were that are gone
