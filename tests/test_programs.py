@@ -190,6 +190,15 @@ def test_importing_programs_loads_no_array_library():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("word", ["expm", "logm", "sqrtm", "sinm", "cosm"])
+def test_helpers_with_functions_inside_say_what_they_are(word: str, backend: str):
+    """Python reads them, and the docstring stands in the function that it tells of."""
+    source = wrt.derivative(f"tr(A*{word}(S))", "S").source(backend)
+    for node in ast.parse(source).body:
+        assert not isinstance(node, ast.FunctionDef) or ast.get_docstring(node)
+
+
 def test_a_helper_makes_way_for_a_variable_of_its_name():
     named = Variable("softmax", (m,))
     text = programs.source(softmax(W @ x) @ (W @ named))

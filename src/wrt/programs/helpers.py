@@ -140,6 +140,7 @@ class Helpers:
 def _told(text: str, doc: str) -> str:
     """The text of a `def` with a docstring, where it has none."""
     head, line, body = text.partition(":\n")
+    body = body.lstrip("\n")  # a function inside one may stand apart
     inside = body[: len(body) - len(body.lstrip(" "))]
     if not doc or body.lstrip().startswith('"""'):
         return text
