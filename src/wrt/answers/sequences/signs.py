@@ -7,6 +7,7 @@ T. Mikolov and Y. Bengio write it (2013); P. Werbos (1990) writes that sign for 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from wrt import notation
@@ -40,6 +41,27 @@ BOOKS = (
     "Courville give each step a copy W[t] instead"
 )
 
+#: The signs of the chain, as text and as LaTeX: total, partial and explicit derivatives, sums and
+#: products from one step to another, brackets, one thing times another.
+TEXT = {
+    "d": "d{}/d{}",
+    "∂": "∂{}/∂{}",
+    "∂⁺": "∂⁺{}/∂{}",
+    "Σ": "Σ_{{{}={}..{}}} {}",
+    "∏": "∏_{{{}={}..{}}} {}",
+    "()": "({})",
+    "·": "{} · {}",
+}
+LATEX = {
+    "d": r"\frac{{\mathrm{{d}} {}}}{{\mathrm{{d}} {}}}",
+    "∂": r"\frac{{\partial {}}}{{\partial {}}}",
+    "∂⁺": r"\frac{{\partial^{{+}} {}}}{{\partial {}}}",
+    "Σ": r"\sum_{{{}={}}}^{{{}}} {}",
+    "∏": r"\prod_{{{}={}}}^{{{}}} {}",
+    "()": r"\Bigl({}\Bigr)",
+    "·": "{} {}",
+}
+
 
 def chain(D: ThroughTime) -> str | None:
     """Σ over steps of products of steps, by signs."""
@@ -48,25 +70,38 @@ def chain(D: ThroughTime) -> str | None:
         return None
     if path.states and (not path.is_chain or (path.kind == "start" and len(path.states) > 1)):
         return None
-    end, by = _end(D), path.by.name
+    return _chain(D, TEXT, str)
+
+
+def _chain(D: ThroughTime, signs: Mapping[str, str], named: Callable[[str], str]) -> str:
+    """The chain in one way to write signs and names."""
+
+    def said(sign: str, *parts: str) -> str:
+        return signs[sign].format(*parts)
+
+    path, end = D.way, _end(D)
+    whole, by = named(path.called(end)), named(path.by.name)
     parts = []
     if path.states:
         z, k, j = _joint(path), path.k, path.j
         low, high, first, last, back = _bounds(path, end)
-        step = f"∂{z}[{j}]/∂{z}[{j}{back}]"
+        step = said("∂", named(f"{z}[{j}]"), named(f"{z}[{j}{back}]"))
         if path.kind == "start":
             first, last = ("1", end) if path.way < 0 else (end, path.rnn.length)
-            inner = f"∏_{{{j}={first}..{last}}} {step}"
+            inner = said("∏", j, first, last, step)
         else:
-            inner = f"Σ_{{{k}={low}..{high}}} (∏_{{{j}={first}..{last}}} {step}) · ∂⁺{z}[{k}]/∂{by}"
-        parts.append(inner if D.is_state else f"∂{path.called(end)}/∂{z}[{end}] · {inner}")
+            steps = said("()", said("∏", j, first, last, step))
+            term = said("·", steps, said("∂⁺", named(f"{z}[{k}]"), by))
+            inner = said("Σ", k, low, high, term)
+        outer = said("∂", whole, named(f"{z}[{end}]"))
+        parts.append(inner if D.is_state else said("·", outer, inner))
     if path.direct is not None:
-        parts.append(f"∂⁺{path.called(end)}/∂{by}")
+        parts.append(said("∂⁺", whole, by))
     total = " + ".join(parts)
     if D.is_state or path.place is not None:
-        return f"d{path.called(end)}/d{by} = {total}"
-    sign = f"Σ_{{{end}=1..{path.rnn.length}}} "
-    return f"d{path.target}/d{by} = {sign}{f'({total})' if len(parts) > 1 else total}"
+        return f"{said('d', whole, by)} = {total}"
+    total = said("()", total) if len(parts) > 1 else total
+    return f"{said('d', named(path.target), by)} = {said('Σ', end, '1', path.rnn.length, total)}"
 
 
 def closed(D: ThroughTime) -> str | None:
@@ -209,31 +244,7 @@ def latex(D: ThroughTime, form: str | None, style: notation.Style) -> str | None
         return f"{total} {said}"
     if form is not None or chain(D) is None:
         return None
-    end, by = _end(D), latex_name(path.by.name)
-
-    def at(name: str, step: str) -> str:
-        return latex_name(f"{name}[{step}]")
-
-    whole = latex_name(path.called(end))
-    parts = []
-    if path.states:
-        z, k, j = _joint(path), path.k, path.j
-        low, high, first, last, back = _bounds(path, end)
-        step = rf"\frac{{\partial {at(z, j)}}}{{\partial {at(z, j + back)}}}"
-        inner = (
-            rf"\sum_{{{k}={low}}}^{{{high}}} \Bigl(\prod_{{{j}={first}}}^{{{last}}} {step}\Bigr) "
-            rf"\frac{{\partial^{{+}} {at(z, k)}}}{{\partial {by}}}"
-        )
-        outer = rf"\frac{{\partial {whole}}}{{\partial {at(z, end)}}} "
-        parts.append(inner if D.is_state else outer + inner)
-    if path.direct is not None:
-        parts.append(rf"\frac{{\partial^{{+}} {whole}}}{{\partial {by}}}")
-    total = " + ".join(parts)
-    if D.is_state or path.place is not None:
-        return rf"\frac{{\mathrm{{d}} {whole}}}{{\mathrm{{d}} {by}}} = {total}"
-    total = rf"\Bigl({total}\Bigr)" if len(parts) > 1 else total
-    left = rf"\frac{{\mathrm{{d}} {latex_name(path.target)}}}{{\mathrm{{d}} {by}}}"
-    return rf"{left} = \sum_{{{end}=1}}^{{{path.rnn.length}}} {total}"
+    return _chain(D, LATEX, latex_name)
 
 
 # Parts
