@@ -82,7 +82,8 @@ GREEK = MappingProxyType(
 )
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 _SPELLING = str.maketrans(dict(GREEK) | _SUBSCRIPTS)
-_GREEK_WORD = re.compile("(" + "|".join(sorted({*GREEK.values()}, key=len)) + r")(?![A-Za-z])")
+_GREEK_WORDS = frozenset(GREEK.values())
+_LETTERS = re.compile("[A-Za-z]*")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def letter_class(name: str) -> str:
     first = name[0]
     if first.isupper():
         return "matrix"
-    if not first.isascii() or _GREEK_WORD.match(name):
+    if not first.isascii() or _LETTERS.match(name)[0] in _GREEK_WORDS:  # type: ignore[index]
         return "scalar"
     return "vector" if first == "h" or "o" <= first <= "z" else "scalar"
 
