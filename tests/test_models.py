@@ -7,6 +7,7 @@ import pytest
 
 import wrt
 from wrt.expression.meaning import evaluate
+from wrt.programs.costs import billed
 from wrt.programs.plan import plan
 
 
@@ -90,3 +91,19 @@ def test_results_of_a_value_and_its_gradient_are_found_together():
     assert text.count("np.exp(") == 1
     # of a matrix the sum over all entries is none along rows
     assert "softmaxes" not in wrt.gradients("logsumexp(X) + sum(softmax(X,2).*Y)", "X").source()
+
+
+# Brackets
+
+
+@pytest.mark.parametrize("names", ["ABKR", "ECKD", "QRBK", "LMPZ", "VSGH", "TUDF"])
+def test_what_things_are_called_decides_no_order(names):
+    """Terms in another order have the same factors in common, also where one has them inside."""
+    W1, W2, X, Y = names
+    f = f"-sum({Y}.*logsoftmax(tanh({X}*{W1} + ones(N)*b')*{W2} + ones(N)*c',2))/N"
+    shapes = {W1: "m p", W2: "p n", X: "N m", Y: "N n", "b": "p", "c": "n"}
+    D = wrt.derivative(f, W1, W1, shapes=shapes)
+    N, m, p, n = 1000, 20, 40, 30
+    made = plan(D.formula, {"N": N, "m": m, "p": p, "n": n})
+    found = billed(made.steps, made.results, {"N": N, "m": m, "p": p, "n": n}).total.flops
+    assert found < 1.2 * 2 * N * (p * p * n + p * p * m * m)
