@@ -107,3 +107,15 @@ def test_what_things_are_called_decides_no_order(names):
     made = plan(D.formula, {"N": N, "m": m, "p": p, "n": n})
     found = billed(made.steps, made.results, {"N": N, "m": m, "p": p, "n": n}).total.flops
     assert found < 1.2 * 2 * N * (p * p * n + p * p * m * m)
+
+
+def test_softmax_and_its_logarithm_of_complex_numbers():
+    """Of which none is the largest: each logarithm stays on its branch."""
+    D = wrt.derivative("trace(logsoftmax(G,1)*softmax(G,1))", "G", shapes={"G": "m m complex"})
+    assert "softmaxes" not in D.source()
+    assert D.check().passed
+    random = np.random.default_rng(5)
+    for _ in range(5):
+        G = random.normal(size=(3, 3)) + 4j * random.normal(size=(3, 3))
+        found, wanted = D(G=G), evaluate(D.formula, {"G": G})
+        np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)

@@ -27,7 +27,8 @@ from wrt.expression.nodes import (
     Sum,
     Variable,
 )
-from wrt.expression.walk import postorder, rewrite
+from wrt.expression.walk import holds_complex, postorder, rewrite
+from wrt.functions.reductions import SOFTMAXES
 from wrt.programs.adjoints import turned
 from wrt.programs.brackets import absorbed, bracketed, multiplied_out
 from wrt.programs.chains import one_by_one
@@ -135,8 +136,12 @@ def _joint(roots: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def _whole(node: Apply) -> Apply:
-    """The call that finds this and what it has in common with others; itself where none does."""
+    """The call that finds this and what it has in common with others; itself where none does, and
+    where numbers are complex, of which none is the largest.
+    """
     assert node.function.joint is not None
+    if node.function.joint[0] is SOFTMAXES and holds_complex(node):
+        return node
     whole, _ = node.function.joint
     (argument,) = whole.forms[0].arrays
     fits = argument.dims is not None and node.children[0].ndim - node.batch == len(argument.dims)
