@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,16 @@ def test_programs_of_other_libraries_called_again(question: Any, library: str) -
         program(made | {name: arrays_of(library)(np.ones((2, 2, 2)))})
     with pytest.raises(ValueMistake):
         program({n: v for n, v in made.items() if n != name})
+
+
+@pytest.fixture(autouse=True)
+def as_jax_was() -> Iterator[None]:
+    """What a test sets JAX to stays with it."""
+    import jax
+
+    before = jax.config.jax_enable_x64
+    yield
+    jax.config.update("jax_enable_x64", before)
 
 
 def arrays_of(library: str) -> Callable[[Any], Any]:
