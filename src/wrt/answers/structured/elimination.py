@@ -175,14 +175,34 @@ def _layout(
     return layout(block_array(grid, format="csr"))
 
 
+class _Refined:
+    """A way by simpler systems, whose solution is refined once."""
+
+    def __init__(self, J: Joint) -> None:
+        self.J = J
+
+    def once(self, b: Array) -> tuple[Array, Array]:
+        """What a simpler system alone would give, and the solution, for rows laid end to end."""
+        raise NotImplementedError
+
+    def solve(self, b: Array) -> Array | None:
+        """Many right sides along the first axis; None where digits are lost."""
+        first, x = self.once(b)
+        if self.J.one.backend == "numpy" and is_lost(first, x):
+            return None
+        made = self.J.laid(self.J._applied(apart(x, self.J.column_shapes)))
+        return x + self.once(b - made)[1]
+
+
 # A product with few numbers in between
 
 
-class _Added:
-    """A simpler map with a product U' V of few rows added, by a small system; refined once."""
+class _Added(_Refined):
+    """A simpler map with a product U' V of few rows added, by a small system."""
 
     def __init__(self, J: Joint, core: Elimination) -> None:
-        self.J, self.core = J, core
+        super().__init__(J)
+        self.core = core
 
     @cached_property
     def halves(self) -> tuple[Array, Array]:
@@ -221,14 +241,6 @@ class _Added:
         weights = self.solver.solve(V @ turned(first))
         return first, first - turned(weights) @ self.moved
 
-    def solve(self, b: Array) -> Array | None:
-        """Many right sides along the first axis; None where digits are lost."""
-        first, x = self.once(b)
-        if self.J.one.backend == "numpy" and is_lost(first, x):
-            return None
-        made = self.J.laid(self.J._applied(apart(x, self.J.column_shapes)))
-        return x + self.once(b - made)[1]
-
     def logdet(self) -> Array:
         """That of the simpler map and that of the small matrix."""
         return self.core.logdet() + self.solver.logdet()
@@ -246,11 +258,12 @@ def _thin(J: Joint) -> _Added | None:
 # Variables eliminated
 
 
-class _Schur:
+class _Schur(_Refined):
     """Variables that do not meet one another, eliminated; the others are one matrix."""
 
     def __init__(self, J: Joint, gone: Sequence[int]) -> None:
-        self.J, self.gone = J, gone
+        super().__init__(J)
+        self.gone = gone
         self.kept = [k for k in range(len(J.row_shapes)) if k not in gone]
 
     @cached_property
@@ -302,14 +315,6 @@ class _Schur:
         gone = apart(whole, [shapes[k] for k in self.gone])
         found.update(zip(self.gone, gone, strict=True))
         return self.J.laid(first), self.J.laid([found[k] for k in range(len(shapes))])
-
-    def solve(self, b: Array) -> Array | None:
-        """Many right sides along the first axis, refined once; None where digits are lost."""
-        first, x = self.once(b)
-        if self.J.one.backend == "numpy" and is_lost(first, x):
-            return None
-        made = self.J.laid(self.J._applied(apart(x, self.J.column_shapes)))
-        return x + self.once(b - made)[1]
 
     def logdet(self) -> Array:
         """Of the blocks that are eliminated, and of what is left."""
